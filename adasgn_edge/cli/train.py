@@ -1,0 +1,1 @@
+"""``adasgn-edge train``."""

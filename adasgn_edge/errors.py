@@ -1,0 +1,50 @@
+"""Named errors. Every message says what was expected and what came.
+
+All derive from :class:`AdaSGNError`, so a caller can catch one type; the ones that stand for
+bad values also derive from :class:`ValueError`, so code that knows nothing of this package works too.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AdaSGNError",
+    "CheckpointError",
+    "ClipError",
+    "DatasetError",
+    "LayoutError",
+    "MissingDependencyError",
+    "ModelConfigError",
+    "RecipeError",
+]
+
+
+class AdaSGNError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class LayoutError(AdaSGNError, ValueError):
+    """A skeleton layout is unknown or inconsistent."""
+
+
+class ClipError(AdaSGNError, ValueError):
+    """A clip has the wrong shape, joint count or values."""
+
+
+class DatasetError(AdaSGNError, ValueError):
+    """A data set, one of its files or its cache cannot be used as it is."""
+
+
+class ModelConfigError(AdaSGNError, ValueError):
+    """A model was asked for with options that do not fit together."""
+
+
+class RecipeError(AdaSGNError, ValueError):
+    """A training recipe is missing, misspelt or inconsistent."""
+
+
+class CheckpointError(AdaSGNError, ValueError):
+    """A checkpoint is missing, half-written, of another version or of another model."""
+
+
+class MissingDependencyError(AdaSGNError, ImportError):
+    """An optional part was used whose packages are not installed; the message says which extra to install."""

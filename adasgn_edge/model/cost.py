@@ -1,0 +1,103 @@
+"""What each branch costs, in multiply-accumulates (MACs) for one clip of one person, in two conventions.
+
+``paper``: convolutions only, as Table 1 counts them (its "GFLOPs" are MACs): every 1x1 convolution of the spatial
+module on every joint and frame, and the two temporal convolutions. Counted so, five of the six figures of Table 1
+come out to the printed digit and S-9 within 0.0006; the published figures leave no linear count that meets all six.
+An adaptive model's cost is the mean over its frames of the chosen branch's figure (Eq. 12).
+
+``full``: every multiplication of the forward that depends on the input: joint transform, embeddings, adjacency and the
+products with it, graph layers, temporal module, classifier; constants (joint-type and frame embeddings) are made once
+and not counted. An adaptive model also pays for the policy: the cheapest branch and the policy's convolution on every
+frame; a frame that stays on the cheapest branch pays nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adasgn_edge.model.config import (
+    COORDINATES, EMBEDDING, FEATURE, GRAPH_WIDTHS, NODE, PAIR, TAPS, TEMPORAL, Branch, ModelConfig,
+)  # fmt: skip
+
+__all__ = ["CostTable"]
+
+_COORDINATE_EMBEDDINGS = 2 * (COORDINATES * EMBEDDING + EMBEDDING * EMBEDDING)  # position and velocity, per joint
+_PAIRS = 2 * NODE * PAIR  # θ and φ, per joint
+
+
+def _graph_layers(size: str) -> int:
+    """MACs of W and W1 of all layers, per joint."""
+    widths = GRAPH_WIDTHS[size]
+    return sum(2 * a * b for a, b in zip(widths, widths[1:], strict=False))
+
+
+def paper_spatial_macs(branch: Branch) -> int:
+    """One frame's spatial module, convolutions only."""
+    joint_embedding = EMBEDDING * EMBEDDING
+    per_joint = _COORDINATE_EMBEDDINGS + joint_embedding + _PAIRS + _graph_layers(branch.size)
+    return branch.joints * per_joint
+
+
+def full_spatial_macs(branch: Branch, input_joints: int, transform: bool) -> int:
+    """One frame's spatial module, every multiplication; input_joints: V."""
+    joints, widths = branch.joints, GRAPH_WIDTHS[branch.size]
+    products_with_adjacency = joints * joints * (PAIR + sum(widths[:-1]))
+    moved = joints * input_joints * 2 * COORDINATES if transform else 0
+    return joints * (_COORDINATE_EMBEDDINGS + _PAIRS + _graph_layers(branch.size)) + products_with_adjacency + moved
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """The costs of a configuration; all figures in MACs per clip of T frames."""
+
+    config: ModelConfig
+
+    @property
+    def temporal_convolutions(self) -> int:
+        """Both convolutions of the temporal module."""
+        return self.config.frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
+
+    @property
+    def paper(self) -> NDArray[np.int64]:
+        """(A,) each branch on all frames, with the temporal module, in the paper's convention."""
+        frames = self.config.frames
+        rows = [frames * paper_spatial_macs(branch) + self.temporal_convolutions for branch in self.config.branches]
+        return np.asarray(rows, dtype=np.int64)
+
+    @property
+    def full_spatial(self) -> NDArray[np.int64]:
+        """(A,) each branch's spatial module alone on all frames, full count."""
+        config = self.config
+        rows = [config.frames * full_spatial_macs(b, config.joints, config.transform) for b in config.branches]
+        return np.asarray(rows, dtype=np.int64)
+
+    @property
+    def full_fixed(self) -> int:
+        """What every clip pays whatever its actions: temporal module, classifier and, if adaptive, the policy."""
+        fixed = self.temporal_convolutions + TEMPORAL * self.config.classes
+        if self.config.adaptive:
+            fixed += int(self.full_spatial[0]) + self.config.frames * TAPS * FEATURE * len(self.config.branches)
+        return fixed
+
+    @property
+    def full(self) -> NDArray[np.int64]:
+        """(A,) a clip whose frames all take one branch, everything included, full count."""
+        if not self.config.adaptive:
+            return self.full_spatial + self.full_fixed
+        extra = self.full_spatial.copy()
+        extra[0] = 0  # the policy's features are reused
+        return extra + self.full_fixed
+
+    @property
+    def paper_fuse(self) -> int:
+        """All branches on all frames, one temporal module, in the paper's convention (Table 3, "fuse")."""
+        return int(self.paper.sum()) - (len(self.paper) - 1) * self.temporal_convolutions
+
+    def mean(self, shares: Sequence[float] | NDArray[np.floating], convention: str = "paper") -> float:
+        """Mean cost of a clip whose frames take the branches in these shares (A,), which sum to 1."""
+        table = {"paper": self.paper, "full": self.full}[convention]
+        return float(np.asarray(shares, dtype=np.float64) @ table)

@@ -1,0 +1,91 @@
+"""Trained weights on disk: safetensors with the configuration, the layout and where they came from as metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from adasgn_edge.errors import AdaSGNError, CheckpointError
+from adasgn_edge.files import atomic_path
+from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model
+from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.skeletons import SkeletonLayout
+
+__all__ = ["TrainedModel", "load_weights", "save_weights", "shipped_weights"]
+
+FORMAT = "adasgn_edge.weights"
+VERSION = 1
+
+
+@dataclass
+class TrainedModel:
+    """A model and what is needed to use it.
+
+    stream: its input stream; class_names: one per label; provenance: free-form facts of the training run.
+    """
+
+    model: SGN | AdaSGN
+    layout: SkeletonLayout
+    stream: str
+    class_names: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def save_weights(path: Path, trained: TrainedModel) -> None:
+    """Write `trained` to a ``.safetensors`` file, atomically."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": trained.model.config.to_dict(),
+        "layout": trained.layout.to_dict(),
+        "stream": trained.stream,
+        "class_names": list(trained.class_names),
+        "provenance": trained.provenance,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
+
+
+def load_weights(path: str | Path) -> TrainedModel:
+    """Read a weights file; the model is on the CPU and in evaluation mode.
+
+    Raises CheckpointError for a file that is missing, half-written, of another version or of another shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: expected a weights file, found {'a folder' if path.is_dir() else 'nothing'}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: expected a complete safetensors file, found a damaged one ({error})") from None
+    try:
+        header = json.loads(metadata[FORMAT])
+        version = header["version"]
+    except (KeyError, TypeError, json.JSONDecodeError):
+        raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them") from None
+    if version != VERSION:
+        raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {version}")
+    try:
+        layout = SkeletonLayout.from_dict(header["layout"])
+        model = build_model(ModelConfig.from_dict(header["config"]), layout)
+        model.load_state_dict(tensors)
+        trained = TrainedModel(
+            model.eval(), layout, header["stream"], tuple(header["class_names"]), header.get("provenance", {})
+        )
+    except (AdaSGNError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: the weights do not fit their description ({error})") from None
+    return trained
+
+
+def shipped_weights() -> Path:
+    """Path of the trained model that comes with the package: AdaSGN for the 14 gestures of SHREC'17."""
+    return Path(str(resources.files("adasgn_edge") / "weights" / "shrec14.safetensors"))

@@ -1,0 +1,27 @@
+"""Progress of long work, for callers that show it and callers that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+__all__ = ["Progress", "RichProgress"]
+
+Item = TypeVar("Item")
+
+
+class Progress:
+    """Shows nothing; the default of library calls."""
+
+    def track(self, items: Sequence[Item], what: str) -> Iterable[Item]:
+        """Iterate over `items`, showing how far along `what` is."""
+        return items
+
+
+class RichProgress(Progress):
+    """A progress bar on the terminal; needs the package ``rich``."""
+
+    def track(self, items: Sequence[Item], what: str) -> Iterator[Item]:
+        from rich.progress import track
+
+        yield from track(items, description=what, transient=True)

@@ -1,0 +1,139 @@
+"""Measuring a model on a split: accuracy, confusion, cost and which branch the frames took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adasgn_edge.errors import ModelConfigError
+from adasgn_edge.model.adasgn import SGN, AdaSGN, Prediction
+from adasgn_edge.model.config import Branch
+from adasgn_edge.model.cost import CostTable
+from adasgn_edge.train.sampler import ClipSampler
+
+__all__ = ["Evaluation", "evaluate"]
+
+POLICIES = ("argmax", "random", "fuse")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model did on N samples.
+
+    scores: (N, classes) softmax probabilities; labels: (N,); actions: (N, M, T) the branch of each frame, None for
+    fuse; cost: the model's CostTable.
+    """
+
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    actions: NDArray[np.int64] | None
+    cost: CostTable
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples whose highest score is their label."""
+        return float((self.scores.argmax(1) == self.labels).mean())
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes, classes) counts, rows the true label."""
+        classes = self.scores.shape[1]
+        flat = self.labels * classes + self.scores.argmax(1)
+        return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """(A,) share of frames that took each branch; all ones for fuse."""
+        return self._shares(np.ones(len(self.labels), dtype=bool))
+
+    @property
+    def class_shares(self) -> NDArray[np.float64]:
+        """(classes, A) the same for the samples of each class; NaN for a class without samples."""
+        return np.stack([self._shares(self.labels == label) for label in range(self.scores.shape[1])])
+
+    def _shares(self, samples: NDArray[np.bool_]) -> NDArray[np.float64]:
+        count = len(self.cost.config.branches)
+        if self.actions is None:
+            return np.ones(count)
+        chosen = self.actions[samples]
+        if chosen.size == 0:
+            return np.full(count, np.nan)
+        return np.bincount(chosen.ravel(), minlength=count) / chosen.size
+
+    @property
+    def paper_gflops(self) -> float:
+        """Mean cost of a clip in the paper's convention, 1e9 MACs."""
+        if self.actions is None:
+            return self.cost.paper_fuse / 1e9
+        return self.cost.mean(self.shares, "paper") / 1e9
+
+    @property
+    def full_gflops(self) -> float:
+        """Mean cost of a clip in the full count, 1e9 MACs."""
+        if self.actions is None:
+            extra = self.cost.full_spatial[1:].sum()
+            return float(self.cost.full_fixed + extra) / 1e9
+        return self.cost.mean(self.shares, "full") / 1e9
+
+
+@torch.no_grad()
+def evaluate(
+    model: SGN | AdaSGN,
+    sampler: ClipSampler,
+    policy: str | Branch = "argmax",
+    batch: int = 128,
+    dtype: torch.dtype | None = None,
+    seed: int = 0,
+    progress: Any = None,
+) -> Evaluation:
+    """Run a model over all samples of `sampler`, each segment's middle frame.
+
+    policy: "argmax" (the model's own), "random" (uniform over the branches), "fuse" (all branches, scores averaged) or
+    a Branch that every frame takes. dtype: autocast of matrix products, None for float32.
+    """
+    was_training = model.training
+    model.eval()
+    device = sampler.device
+    generator = torch.Generator(device).manual_seed(seed)
+    scores, actions = [], []
+    batches = torch.arange(len(sampler), device=device).split(batch)
+    for samples in progress.track(batches, "evaluating") if progress else batches:
+        clip = sampler.clips(samples, generator=None)
+        with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+            prediction = _predict(model, clip, policy, generator)
+        scores.append(sampler.average_persons(prediction.logits).softmax(-1).cpu())
+        if prediction.actions is not None:
+            actions.append(prediction.actions.view(len(samples), sampler.persons, -1).cpu())
+    model.train(was_training)
+    return Evaluation(
+        scores=torch.cat(scores).numpy(),
+        labels=sampler.labels.cpu().numpy(),
+        actions=torch.cat(actions).numpy() if actions else None,
+        cost=CostTable(model.config),
+    )
+
+
+def _predict(
+    model: SGN | AdaSGN, clip: torch.Tensor, policy: str | Branch, generator: torch.Generator
+) -> Prediction:
+    if policy == "argmax":
+        return model(clip)
+    if not isinstance(model, AdaSGN):
+        raise ModelConfigError(f"policy {policy}: expected an adaptive model, found one of a single branch")
+    if policy == "fuse":
+        return model.forward_fuse(clip)
+    if policy == "random":
+        count = len(model.branches)
+        actions = torch.randint(count, clip.shape[:2], generator=generator, device=clip.device)
+    elif isinstance(policy, Branch):
+        if policy not in model.config.branches:
+            names = ", ".join(model.config.branch_names)
+            raise ModelConfigError(f"expected one of the branches {names}, found {policy}")
+        actions = torch.full(clip.shape[:2], model.config.branches.index(policy), device=clip.device)
+    else:
+        raise ModelConfigError(f"expected a policy among {', '.join(POLICIES)} or a branch, found {policy!r}")
+    return model.forward_forced(clip, actions)

@@ -1,0 +1,67 @@
+"""The stages of a recipe in the order they run: dense SGN, the single models, then AdaSGN once per α."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from adasgn_edge.errors import RecipeError
+from adasgn_edge.model.config import Branch, ModelConfig
+from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.train.recipe import Recipe, Schedule
+
+__all__ = ["Stage", "fingerprint", "plan_stages"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One model to train. name: its folder, e.g. "sgn", "B-22", "adasgn-a1"; alpha: only for AdaSGN."""
+
+    name: str
+    config: ModelConfig
+    schedule: Schedule
+    alpha: float | None = None
+
+    @property
+    def branch(self) -> Branch | None:
+        """The branch of a single model, None for dense SGN and AdaSGN."""
+        return self.config.branches[0] if self.config.transform and not self.config.adaptive else None
+
+
+def plan_stages(recipe: Recipe, layout: SkeletonLayout, classes: int, only: tuple[str, ...] = ()) -> list[Stage]:
+    """All stages of a recipe, or those named in `only`; raises RecipeError for a name that is none of them."""
+    frames = recipe.model.frames
+    joint_sets = recipe.model.joint_sets or layout.joint_counts
+    for count in joint_sets:
+        layout.group_averages(count)  # a LayoutError now, not after hours of training
+    adaptive = ModelConfig(layout.joint_count, classes, tuple(joint_sets), recipe.model.sizes, frames)
+    dense = ModelConfig.dense(layout.joint_count, classes, frames)
+    stages = [Stage("sgn", dense, recipe.single)]
+    stages += [Stage(str(branch), adaptive.single(branch), recipe.single) for branch in adaptive.branches]
+    stages += [Stage(f"adasgn-a{alpha:g}", adaptive, recipe.adaptive, alpha) for alpha in recipe.adaptive.alpha]
+    known = [stage.name for stage in stages]
+    for name in only:
+        if name not in known:
+            raise RecipeError(f"expected stages among {', '.join(known)}, found {name!r}")
+    return [stage for stage in stages if not only or stage.name in only]
+
+
+def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
+    """Short digest of all settings that decide a stage's result."""
+    settings = {
+        "data": recipe.data.model_dump(),
+        "dropout": recipe.model.dropout,
+        "augment": recipe.augment.model_dump(),
+        "schedule": stage.schedule.model_dump(exclude={"alpha"}),
+        "config": stage.config.to_dict(),
+        "alpha": stage.alpha,
+        "seed": seed,
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def stage_folder(out: Path, seed: int, stage: str) -> Path:
+    """Where a stage keeps its files: ``out/seed-S/stage``."""
+    return out / f"seed-{seed}" / stage
