@@ -29,6 +29,11 @@ def motion(clip: Tensor) -> Tensor:
     return torch.cat([clip, velocity], dim=-1)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Autocast's half-precision results as float32; float32 and float64 as they are."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 def normalised_rows(rows: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     """Batch norm over the channels of (N, V, channels)."""
     return norm(rows.flatten(0, 1)).view_as(rows)
@@ -77,7 +82,7 @@ class AdaptiveAdjacency(nn.Module):
         constant = e @ q_ee @ e.t() + e @ column_e  # (V_i, V_i)
         logits = torch.matmul(torch.matmul(d, q_dd) + row_terms.to(d.dtype), d.transpose(1, 2))
         logits = logits + torch.matmul(d, (q_de @ e.t()).to(d.dtype)) + constant
-        return logits.float().softmax(dim=-1)
+        return at_least_float32(logits).softmax(dim=-1)
 
 
 class GraphLayer(nn.Module):
@@ -139,9 +144,9 @@ class SpatialBranch(nn.Module):
         self.transform = None if transform is None else nn.Parameter(transform.clone())
         self.module = SpatialModule(joints if transform is None else transform.shape[0], size)
 
-    def forward(self, moving: Tensor) -> Tensor:  # (N, V, 2C) from `motion` → (N, 256) float32
+    def forward(self, moving: Tensor) -> Tensor:  # (N, V, 2C) from `motion` → (N, 256)
         if self.transform is not None:
             with torch.autocast(moving.device.type, enabled=False):
                 moving = torch.matmul(self.transform, moving)
         position, velocity = moving.split(COORDINATES, dim=-1)
-        return self.module(position, velocity).float()
+        return at_least_float32(self.module(position, velocity))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adasgn_edge.model.config import EMBEDDING, FEATURE, TAPS, TEMPORAL
-from adasgn_edge.model.spatial import normalised_rows
+from adasgn_edge.model.spatial import at_least_float32, normalised_rows
 
 __all__ = ["TemporalConvolution", "TemporalModule"]
 
@@ -53,10 +53,10 @@ class TemporalModule(nn.Module):
         self.classify = nn.Linear(TEMPORAL, classes)
         self.dropout = dropout
 
-    def forward(self, features: Tensor) -> Tensor:  # (B, T, 256) → logits (B, classes) float32
+    def forward(self, features: Tensor) -> Tensor:  # (B, T, 256) → logits (B, classes)
         x = F.relu(normalised_rows(self.across(features + self.frame()), self.across_norm))
         if self.training and self.dropout > 0:  # whole channels of a clip, as SGN does
             kept = torch.full((x.shape[0], 1, x.shape[2]), 1 - self.dropout, device=x.device).bernoulli()
             x = x * (kept / (1 - self.dropout)).to(x.dtype)
         x = F.relu(normalised_rows(self.widen(x), self.widen_norm))
-        return self.classify(x.amax(dim=1)).float()
+        return at_least_float32(self.classify(x.amax(dim=1)))

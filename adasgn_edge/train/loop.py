@@ -30,7 +30,7 @@ from adasgn_edge.train.recipe import AdaptiveSchedule, Recipe
 from adasgn_edge.train.sampler import Augmentation, ClipSampler
 from adasgn_edge.train.stages import Stage, fingerprint, stage_folder
 
-__all__ = ["Reporter", "Trainer", "autocast_dtype"]
+__all__ = ["Reporter", "Trainer", "autocast_dtype", "choose_device", "read_log"]
 
 
 class Reporter(Protocol):
@@ -64,6 +64,21 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
     capabilities = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if capabilities is not None and capabilities() else None
+
+
+def choose_device(name: str = "auto", threads: int | None = None) -> torch.device:
+    """The device of a name: "auto" is the first GPU where there is one; `threads` bounds the CPU's."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise RecipeError(f"expected a device auto, cpu, cuda or cuda:N, found {name!r}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(f"device {name!r} was asked for, but this torch ({torch.__version__}) finds no GPU")
+    return device
 
 
 def epoch_generator(seed: int, stage: str, epoch: int, device: torch.device) -> torch.Generator:

@@ -1,0 +1,65 @@
+"""What the commands share on the terminal: the console, and a live view of training."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+__all__ = ["TrainingView", "console"]
+
+console = Console()
+
+
+class TrainingView:
+    """A :class:`adasgn_edge.train.loop.Reporter` for people: a live bar on a terminal, a line an epoch elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stdout.isatty()
+        self._stage, self._epochs, self._done = "", 0, 0
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("", total=1, metrics="", visible=False)
+
+    def __enter__(self) -> TrainingView:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def start(self, stage: str, epochs: int, done: int) -> None:
+        """Show a new stage, `done` of its epochs behind it."""
+        self._stage, self._epochs, self._done = stage, epochs, done
+        self._bar.reset(self._task, total=epochs, completed=done, description=stage, metrics="", visible=True)
+        if done:
+            console.print(f"{stage}: resumed after epoch {done} of {epochs}")
+
+    def step(self, fraction: float) -> None:
+        """Move the bar within an epoch."""
+        self._bar.update(self._task, completed=self._done + fraction)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Show an epoch's figures."""
+        self._done = row["epoch"]
+        parts = [f"loss {row['loss']:.3f}", f"train {row['train_accuracy']:.1%}"]
+        if "test_accuracy" in row:
+            parts.append(f"test {row['test_accuracy']:.1%}")
+        if "test_gflops" in row:
+            parts.append(f"{row['test_gflops']:.3f} GFLOPs")
+        text = "  ".join(parts)
+        self._bar.update(self._task, completed=self._done, metrics=text)
+        if not self._live:
+            print(f"{self._stage} {self._done}/{self._epochs}  {text}  {row['seconds']:.1f} s", flush=True)
+        elif self._done == self._epochs:
+            console.print(f"[bold]{self._stage}[/bold]  {text}")
