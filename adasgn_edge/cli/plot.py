@@ -1,0 +1,133 @@
+"""``adasgn-edge plot``: pictures of a run."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+class Kind(str, enum.Enum):
+    """What to draw."""
+
+    tradeoff = "tradeoff"
+    shares = "shares"
+    filmstrip = "filmstrip"
+    curves = "curves"
+
+
+def command(
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            help="tradeoff: accuracy against cost (the paper's Figure 3); shares: branches taken per class; "
+            "filmstrip: a clip with the joints kept in each frame (Figure 4); curves: the training log."
+        ),
+    ],
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="tradeoff: a file of `eval --json`; curves: a run folder; else a weights file.  [default: the shipped model]",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write.  [default: <kind>.png]")] = None,
+    convention: Annotated[str, typer.Option(help="Cost counted as in the `paper` or in `full`.")] = "paper",
+    sample: Annotated[
+        str | None, typer.Option(help="filmstrip: name or number of a test sample, or a clip file.  [default: 0]")
+    ] = None,
+    frames: Annotated[int, typer.Option(help="filmstrip: how many frames to show.")] = 10,
+    root: Annotated[Path | None, typer.Option(help="Folder of the data sets.  [default: $ADASGN_DATA]")] = None,
+) -> None:
+    """Draw a picture of results.
+
+    Example: `adasgn-edge eval runs/shrec14-joint --json eval.json && adasgn-edge plot tradeoff eval.json`
+    """
+    from adasgn_edge import plots
+    from adasgn_edge.cli.console import console
+    from adasgn_edge.errors import DatasetError
+
+    if convention not in ("paper", "full"):
+        raise typer.BadParameter(f"--convention: expected paper or full, found {convention}")
+    path = out or Path(f"{kind.value}.png")
+    if kind is Kind.tradeoff:
+        import json
+
+        if source is None:
+            raise typer.BadParameter("tradeoff needs the file that `adasgn-edge eval --json FILE` wrote")
+        try:
+            models = json.loads(source.read_text(encoding="utf-8"))["models"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{source}: expected a file written by `adasgn-edge eval --json`, found {error!r}") from None
+        figure = plots.accuracy_against_cost(models, "AdaSGN: accuracy against cost", convention)
+    elif kind is Kind.curves:
+        from adasgn_edge.train.loop import read_log
+
+        folder = source or Path("runs")
+        logs = {log.parent.name: read_log(log) for log in sorted(folder.glob("**/log.jsonl"))}
+        if not logs:
+            raise DatasetError(f"{folder}: expected a run folder with log.jsonl files, found none")
+        figure = plots.training_curves(logs, str(folder))
+    elif kind is Kind.shares:
+        figure = _shares(source, root)
+    else:
+        figure = _filmstrip(source, sample or "0", frames, root)
+    plots.save(figure, path)
+    console.print(f"wrote {path}")
+
+
+def _shares(source: Path | None, root: Path | None):  # type: ignore[no-untyped-def]
+    from adasgn_edge import plots
+    from adasgn_edge.data.registry import open_dataset
+    from adasgn_edge.model.weights import load_weights, shipped_weights
+    from adasgn_edge.train.report import measure
+
+    path = source or shipped_weights()
+    dataset = open_dataset(str(load_weights(path).provenance["dataset"]), root)
+    m = measure(path, dataset)
+    title = f"{m.stage} on {dataset.name}: accuracy {m.evaluation.accuracy:.1%}, {m.evaluation.paper_gflops:.3f} GFLOPs"
+    return plots.action_shares(m.trained.class_names, m.evaluation.class_shares, m.trained.model.config.branch_names, title)
+
+
+def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None):  # type: ignore[no-untyped-def]
+    import torch
+
+    from adasgn_edge import plots
+    from adasgn_edge.data.preprocess import make_clip
+    from adasgn_edge.data.recordings import read_clip
+    from adasgn_edge.data.registry import open_dataset
+    from adasgn_edge.errors import DatasetError, ModelConfigError
+    from adasgn_edge.model.adasgn import AdaSGN
+    from adasgn_edge.model.weights import load_weights, shipped_weights
+
+    path = source or shipped_weights()
+    trained = load_weights(path)
+    model, layout = trained.model, trained.layout
+    if not isinstance(model, AdaSGN):
+        raise ModelConfigError(f"{path}: a filmstrip shows the branches of an adaptive model, found one of a single branch")
+    if Path(sample).is_file():
+        name, truth, track = Path(sample).name, "", read_clip(Path(sample), layout)[0]
+    else:
+        dataset = open_dataset(str(trained.provenance["dataset"]), root)
+        test = dataset.indices("test")
+        if sample.isdigit() and int(sample) < len(test):
+            index = int(test[int(sample)])
+        elif sample in dataset.names:
+            index = dataset.names.index(sample)
+        else:
+            raise DatasetError(f"expected a sample's name, a number below {len(test)} or a file, found {sample!r}")
+        name, truth, track = dataset.names[index], dataset.class_names[dataset.labels[index]], dataset.tracks(index)[0]
+    clip = make_clip(track, layout, model.config.frames, trained.stream)
+    with torch.no_grad():
+        prediction = model(torch.from_numpy(clip)[None])
+    assert prediction.actions is not None
+    given = trained.class_names[int(prediction.logits.argmax())]
+    title = f"{name}: {truth or 'unknown'}, recognised as {given}"
+    transforms = [branch.transform.detach().numpy() for branch in model.branches]
+    positions = make_clip(track, layout, model.config.frames, "joint")
+    actions = prediction.actions[0].numpy()
+    return plots.filmstrip(positions, actions, transforms, model.config.branch_names, layout, title, frames)

@@ -1,0 +1,163 @@
+"""Pictures of results: accuracy against cost, action shares, a clip's filmstrip, training curves. Needs matplotlib.
+
+Every function returns a matplotlib Figure; :func:`save` writes it atomically.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from adasgn_edge.files import atomic_path
+from adasgn_edge.skeletons import SkeletonLayout
+
+__all__ = ["accuracy_against_cost", "action_shares", "filmstrip", "save", "training_curves"]
+
+
+def branch_colours(names: Sequence[str]) -> list[Any]:
+    """A colour per branch, light for cheap and dark for costly."""
+    return [plt.colormaps["viridis_r"](0.08 + 0.9 * i / max(1, len(names) - 1)) for i in range(len(names))]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as the kind of file its suffix names (.png, .svg, .pdf), atomically."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.lstrip(".") or "png", dpi=140)
+    plt.close(figure)
+
+
+def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, convention: str = "paper") -> Figure:
+    """The paper's Figure 3: one point a model, the adaptive ones joined in order of cost.
+
+    models: rows with name, accuracy, accuracy_deviation (or None), paper_gflops, full_gflops.
+    """
+    figure, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
+    for label, marker, chosen in (
+        ("AdaSGN", "o-", [m for m in models if m["name"].startswith("adasgn")]),
+        ("one branch on every frame", "s", [m for m in models if m["name"][:2] in ("S-", "B-")]),
+        ("dense SGN", "*", [m for m in models if m["name"] == "sgn"]),
+    ):
+        if not chosen:
+            continue
+        chosen = sorted(chosen, key=lambda m: m[f"{convention}_gflops"])
+        x = [m[f"{convention}_gflops"] for m in chosen]
+        y = [100 * m["accuracy"] for m in chosen]
+        spread = [100 * (m.get("accuracy_deviation") or 0.0) for m in chosen]
+        axes.errorbar(x, y, yerr=spread if any(spread) else None, fmt=marker, label=label, markersize=8, capsize=3)
+        for m, at_x, at_y in zip(chosen, x, y, strict=True):
+            text = m["name"].replace("adasgn-a", "α = ") if m["name"] != "sgn" else ""
+            axes.annotate(text, (at_x, at_y), textcoords="offset points", xytext=(7, -12), fontsize=9)
+    counted = "convolutions only" if convention == "paper" else "all multiplications, policy included"
+    axes.set(xlabel=f"1e9 MACs a clip ({counted})", ylabel="accuracy on the test split, last epoch (%)", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def action_shares(
+    class_names: Sequence[str], shares: NDArray[np.float64], branch_names: Sequence[str], title: str
+) -> Figure:
+    """Share of frames that took each branch, a bar per class; shares (classes, A)."""
+    figure, axes = plt.subplots(figsize=(8, 1.4 + 0.3 * len(class_names)), layout="constrained")
+    left = np.zeros(len(class_names))
+    for name, colour, share in zip(branch_names, branch_colours(branch_names), shares.T, strict=True):
+        axes.barh(class_names, 100 * share, left=left, color=colour, label=name)
+        left += 100 * np.nan_to_num(share)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 100), xlabel="frames (%)", title=title)
+    axes.legend(ncols=len(branch_names), loc="upper center", bbox_to_anchor=(0.5, -0.5 / figure.get_figheight()), fontsize=8)
+    return figure
+
+
+def filmstrip(
+    clip: NDArray[np.float32],
+    actions: NDArray[np.int64],
+    transforms: Sequence[NDArray[np.float32]],
+    branch_names: Sequence[str],
+    layout: SkeletonLayout,
+    title: str,
+    shown: int = 10,
+) -> Figure:
+    """The paper's Figure 4: evenly spaced frames of a clip, each with the joints its branch kept.
+
+    clip: (T, V, 3) joint positions; actions: (T,); transforms: (V_i, V) per branch, the learned M_i.
+    The frame's own joints are drawn faintly behind the transformed ones.
+    """
+    frames = np.unique(np.linspace(0, len(clip) - 1, min(shown, len(clip))).round().astype(int))
+    colours = branch_colours(branch_names)
+    flat = _flatten(clip, layout)
+    low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
+    centre, reach = (low + high) / 2, (high - low).max() / 2 * 1.15 + 1e-6
+    columns = min(5, len(frames))
+    rows = -(-len(frames) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(2.3 * columns, 2.5 * rows + 0.6), squeeze=False, layout="constrained")
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, frame in zip(grid.flat, frames, strict=False):
+        action = int(actions[frame])
+        transform = transforms[action]
+        kept = _flatten(transform @ clip[frame], layout)
+        _draw_bones(axes, flat[frame], [(i, int(p)) for i, p in enumerate(layout.parents)], "0.8", 1.0)
+        _draw_bones(axes, kept, _edges_between_sets(transform.shape[0], layout), colours[action], 1.8)
+        axes.scatter(*kept.T, color=colours[action], s=110 if len(kept) == 1 else 26, zorder=3)
+        axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach), aspect="equal")
+        axes.set_title(f"frame {frame + 1}: {branch_names[action]}", fontsize=9, color=colours[action])
+    figure.suptitle(title)
+    return figure
+
+
+def _flatten(joints: NDArray[np.float32], layout: SkeletonLayout) -> NDArray[np.float64]:
+    """Seen from the front and 20° to the side: (…, 3) → (…, 2) with the layout's "up" upwards."""
+    up = np.asarray(layout.up, dtype=np.float64)
+    up /= np.linalg.norm(up)
+    across = np.array([np.cos(np.radians(20)), 0.0, np.sin(np.radians(20))])
+    if abs(across @ up) > 0.9:
+        across = np.array([0.0, 1.0, 0.0])
+    across -= (across @ up) * up
+    across /= np.linalg.norm(across)
+    return np.stack([joints @ across, joints @ up], axis=-1)
+
+
+def _edges_between_sets(count: int, layout: SkeletonLayout) -> list[tuple[int, int]]:
+    """Edges of a reduced skeleton: joint groups that a bone of the full one connects."""
+    if count == layout.joint_count:
+        return [(i, int(p)) for i, p in enumerate(layout.parents) if i != p]
+    if count not in layout.joint_sets:
+        return []
+    group = np.argmax(layout.group_averages(count) > 0, axis=0)
+    pairs = {(int(group[i]), int(group[p])) for i, p in enumerate(layout.parents)}
+    return sorted((a, b) for a, b in pairs if a != b)
+
+
+def _draw_bones(
+    axes: Axes, points: NDArray[np.float64], edges: Sequence[tuple[int, int]], colour: Any, width: float
+) -> None:
+    for first, second in edges:
+        axes.plot(*points[[first, second]].T, color=colour, linewidth=width, solid_capstyle="round")
+
+
+def training_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> Figure:
+    """Loss and accuracy over the epochs; logs: rows of ``log.jsonl`` by stage name."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for name, rows in logs.items():
+        (line,) = left.plot([r["epoch"] for r in rows], [r["loss"] for r in rows], label=name)
+        tested = [r for r in rows if "test_accuracy" in r]
+        epochs = [r["epoch"] for r in tested]
+        right.plot(epochs, [100 * r["test_accuracy"] for r in tested], color=line.get_color(), label=name)
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.set(xlabel="epoch", ylabel="accuracy on the test split (%)")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    right.legend(fontsize=8)
+    figure.suptitle(title)
+    return figure
