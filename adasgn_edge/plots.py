@@ -75,7 +75,9 @@ def action_shares(
         left += 100 * np.nan_to_num(share)
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="frames (%)", title=title)
-    axes.legend(ncols=len(branch_names), loc="upper center", bbox_to_anchor=(0.5, -0.5 / figure.get_figheight()), fontsize=8)
+    axes.legend(
+        ncols=len(branch_names), loc="upper center", bbox_to_anchor=(0.5, -0.5 / figure.get_figheight()), fontsize=8
+    )
     return figure
 
 
@@ -100,7 +102,9 @@ def filmstrip(
     centre, reach = (low + high) / 2, (high - low).max() / 2 * 1.15 + 1e-6
     columns = min(5, len(frames))
     rows = -(-len(frames) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(2.3 * columns, 2.5 * rows + 0.6), squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(2.3 * columns, 2.5 * rows + 0.6), squeeze=False, layout="constrained"
+    )
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, frame in zip(grid.flat, frames, strict=False):
@@ -110,7 +114,9 @@ def filmstrip(
         _draw_bones(axes, flat[frame], [(i, int(p)) for i, p in enumerate(layout.parents)], "0.8", 1.0)
         _draw_bones(axes, kept, _edges_between_sets(transform.shape[0], layout), colours[action], 1.8)
         axes.scatter(*kept.T, color=colours[action], s=110 if len(kept) == 1 else 26, zorder=3)
-        axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach), aspect="equal")
+        axes.set(
+            xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach), aspect="equal"
+        )
         axes.set_title(f"frame {frame + 1}: {branch_names[action]}", fontsize=9, color=colours[action])
     figure.suptitle(title)
     return figure

@@ -59,7 +59,9 @@ class SkeletonLayout:
         try:
             return self.joints.index(joint)
         except ValueError:
-            raise LayoutError(f"layout {self.name!r}: no joint {joint!r}; its joints are {', '.join(self.joints)}") from None
+            raise LayoutError(
+                f"layout {self.name!r}: no joint {joint!r}; its joints are {', '.join(self.joints)}"
+            ) from None
 
     @cached_property
     def parents(self) -> NDArray[np.int64]:

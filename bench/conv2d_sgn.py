@@ -6,6 +6,8 @@ Symbols as everywhere: B clips, T frames, V joints, C = 3.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -55,7 +57,7 @@ class Conv2dSGN(nn.Module):
         self.joint, self.frame = embedding(joints, 64, 64), embedding(frames, 64, 256)
         self.theta, self.phi = nn.Conv2d(128, 256, 1), nn.Conv2d(128, 256, 1)
         widths = [layer.neighbours.in_features for layer in model.spatial.module.layers] + [256]
-        self.layers = nn.ModuleList(GraphLayer(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(GraphLayer(a, b) for a, b in pairwise(widths))
         self.across, self.across_norm = nn.Conv2d(256, 256, (1, 3), padding=(0, 1)), nn.BatchNorm2d(256)
         self.widen, self.widen_norm = nn.Conv2d(256, 512, 1), nn.BatchNorm2d(512)
         self.classify = nn.Linear(512, config.classes)

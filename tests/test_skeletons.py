@@ -30,7 +30,17 @@ def test_all_builtin_layouts_are_tested():
 
 def test_ntu_groups_are_the_published_ones():
     groups = load_layout("ntu25").group_averages(9) > 0
-    published = [(1, 2, 13, 17), (3, 5, 9, 21), (4,), (6,), (10,), (7, 8, 22, 23), (11, 12, 24, 25), (14, 15, 16), (18, 19, 20)]
+    published = [
+        (1, 2, 13, 17),
+        (3, 5, 9, 21),
+        (4,),
+        (6,),
+        (10,),
+        (7, 8, 22, 23),
+        (11, 12, 24, 25),
+        (14, 15, 16),
+        (18, 19, 20),
+    ]
     assert [tuple((np.flatnonzero(row) + 1).tolist()) for row in groups] == published
 
 

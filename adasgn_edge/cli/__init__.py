@@ -26,7 +26,9 @@ def main() -> None:
         print(f"adasgn-edge: {error}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        extra = {"torch": "train", "pydantic": "train", "safetensors": "train", "matplotlib": "plot"}.get(error.name or "")
+        extra = {"torch": "train", "pydantic": "train", "safetensors": "train", "matplotlib": "plot"}.get(
+            error.name or ""
+        )
         if extra is None:
             raise
         print(

@@ -35,9 +35,7 @@ def _main(
     pass
 
 
-for _name, _module in (
-    ("train", train),
-):
+for _name, _module in (("train", train),):
     _typer.command(_name)(_module.command)
 
 

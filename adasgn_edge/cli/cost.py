@@ -11,7 +11,9 @@ __all__ = ["command"]
 
 def command(
     layout: Annotated[str, typer.Option(help="Skeleton layout: ntu25, shrec22, kinect20 or a .json file.")] = "shrec22",
-    joint_sets: Annotated[str | None, typer.Option(help="Joint counts, e.g. `1,9,25`.  [default: the layout's]")] = None,
+    joint_sets: Annotated[
+        str | None, typer.Option(help="Joint counts, e.g. `1,9,25`.  [default: the layout's]")
+    ] = None,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 14,
     frames: Annotated[int, typer.Option(help="T, frames of a clip.")] = 20,
 ) -> None:

@@ -28,7 +28,9 @@ def command(
     policy: Annotated[
         str, typer.Option(help="argmax (the model's own), random, fuse, or a branch that every frame takes, e.g. B-22.")
     ] = "argmax",
-    seeds: Annotated[str | None, typer.Option(help="Only these seeds of a run folder, e.g. `1,2`.  [default: all]")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Only these seeds of a run folder, e.g. `1,2`.  [default: all]")
+    ] = None,
     stages: Annotated[str | None, typer.Option(help="Only these stages of a run folder, e.g. `sgn,adasgn-a4`.")] = None,
     fuse: Annotated[
         bool, typer.Option("--fuse", help="Average the scores of the models given: three-stream fusion.")

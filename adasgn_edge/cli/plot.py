@@ -62,7 +62,9 @@ def command(
         try:
             models = json.loads(source.read_text(encoding="utf-8"))["models"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{source}: expected a file written by `adasgn-edge eval --json`, found {error!r}") from None
+            raise DatasetError(
+                f"{source}: expected a file written by `adasgn-edge eval --json`, found {error!r}"
+            ) from None
         figure = plots.accuracy_against_cost(models, "AdaSGN: accuracy against cost", convention)
     elif kind is Kind.curves:
         from adasgn_edge.train.loop import read_log
@@ -90,7 +92,9 @@ def _shares(source: Path | None, root: Path | None):  # type: ignore[no-untyped-
     dataset = open_dataset(str(load_weights(path).provenance["dataset"]), root)
     m = measure(path, dataset)
     title = f"{m.stage} on {dataset.name}: accuracy {m.evaluation.accuracy:.1%}, {m.evaluation.paper_gflops:.3f} GFLOPs"
-    return plots.action_shares(m.trained.class_names, m.evaluation.class_shares, m.trained.model.config.branch_names, title)
+    return plots.action_shares(
+        m.trained.class_names, m.evaluation.class_shares, m.trained.model.config.branch_names, title
+    )
 
 
 def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None):  # type: ignore[no-untyped-def]
@@ -108,7 +112,9 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     trained = load_weights(path)
     model, layout = trained.model, trained.layout
     if not isinstance(model, AdaSGN):
-        raise ModelConfigError(f"{path}: a filmstrip shows the branches of an adaptive model, found one of a single branch")
+        raise ModelConfigError(
+            f"{path}: a filmstrip shows the branches of an adaptive model, found one of a single branch"
+        )
     if Path(sample).is_file():
         name, truth, track = Path(sample).name, "", read_clip(Path(sample), layout)[0]
     else:

@@ -12,7 +12,8 @@ __all__ = ["command"]
 
 def command(
     recipe: Annotated[
-        str | None, typer.Argument(help="A built-in recipe (see --list) or the path of a .toml file.", show_default=False)
+        str | None,
+        typer.Argument(help="A built-in recipe (see --list) or the path of a .toml file.", show_default=False),
     ] = None,
     variant: Annotated[
         str | None,

@@ -17,7 +17,9 @@ __all__ = ["BadSamples", "read_number_rows"]
 BAD_SAMPLE_CHOICES = ("error", "skip")
 
 
-def read_number_rows(path: Path, columns: int, delimiter: str | None = None, header_rows: int = 0) -> NDArray[np.float32]:
+def read_number_rows(
+    path: Path, columns: int, delimiter: str | None = None, header_rows: int = 0
+) -> NDArray[np.float32]:
     """Rows of `columns` numbers from a text file, float32 (rows, columns); blank lines are passed over.
 
     Raises DatasetError that names file and line for a ragged row or a word that is no number.

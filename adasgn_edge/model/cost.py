@@ -15,12 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.model.config import (
-    COORDINATES, EMBEDDING, FEATURE, GRAPH_WIDTHS, NODE, PAIR, TAPS, TEMPORAL, Branch, ModelConfig,
+    COORDINATES,
+    EMBEDDING,
+    FEATURE,
+    GRAPH_WIDTHS,
+    NODE,
+    PAIR,
+    TAPS,
+    TEMPORAL,
+    Branch,
+    ModelConfig,
 )  # fmt: skip
 
 __all__ = ["CostTable"]
@@ -32,7 +42,7 @@ _PAIRS = 2 * NODE * PAIR  # θ and φ, per joint
 def _graph_layers(size: str) -> int:
     """MACs of W and W1 of all layers, per joint."""
     widths = GRAPH_WIDTHS[size]
-    return sum(2 * a * b for a, b in zip(widths, widths[1:], strict=False))
+    return sum(2 * a * b for a, b in pairwise(widths))
 
 
 def paper_spatial_macs(branch: Branch) -> int:

@@ -14,6 +14,8 @@ The module is tested against a plain transcription into 1x1 ``Conv2d`` layers (`
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -120,7 +122,7 @@ class SpatialModule(nn.Module):
         self.joint = JointEmbedding(joints)
         self.adjacency = AdaptiveAdjacency()
         widths = GRAPH_WIDTHS[size]
-        self.layers = nn.ModuleList(GraphLayer(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(GraphLayer(a, b) for a, b in pairwise(widths))
 
     def forward(self, position: Tensor, velocity: Tensor) -> Tensor:  # both (N, V_i, C) → (N, 256)
         d = self.position(position) + self.velocity(velocity)

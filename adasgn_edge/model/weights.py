@@ -71,7 +71,9 @@ def load_weights(path: str | Path) -> TrainedModel:
         header = json.loads(metadata[FORMAT])
         version = header["version"]
     except (KeyError, TypeError, json.JSONDecodeError):
-        raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them") from None
+        raise CheckpointError(
+            f"{path}: expected weights written by adasgn_edge, found a safetensors file without them"
+        ) from None
     if version != VERSION:
         raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {version}")
     try:

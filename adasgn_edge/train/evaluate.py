@@ -117,9 +117,7 @@ def evaluate(
     )
 
 
-def _predict(
-    model: SGN | AdaSGN, clip: torch.Tensor, policy: str | Branch, generator: torch.Generator
-) -> Prediction:
+def _predict(model: SGN | AdaSGN, clip: torch.Tensor, policy: str | Branch, generator: torch.Generator) -> Prediction:
     if policy == "argmax":
         return model(clip)
     if not isinstance(model, AdaSGN):

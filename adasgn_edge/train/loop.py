@@ -207,7 +207,9 @@ class StageRun:
         self.cost = torch.as_tensor(CostTable(stage.config).paper / 1e9, dtype=torch.float32, device=trainer.device)
         self.loss: Callable[..., tuple[Tensor, Tensor, Tensor]] = self._loss
         if trainer.compile_step:
-            self.loss = torch.compile(self._loss, mode="reduce-overhead" if trainer.device.type == "cuda" else "default")
+            self.loss = torch.compile(
+                self._loss, mode="reduce-overhead" if trainer.device.type == "cuda" else "default"
+            )
 
     def result(self) -> SGN | AdaSGN:
         """The model to evaluate and keep: the moving average of the weights where the schedule has one."""
@@ -323,6 +325,8 @@ def hardware(device: torch.device) -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         name = models[0] if models else name
     return f"{name}, {torch.get_num_threads()} threads"

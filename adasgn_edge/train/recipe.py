@@ -83,8 +83,7 @@ class AdaptiveSchedule(Schedule):
 
     alpha: weight of the mean cost in the loss, one run each; alpha_epochs: it rises over these; temperature, and its
     decay an epoch (exp of it); batch_norm: "frozen" keeps the pretrained statistics of the spatial modules (and makes
-    a step cheaper, see AdaSGN.forward_training), "batch" updates them on all frames as the paper does;
-    distill: weight of the Kullback-Leibler divergence to the averaged scores of the single models.
+    a step cheaper, see AdaSGN.forward_training), "batch" updates them on all frames as the paper does.
     """
 
     alpha: tuple[float, ...] = (1.0, 4.0)
@@ -153,7 +152,9 @@ def _read(name: str, builtin: tuple[str, ...], folder: str) -> dict[str, Any]:
 def _lay_over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
-        merged[key] = _lay_over(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        merged[key] = (
+            _lay_over(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        )
     return merged
 
 

@@ -107,7 +107,9 @@ def _summary(name: str, group: Sequence[Measurement]) -> Summary:
         seeds=len(group),
         accuracy=float(accuracy.mean()),
         accuracy_deviation=float(accuracy.std(ddof=1)) if len(group) > 1 else float("nan"),
-        best_epoch=float(np.mean([b for b in best if b is not None])) if any(b is not None for b in best) else float("nan"),
+        best_epoch=float(np.mean([b for b in best if b is not None]))
+        if any(b is not None for b in best)
+        else float("nan"),
         paper_gflops=float(np.mean([m.evaluation.paper_gflops for m in group])),
         full_gflops=float(np.mean([m.evaluation.full_gflops for m in group])),
         shares=tuple(np.mean([m.evaluation.shares for m in group], axis=0).tolist()),

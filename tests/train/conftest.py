@@ -1,0 +1,41 @@
+"""A tiny learnable data set: three movements of a three-joint stick."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
+from adasgn_edge.skeletons import SkeletonLayout
+
+STICK = SkeletonLayout.from_dict(
+    {
+        "name": "stick",
+        "joints": ["foot", "hip", "head"],
+        "bones": [["hip", "foot"], ["head", "hip"]],
+        "origin": "foot",
+        "scale_bone": ["foot", "hip"],
+        "joint_sets": {"1": [["foot", "hip", "head"]]},
+    }
+)
+
+
+def stick_dataset(samples: int = 96, persons: int = 1, seed: int = 0) -> SkeletonDataset:
+    """Class c moves the head along axis c; a sample has 1 to `persons` persons doing the same."""
+    random = np.random.default_rng(seed)
+    builder = DatasetBuilder("stick", STICK, ["x", "y", "z"])
+    for i in range(samples):
+        tracks = []
+        for _ in range(1 + i % persons):
+            length = int(random.integers(5, 40))
+            track = np.tile(np.array([[0, 0, 0], [0, 1, 0], [0, 2, 0]], dtype=np.float32), (length, 1, 1))
+            track += random.normal(0, 0.05, track.shape).astype(np.float32)
+            track[:, 2, i % 3] += np.linspace(0, 1.5, length)
+            tracks.append(track.astype(np.float32))
+        builder.add(f"sample{i}", i % 3, "test" if i % 4 == 0 else "train", tracks)
+    return builder.build()
+
+
+@pytest.fixture
+def dataset() -> SkeletonDataset:
+    return stick_dataset()

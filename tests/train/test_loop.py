@@ -1,0 +1,229 @@
+"""Training: it learns, it is deterministic, and a kill at any moment loses at most an epoch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from adasgn_edge.errors import CheckpointError, RecipeError
+from adasgn_edge.model.weights import load_weights
+from adasgn_edge.train.checkpoint import load_state, save_state
+from adasgn_edge.train.loop import Trainer, choose_device, read_log
+from adasgn_edge.train.recipe import Recipe
+from adasgn_edge.train.stages import plan_stages
+from tests.train.conftest import stick_dataset
+
+
+def recipe(**changes) -> Recipe:
+    schedule = {"epochs": 4, "batch": 16, "milestones": [3], "frozen_epochs": 1}
+    data = {
+        "name": "stick",
+        "data": {"dataset": "stick"},
+        "model": {"frames": 6, "dropout": 0.1},
+        "augment": {"rotation": [5, 5, 5], "jitter": 0.01},
+        "single": {**schedule, "learning_rate": 3e-3, "ema": 0.5},
+        "adaptive": {**schedule, "alpha": [2.0]},
+        "precision": "float32",
+        "evaluate_every": 2,
+    }
+    return Recipe.model_validate({**data, **changes})
+
+
+def trainer(out: Path, seed: int = 1, changes: dict | None = None) -> Trainer:
+    return Trainer(recipe(**(changes or {})), stick_dataset(), out, seed)
+
+
+def stages(t: Trainer):
+    return plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names))
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    return load_weights(path).model.state_dict()
+
+
+def assert_equal_weights(first: Path, second: Path) -> None:
+    a, b = tensors(first), tensors(second)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """All stages of the tiny recipe trained once."""
+    out = tmp_path_factory.mktemp("run")
+    t = trainer(out)
+    for stage in stages(t):
+        t.train(stage)
+    return out
+
+
+def test_all_stages_learn(finished):
+    folders = sorted(p.parent.name for p in finished.glob("seed-1/*/model.safetensors"))
+    assert folders == ["B-1", "B-3", "S-1", "S-3", "adasgn-a2", "sgn"]
+    for folder in folders:
+        rows = read_log(finished / "seed-1" / folder / "log.jsonl")
+        assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+        assert rows[-1]["loss"] < rows[0]["loss"]
+        assert rows[-1]["test_accuracy"] > 0.5, folder  # chance is 1 in 3
+        assert not (finished / "seed-1" / folder / "state.pt").exists()
+    row = rows = read_log(finished / "seed-1" / "adasgn-a2" / "log.jsonl")[-1]
+    assert sum(row["test_shares"]) == pytest.approx(1)
+    assert row["alpha"] == pytest.approx(2.0 * 4 / 6)
+
+
+def test_adasgn_starts_from_the_single_models(finished):
+    t = trainer(finished)
+    stage = stages(t)[-1]
+    model = t.build(stage)
+    for branch, name in zip(model.branches, model.config.branch_names, strict=True):
+        single = load_weights(finished / "seed-1" / name / "model.safetensors").model
+        for key, tensor in single.spatial.state_dict().items():
+            assert torch.equal(branch.state_dict()[key], tensor), (name, key)
+
+
+def test_adasgn_without_single_models_says_what_is_missing(tmp_path):
+    t = trainer(tmp_path)
+    with pytest.raises(RecipeError, match="needs the single model S-1 first"):
+        t.train(stages(t)[-1])
+
+
+def test_same_seed_same_weights_other_seed_others(finished, tmp_path):
+    for seed in (1, 2):
+        t = trainer(tmp_path, seed)
+        t.train(stages(t)[1])
+    first = finished / "seed-1" / "S-1" / "model.safetensors"
+    assert_equal_weights(first, tmp_path / "seed-1" / "S-1" / "model.safetensors")
+    other = tensors(tmp_path / "seed-2" / "S-1" / "model.safetensors")
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in tensors(first).items())
+
+
+def test_transform_is_fixed_at_first(tmp_path):
+    t = trainer(tmp_path, changes={"single": {"epochs": 2, "batch": 16, "frozen_epochs": 2}})
+    stage = stages(t)[1]
+    t.train(stage)
+    kept = tensors(tmp_path / "seed-1" / "S-1" / "model.safetensors")["spatial.transform"]
+    torch.testing.assert_close(kept, torch.full((1, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "batch"])
+def test_adasgn_keeps_the_branches_while_frozen(finished, tmp_path, batch_norm):
+    schedule = {"epochs": 1, "batch": 16, "frozen_epochs": 1, "alpha": [1.0], "batch_norm": batch_norm}
+    t = Trainer(recipe(adaptive=schedule), stick_dataset(), tmp_path, 1)
+    stage = stages(t)[-1]
+    for branch in stage.config.branch_names:
+        target = tmp_path / "seed-1" / branch
+        target.mkdir(parents=True)
+        (target / "model.safetensors").write_bytes((finished / "seed-1" / branch / "model.safetensors").read_bytes())
+    before = t.build(stage).branches.state_dict()
+    after = load_weights(t.train(stage)).model.branches.state_dict()
+    for name, tensor in before.items():
+        assert torch.equal(tensor, after[name]), name
+
+
+# A child process that trains one stage; it is killed and started again. The pause makes the kill hit the middle.
+CHILD = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from tests.train.test_loop import trainer, stages
+class Slow:
+    def start(self, *a): print("started", flush=True)
+    def step(self, f): time.sleep(0.03)
+    def epoch(self, row): print("epoch", row["epoch"], flush=True)
+t = trainer(Path(sys.argv[1])); t.reporter = Slow()
+t.train(stages(t)[1])
+print("done", flush=True)
+"""
+
+
+def test_kill_and_resume_gives_the_same_weights(finished, tmp_path):
+    """SIGKILL at several moments of training; the run that goes on ends with the weights of one never interrupted."""
+    folder = tmp_path / "seed-1" / "S-1"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    kills = 0
+    for delay in (0.05, 0.35, 0.2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        while process.stdout.readline().startswith("epoch") is False:  # at least one epoch each time
+            assert process.poll() is None, "the child ended on its own"
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += not (folder / "model.safetensors").exists()
+    assert kills == 3, "the kills came too late to test anything"
+    assert (folder / "state.pt").exists()
+    subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], check=True, env=environment, capture_output=True)
+    assert_equal_weights(finished / "seed-1" / "S-1" / "model.safetensors", folder / "model.safetensors")
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    leftovers = [p.name for p in folder.iterdir() if p.name not in ("log.jsonl", "model.safetensors")]
+    assert all(name.startswith(".state.pt.") or name.startswith(".log.jsonl.") for name in leftovers)
+
+
+def test_half_written_checkpoint_is_named(tmp_path):
+    path = tmp_path / "state.pt"
+    save_state(path, "abc", 3, model={"w": torch.zeros(1000)})
+    assert load_state(path, "abc", torch.device("cpu"))["epoch"] == 3
+    whole = path.read_bytes()
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"state\.pt: expected a complete checkpoint"):
+            load_state(path, "abc", torch.device("cpu"))
+
+
+def test_checkpoint_of_other_settings_is_refused(finished, tmp_path):
+    path = tmp_path / "state.pt"
+    save_state(path, "abc", 3)
+    with pytest.raises(CheckpointError, match="expected xyz, found abc"):
+        load_state(path, "xyz", torch.device("cpu"))
+    t = trainer(finished, changes={"precision": "float32", "augment": {"scale": 0.5}})
+    with pytest.raises(CheckpointError, match="trained with other settings"):
+        t.train(stages(t)[1])
+
+
+def test_half_written_weights_are_named(finished, tmp_path):
+    whole = (finished / "seed-1" / "S-1" / "model.safetensors").read_bytes()
+    path = tmp_path / "model.safetensors"
+    for length in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="damaged"):
+            load_weights(path)
+    with pytest.raises(CheckpointError, match="found nothing"):
+        load_weights(tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="found a folder"):
+        load_weights(tmp_path)
+
+
+def test_diverging_loss_is_an_error(tmp_path):
+    t = trainer(tmp_path, changes={"single": {"epochs": 3, "batch": 16, "learning_rate": 1e30}})
+    with pytest.raises(RecipeError, match="lower learning_rate"):
+        t.train(stages(t)[0])
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(RecipeError, match="expected a device"):
+        choose_device("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(RecipeError, match="finds no GPU"):
+            choose_device("cuda")
+
+
+def test_compiled_step_learns_the_same(tmp_path):
+    """The compiled step is the same arithmetic; only rounding differs."""
+    losses = []
+    for compile_step in (False, True):
+        t = Trainer(recipe(single={"epochs": 1, "batch": 16}), stick_dataset(), tmp_path / str(compile_step), 1,
+                    compile_step=compile_step)  # fmt: skip
+        t.train(stages(t)[0])
+        losses.append(read_log(t.folder("sgn") / "log.jsonl")[0]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

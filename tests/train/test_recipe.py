@@ -1,0 +1,106 @@
+"""Recipes: every built-in one loads, variants lie over them, mistakes are named."""
+
+import math
+
+import pytest
+
+from adasgn_edge.errors import LayoutError, RecipeError
+from adasgn_edge.skeletons import load_layout
+from adasgn_edge.train.recipe import Schedule, builtin_recipes, builtin_variants, load_recipe
+from adasgn_edge.train.stages import fingerprint, plan_stages
+
+
+@pytest.mark.parametrize("name", builtin_recipes())
+@pytest.mark.parametrize("variant", [None, *builtin_variants()])
+def test_builtin_recipes_load(name, variant):
+    assert load_recipe(name, variant).name == name
+
+
+def test_recipes_cover_the_data_sets():
+    assert set(builtin_recipes()) == {
+        "shrec14", "shrec28", "nw-ucla", "ntu60-cs", "ntu60-cv", "ntu120-csub", "ntu120-cset",
+    }  # fmt: skip
+
+
+def test_paper_variant_is_the_published_schedule():
+    recipe = load_recipe("shrec14", "paper")
+    single, adaptive = recipe.single, recipe.adaptive
+    for schedule in (single, adaptive):
+        assert (schedule.epochs, schedule.batch, schedule.label_smoothing) == (120, 64, 0.1)
+        assert (schedule.learning_rate, schedule.weight_decay, schedule.ema) == (1e-3, 1e-4, 0.0)
+        rates = [schedule.rate(e) for e in (0, 59, 60, 90, 110)]
+        assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6])
+        assert schedule.frozen_epochs == 30
+    assert adaptive.batch_norm == "batch"
+    assert adaptive.temperature_at(0) == 5
+    assert adaptive.temperature_at(10) == pytest.approx(5 * math.exp(-0.45))
+    assert [round(adaptive.alpha_at(e, 6.0), 6) for e in range(7)] == [1, 2, 3, 4, 5, 6, 6]
+    assert load_recipe("ntu60-cs", "paper").augment.rotation == (17, 17, 17)
+    assert load_recipe("shrec14", "paper").augment.rotation == (0, 0, 0)
+
+
+def test_cosine_course_falls_from_the_warm_up_to_near_zero():
+    schedule = Schedule(epochs=50, course="cosine", warmup_epochs=3, learning_rate=1.0)
+    rates = [schedule.rate(e) for e in range(50)]
+    assert rates[:3] == [0.25, 0.5, 0.75]
+    assert max(rates) == rates[3] == 1.0
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert 0 < rates[-1] < 0.01
+
+
+def test_changes_lie_over_variant_over_recipe():
+    recipe = load_recipe("shrec14", "paper", {"single": {"epochs": 7}})
+    assert recipe.single.epochs == 7
+    assert recipe.single.course == "steps"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[data]\ndataset = 'shrec14'\n[single]\nepoch = 3", "single.epoch"),
+        ("[data]\ndataset = 'shrec14'\nstream = 'smell'", "data.stream"),
+        ("[single]\nepochs = 3", r"\[data\]"),
+        ("[data]\ndataset = 'shrec14'\n[single]\nepochs = 0", "single.epochs"),
+        ("[data", "not valid TOML"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(str(path))
+
+
+def test_unknown_recipes():
+    with pytest.raises(RecipeError, match="expected one of .*shrec14"):
+        load_recipe("shrek")
+    with pytest.raises(RecipeError, match="No such file"):
+        load_recipe("missing.toml")
+    with pytest.raises(RecipeError, match="expected one of paper"):
+        load_recipe("shrec14", "papre")
+
+
+def test_stages_in_order():
+    recipe = load_recipe("shrec14", changes={"adaptive": {"alpha": [0.5, 4]}})
+    stages = plan_stages(recipe, load_layout("shrec22"), 14)
+    assert [s.name for s in stages] == ["sgn", "S-1", "B-1", "S-11", "B-11", "S-22", "B-22", "adasgn-a0.5", "adasgn-a4"]
+    assert [s.name for s in plan_stages(recipe, load_layout("shrec22"), 14, ("S-11",))] == ["S-11"]
+    with pytest.raises(RecipeError, match="found 'S-12'"):
+        plan_stages(recipe, load_layout("shrec22"), 14, ("S-12",))
+    with pytest.raises(LayoutError, match="no joint set of 7"):
+        plan_stages(load_recipe("shrec14", changes={"model": {"joint_sets": [1, 7]}}), load_layout("shrec22"), 14)
+
+
+def test_fingerprint_tells_settings_apart():
+    layout = load_layout("shrec22")
+
+    def digest(changes, seed=1, stage=-1):
+        recipe = load_recipe("shrec14", changes=changes)
+        return fingerprint(recipe, plan_stages(recipe, layout, 14)[stage], seed)
+
+    base = digest({})
+    assert digest({}) == base
+    assert digest({}, seed=2) != base
+    assert digest({"augment": {"scale": 0.3}}) != base
+    assert digest({"adaptive": {"epochs": 3}}) != base
+    assert digest({"adaptive": {"alpha": [1, 9]}}, stage=0) == digest({}, stage=0), "other stages do not matter"

@@ -1,0 +1,81 @@
+"""Clips cut on the device are those of the NumPy path; augmentation does what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from adasgn_edge.data.preprocess import STREAMS, make_clip
+from adasgn_edge.train.sampler import Augmentation, ClipSampler
+from tests.train.conftest import STICK, stick_dataset
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_test_clips_equal_the_streaming_path(dataset, stream):
+    sampler = ClipSampler(dataset, "test", 20, stream, "cpu")
+    clips = sampler.clips(torch.arange(len(sampler)), generator=None).numpy()
+    for clip, index in zip(clips, dataset.indices("test"), strict=True):
+        np.testing.assert_array_equal(clip, make_clip(dataset.tracks(index)[0], STICK, 20, stream))
+
+
+def test_training_takes_a_random_frame_of_each_segment(dataset):
+    sampler = ClipSampler(dataset, "train", 4, "joint", "cpu")
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.zeros(500, dtype=torch.int64)
+    clips = sampler.clips(sample, generator)  # (500, 4, V, C)
+    start, length = int(sampler.start[0, 0]), int(sampler.length[0, 0])
+    frames = sampler.positions[start : start + length]
+    seen = [{int((frames == clip[t]).all((1, 2)).nonzero()[0, 0]) for clip in clips} for t in range(4)]
+    assert set().union(*seen) == set(range(length))
+    for segment, indices in enumerate(seen):
+        assert min(indices) >= segment * length // 4
+        assert max(indices) <= -(-(segment + 1) * length // 4)
+
+
+def test_persons_are_averaged_and_the_absent_do_not_count():
+    dataset = stick_dataset(persons=2)
+    sampler = ClipSampler(dataset, "train", 5, "joint", "cpu")
+    clips = sampler.clips(torch.arange(len(sampler)), generator=None).view(len(sampler), 2, 5, 3, 3)
+    alone = torch.as_tensor((dataset.length[dataset.indices("train")] > 0).sum(1) == 1)
+    assert alone.any()
+    assert not alone.all()
+    torch.testing.assert_close(clips[alone, 0], clips[alone, 1], rtol=0, atol=0)
+    assert not torch.equal(clips[~alone, 0], clips[~alone, 1])
+    logits = torch.arange(12.0).view(4, 3)  # two samples of two persons
+    torch.testing.assert_close(sampler.average_persons(logits), torch.tensor([[1.5, 2.5, 3.5], [7.5, 8.5, 9.5]]))
+
+
+def test_second_person_is_placed_relative_to_the_first():
+    dataset = stick_dataset(persons=2)
+    sample = int(np.flatnonzero((dataset.length > 0).all(1))[0])
+    first, second = dataset.tracks(sample)
+    shifted = dataset.normalised_positions()[dataset.start[sample, 1]]
+    scale = np.linalg.norm(first[0, 1] - first[0, 0])
+    np.testing.assert_allclose(shifted, (second[0] - first[0, 0]) / scale, rtol=1e-5, atol=1e-6)
+
+
+def test_augmentation_rotates_scales_and_is_seeded():
+    clip = torch.randn(3, 2, 4, 5, 3)
+
+    def generator():
+        return torch.Generator().manual_seed(7)
+
+    turned = Augmentation(rotation=(30, 20, 10))(clip, generator())
+    torch.testing.assert_close(turned.norm(dim=-1), clip.norm(dim=-1))
+    assert not torch.allclose(turned, clip, atol=1e-3)
+    torch.testing.assert_close(Augmentation(rotation=(30, 20, 10))(clip, generator()), turned, rtol=0, atol=0)
+    scaled = Augmentation(scale=0.2)(clip, generator()) / clip
+    assert (scaled.amin((1, 2, 3, 4)) - scaled.amax((1, 2, 3, 4))).abs().max() < 1e-4, "one factor a sample"
+    assert scaled.min() > 0.8 - 1e-4
+    assert scaled.max() < 1.2 + 1e-4
+    moved = Augmentation(jitter=0.1)(clip, generator()) - clip
+    assert moved.std(dim=2).max() < 1e-6, "the same offset in every frame"
+    torch.testing.assert_close(Augmentation()(clip, generator()), clip, rtol=0, atol=0)
+
+
+def test_rotation_about_one_axis_keeps_that_coordinate():
+    clip = torch.randn(2, 1, 3, 4, 3)
+    for axis in range(3):
+        angles = [0.0, 0.0, 0.0]
+        angles[axis] = 45.0
+        turned = Augmentation(rotation=tuple(angles))(clip, torch.Generator().manual_seed(1))
+        torch.testing.assert_close(turned[..., axis], clip[..., axis])
