@@ -148,9 +148,9 @@ class SkeletonLayout:
         if self.bones and len(children) != self.joint_count - 1:
             fail(f"expected {self.joint_count - 1} bones, found {len(children)}")
         for start in range(self.joint_count):  # every joint must lead to the root
-            joint, steps = start, 0
-            while self.parents[joint] != joint:
-                joint, steps = int(self.parents[joint]), steps + 1
+            place, steps = start, 0
+            while self.parents[place] != place:
+                place, steps = int(self.parents[place]), steps + 1
                 if steps > self.joint_count:
                     fail(f"the bones of joint {self.joints[start]!r} run in a circle")
         for count, groups in self.joint_sets.items():

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from adasgn_edge.data.registry import open_dataset
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
 from adasgn_edge.data.preprocess import OFFSET_RANGE, normalise, segment_frames
+from adasgn_edge.data.registry import open_dataset
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import ModelConfig

@@ -9,6 +9,9 @@ import sys
 
 __all__ = ["main"]
 
+_EXTRAS = {"torch": "train", "pydantic": "train", "safetensors": "train", "matplotlib": "plot"}
+"""Which extra of the package brings an optional module."""
+
 
 def main() -> None:
     """Entry point: errors of this package become one line on standard error and exit status 2; Ctrl-C is 130."""
@@ -21,20 +24,16 @@ def main() -> None:
             sys.exit(f"adasgn-edge: the command line needs {error.name!r}: pip install 'adasgn-edge[cli]'")
         raise
     try:
-        app(standalone_mode=False)
+        app()
     except AdaSGNError as error:
         print(f"adasgn-edge: {error}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        extra = {"torch": "train", "pydantic": "train", "safetensors": "train", "matplotlib": "plot"}.get(
-            error.name or ""
-        )
+        extra = _EXTRAS.get(error.name or "")
         if extra is None:
             raise
-        print(
-            f"adasgn-edge: this command needs {error.name!r}, which is not installed: pip install 'adasgn-edge[{extra}]'",
-            file=sys.stderr,
-        )
+        hint = f"pip install 'adasgn-edge[{extra}]'"
+        print(f"adasgn-edge: this command needs {error.name!r}, which is not installed: {hint}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("adasgn-edge: interrupted", file=sys.stderr)

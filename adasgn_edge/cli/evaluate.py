@@ -46,7 +46,7 @@ def command(
     best epoch of the log, marked as such (the figure that selecting on the test set would report). Costs are 1e9 MACs a
     clip: `paper` counts convolutions only, `full` everything, the policy included.
 
-    Examples: `adasgn-edge eval runs/shrec14-joint` · `adasgn-edge eval --fuse j.safetensors b.safetensors v.safetensors`
+    Examples: `adasgn-edge eval runs/shrec14-joint --per-class` · `adasgn-edge eval --fuse joint/ bone/ velocity/`
     """
     import json
 
@@ -80,7 +80,11 @@ def command(
 
     summaries = summarise(measured)
     console.print(_table(f"{split} split, {policy} routing", summaries, measured))
-    result = {"policy": policy, "split": split, "models": [summary.to_dict() for summary in summaries]}
+    result: dict[str, object] = {
+        "policy": policy,
+        "split": split,
+        "models": [summary.to_dict() for summary in summaries],
+    }
     if fuse:
         fusion = fuse_streams([m.evaluation for m in measured])
         console.print(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["command"]
 
@@ -31,7 +34,7 @@ def command(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="tradeoff: a file of `eval --json`; curves: a run folder; else a weights file.  [default: the shipped model]",
+            help="tradeoff: a file of `eval --json`; curves: a run folder; else weights.  [default: the shipped model]",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +85,7 @@ def command(
     console.print(f"wrote {path}")
 
 
-def _shares(source: Path | None, root: Path | None):  # type: ignore[no-untyped-def]
+def _shares(source: Path | None, root: Path | None) -> Figure:
     from adasgn_edge import plots
     from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.model.weights import load_weights, shipped_weights
@@ -97,7 +100,7 @@ def _shares(source: Path | None, root: Path | None):  # type: ignore[no-untyped-
     )
 
 
-def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None):  # type: ignore[no-untyped-def]
+def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None) -> Figure:
     import torch
 
     from adasgn_edge import plots
@@ -133,7 +136,8 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     assert prediction.actions is not None
     given = trained.class_names[int(prediction.logits.argmax())]
     title = f"{name}: {truth or 'unknown'}, recognised as {given}"
-    transforms = [branch.transform.detach().numpy() for branch in model.branches]
+    state = model.state_dict()
+    transforms = [state[f"branches.{action}.transform"].numpy() for action in range(len(model.branches))]
     positions = make_clip(track, layout, model.config.frames, "joint")
     actions = prediction.actions[0].numpy()
     return plots.filmstrip(positions, actions, transforms, model.config.branch_names, layout, title, frames)

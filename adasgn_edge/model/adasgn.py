@@ -47,7 +47,7 @@ def _initialise(model: nn.Module) -> None:
         if isinstance(module, nn.Linear) and not name.endswith("classify"):
             nn.init.normal_(module.weight, 0.0, (2.0 / module.weight.shape[0]) ** 0.5)
         if name.endswith("neighbours"):
-            nn.init.zeros_(module.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(module.weight)
 
 
 class SGN(nn.Module):

@@ -15,6 +15,7 @@ The module is tested against a plain transcription into 1x1 ``Conv2d`` layers (`
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +129,7 @@ class SpatialModule(nn.Module):
         d = self.position(position) + self.velocity(velocity)
         e = self.joint()
         adjacency = self.adjacency(d, e)
-        first, *rest = self.layers
+        first, *rest = cast("list[GraphLayer]", list(self.layers))
         x = first.forward_split(d, e, adjacency)
         for layer in rest:
             x = layer(x, adjacency)

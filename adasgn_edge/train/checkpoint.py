@@ -31,7 +31,8 @@ def load_state(path: Path, fingerprint: str, device: torch.device) -> dict[str, 
     except (RuntimeError, OSError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path}: expected a complete checkpoint, found a damaged one ({reason}); delete it to start this stage again"
+            f"{path}: expected a complete checkpoint, found a damaged one ({reason}); "
+            "delete it to start this stage again"
         ) from None
     if version != VERSION:
         raise CheckpointError(f"{path}: expected version {VERSION} of the checkpoint format, found {version}")

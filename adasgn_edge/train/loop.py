@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class Silent:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The dtype of matrix products in training, None for float32; "auto" takes bfloat16 where hardware multiplies it."""
+    """The dtype of products in training, None for float32; "auto" takes bfloat16 where hardware multiplies it."""
     if precision == "float32":
         return None
     if precision == "bfloat16":
@@ -213,7 +213,7 @@ class StageRun:
 
     def result(self) -> SGN | AdaSGN:
         """The model to evaluate and keep: the moving average of the weights where the schedule has one."""
-        return self.average.module if self.average is not None else self.model
+        return cast("SGN | AdaSGN", self.average.module) if self.average is not None else self.model
 
     def state(self) -> dict[str, Any]:
         """What :func:`save_state` keeps."""
@@ -251,7 +251,8 @@ class StageRun:
             cost = (actions.flatten(0, 1) @ self.cost).mean()
             counts = actions.detach().flatten(0, 1).sum(0)
         else:
-            track_logits, cost, counts = self.model(clip).logits, 0.0, torch.ones(1, device=clip.device)
+            track_logits, cost = self.model(clip).logits, torch.zeros((), device=clip.device)
+            counts = torch.ones(1, device=clip.device)
         logits = sampler.average_persons(track_logits)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.stage.schedule.label_smoothing) + alpha * cost
         return loss, logits.detach(), counts

@@ -1,8 +1,8 @@
 """Recipes: everything that decides a training run, in one TOML file.
 
-A recipe names its data set and stream and may change any default below; ``adasgn-edge train --list`` prints the built-in
-ones. A *variant* is a second TOML file laid over the recipe (``--recipe paper`` is the built-in one that restores the
-published settings).
+A recipe names its data set and stream and may change any default below; ``adasgn-edge train --list`` prints the
+built-in ones. A *variant* is a second TOML file laid over the recipe: ``--recipe paper`` is the built-in one that
+restores the published settings.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import math
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adasgn_edge.errors import RecipeError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,14 +33,14 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """dataset: a name that ``adasgn-edge convert --list`` shows, or a folder of recordings; stream: joint/bone/velocity."""
+    """dataset: a name that ``adasgn-edge convert --list`` shows, or a folder of recordings; stream: the input."""
 
     dataset: str
     stream: Literal["joint", "bone", "velocity"] = "joint"
 
 
 class ModelSection(_Section):
-    """joint_sets: reduced joint counts, defaults to all of the layout; sizes; frames: T; dropout in the temporal module."""
+    """joint_sets: joint counts, by default all of the layout; frames: T; dropout: in the temporal module."""
 
     joint_sets: tuple[int, ...] | None = None
     sizes: tuple[str, ...] = ("small", "big")
@@ -46,7 +49,7 @@ class ModelSection(_Section):
 
 
 class AugmentSection(_Section):
-    """rotation: largest angles about x, y, z in degrees; scale: relative; jitter: normalised units; see Augmentation."""
+    """rotation: largest angles about x, y, z in degrees; scale: relative; jitter: normalised units."""
 
     rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = Field(0.0, ge=0.0, lt=1.0)
@@ -121,21 +124,36 @@ class Recipe(_Section):
         return data
 
 
+_RECIPES = ("recipes",)
+_VARIANTS = ("recipes", "variants")
+
+
+def _package_folder(parts: tuple[str, ...]) -> Traversable:
+    folder = resources.files("adasgn_edge")
+    for part in parts:
+        folder = folder / part
+    return folder
+
+
+def _names_in(parts: tuple[str, ...]) -> tuple[str, ...]:
+    names = [entry.name for entry in _package_folder(parts).iterdir()]
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
 def builtin_recipes() -> tuple[str, ...]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("adasgn_edge") / "recipes"
-    return tuple(sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml")))
+    return _names_in(_RECIPES)
 
 
 def builtin_variants() -> tuple[str, ...]:
     """Names of the variants that come with the package."""
-    folder = resources.files("adasgn_edge") / "recipes" / "variants"
-    return tuple(sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml")))
+    return _names_in(_VARIANTS)
 
 
-def _read(name: str, builtin: tuple[str, ...], folder: str) -> dict[str, Any]:
+def _read(name: str, folder: tuple[str, ...]) -> dict[str, Any]:
+    builtin = _names_in(folder)
     if name in builtin:
-        text = resources.files("adasgn_edge").joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")
+        text = (_package_folder(folder) / f"{name}.toml").read_text(encoding="utf-8")
     elif name.endswith(".toml"):
         try:
             text = Path(name).read_text(encoding="utf-8")
@@ -163,9 +181,9 @@ def load_recipe(name: str, variant: str | None = None, changes: dict[str, Any] |
 
     Raises RecipeError that names the key at fault.
     """
-    data = _read(name, builtin_recipes(), "recipes")
+    data = _read(name, _RECIPES)
     if variant is not None:
-        data = _lay_over(data, _read(variant, builtin_variants(), "recipes/variants"))
+        data = _lay_over(data, _read(variant, _VARIANTS))
     data = _lay_over(data, changes or {})
     data.setdefault("name", Path(name).stem)
     try:

@@ -77,7 +77,8 @@ def measure(
     trained = load_weights(path)
     if trained.layout != dataset.layout:
         raise ModelConfigError(
-            f"{path}: the model expects layout {trained.layout.name!r}, data set {dataset.name!r} has {dataset.layout.name!r}"
+            f"{path}: the model expects layout {trained.layout.name!r}, "
+            f"data set {dataset.name!r} has {dataset.layout.name!r}"
         )
     if trained.class_names != dataset.class_names:
         raise ModelConfigError(

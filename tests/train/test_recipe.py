@@ -72,7 +72,7 @@ def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
 
 
 def test_unknown_recipes():
-    with pytest.raises(RecipeError, match="expected one of .*shrec14"):
+    with pytest.raises(RecipeError, match=r"expected one of .*shrec14"):
         load_recipe("shrek")
     with pytest.raises(RecipeError, match="No such file"):
         load_recipe("missing.toml")
