@@ -13,5 +13,7 @@ def data_root() -> Path:
     """The folder of real data sets: ``$ADASGN_DATA``, else ``../shared/data`` beside the repository; skips without it."""
     root = Path(os.environ.get("ADASGN_DATA") or Path(__file__).parents[2] / "shared" / "data").resolve()
     if not root.is_dir():
-        pytest.skip(f"no real data: {root} does not exist; set ADASGN_DATA to the folder that holds SHREC17 and NW-UCLA")
+        pytest.skip(
+            f"no real data: {root} does not exist; set ADASGN_DATA to the folder that holds SHREC17 and NW-UCLA"
+        )
     return root

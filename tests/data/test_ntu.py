@@ -182,10 +182,10 @@ class TestDataset:
         assert "S001C001P001R001A002" in dataset.left_out[0]
 
     def test_names_and_folders_that_do_not_fit(self, tmp_path):
-        with pytest.raises(DatasetError, match="expected .skeleton files, found none"):
+        with pytest.raises(DatasetError, match=r"expected .skeleton files, found none"):
             read_ntu(tmp_path, "cs")
         with pytest.raises(DatasetError, match="expected a split among cs, cv, csub, cset, found 'xsub'"):
             read_ntu(tmp_path, "xsub")
         self.write(tmp_path, "wave")
-        with pytest.raises(DatasetError, match="wave.skeleton: expected a name such as"):
+        with pytest.raises(DatasetError, match=r"wave.skeleton: expected a name such as"):
             read_ntu(tmp_path, "cs")

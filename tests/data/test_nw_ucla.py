@@ -58,7 +58,7 @@ def test_files_that_are_no_such_json(tmp_path, text):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(DatasetError, match="expected the .json files of NW-UCLA, found none"):
+    with pytest.raises(DatasetError, match=r"expected the .json files of NW-UCLA, found none"):
         read_nw_ucla(tmp_path)
 
 

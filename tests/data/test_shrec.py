@@ -48,7 +48,7 @@ def test_wrong_length_is_named(tree):
 
 def test_missing_recording_is_named(tree):
     (tree / "gesture_1" / "finger_1" / "subject_1" / "essai_1" / "skeletons_world.txt").unlink()
-    with pytest.raises(DatasetError, match="essai_1.*No such file"):
+    with pytest.raises(DatasetError, match=r"essai_1.*No such file"):
         read_shrec(tree)
 
 
