@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of real data sets: ``$ADASGN_DATA``, else ``../shared/data`` beside the repository; skips without it."""
+    """The folder of real data sets: ``$ADASGN_DATA``, else ``../shared/data`` of the repository; skips without it."""
     root = Path(os.environ.get("ADASGN_DATA") or Path(__file__).parents[2] / "shared" / "data").resolve()
     if not root.is_dir():
         pytest.skip(
