@@ -75,7 +75,7 @@ class SampleName(NamedTuple):
         name = cls(*map(int, match.groups()))
         for field, number, largest in zip(cls._fields, name, (32, 3, 106, 2, len(ACTIONS)), strict=True):
             if not 1 <= number <= largest:
-                raise DatasetError(f"{text}: expected a {field} from 1 to {largest}, found {number}")
+                raise DatasetError(f"{text}: expected the {field} from 1 to {largest}, found {number}")
         return name
 
 

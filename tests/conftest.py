@@ -1,0 +1,19 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets: ``$ADASGN_DATA``, else ``../shared/data`` of the repository; skips without it."""
+    root = Path(os.environ.get("ADASGN_DATA") or Path(__file__).parents[2] / "shared" / "data").resolve()
+    if not root.is_dir():
+        pytest.skip(
+            f"no real data: {root} does not exist; set ADASGN_DATA to the folder that holds SHREC17 and NW-UCLA"
+        )
+    return root

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adasgn_edge.data.preprocess import (
+    CENTRE,
+    OFFSET_RANGE,
+    STREAMS,
+    check_recording,
+    make_clip,
+    normalise,
+    segment_frames,
+    to_stream,
+)
+from adasgn_edge.errors import ClipError
+from adasgn_edge.skeletons import load_layout
+
+HAND, BODY = load_layout("shrec22"), load_layout("ntu25")
+
+
+def recording(length: int, joints: int = 22, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(length, joints, 3)).astype(np.float32)
+
+
+class TestSegmentFrames:
+    @pytest.mark.parametrize("frames", [1, 2, 7, 20])
+    def test_one_frame_of_each_equal_segment(self, frames):
+        segment = np.arange(frames)
+        for length in (*range(1, 70), 171, 300, 100_003):
+            first = segment_frames(length, frames, 0, segment)
+            last = segment_frames(length, frames, OFFSET_RANGE - 1, segment)
+            np.testing.assert_array_equal(first, segment * length // frames)
+            assert (first <= last).all()
+            assert last.max() < length
+            assert (last <= np.ceil((segment + 1) * length / frames) - 1).all()
+
+    def test_middle_frames(self):
+        assert segment_frames(100, 20, CENTRE, np.arange(20)).tolist() == list(range(2, 100, 5))
+        assert segment_frames(20, 20, CENTRE, np.arange(20)).tolist() == list(range(20))
+
+    def test_short_recordings_repeat_frames(self):
+        assert segment_frames(1, 20, CENTRE, np.arange(20)).tolist() == [0] * 20
+        assert segment_frames(4, 8, CENTRE, np.arange(8)).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+        for length in range(1, 20):
+            assert set(segment_frames(length, 20, CENTRE, np.arange(20)).tolist()) == set(range(length))
+
+    def test_every_frame_of_a_segment_can_be_drawn_equally_often(self):
+        offsets = np.arange(OFFSET_RANGE)
+        frames, counts = np.unique(segment_frames(40, 8, offsets, 3), return_counts=True)
+        assert frames.tolist() == [15, 16, 17, 18, 19]
+        assert np.ptp(counts) <= 1
+
+    def test_torch_gives_the_same_frames(self):
+        torch = pytest.importorskip("torch")
+        random = np.random.default_rng(0)
+        length = random.integers(1, 400, (50, 2, 1))
+        offset = random.integers(0, OFFSET_RANGE, (50, 2, 20))
+        expected = segment_frames(length, 20, offset, np.arange(20))
+        found = segment_frames(torch.from_numpy(length), 20, torch.from_numpy(offset), torch.arange(20))
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+
+class TestNormalise:
+    def test_hand_wrist_at_zero_and_bone_of_length_one(self):
+        recorded = recording(5)
+        moved = normalise(recorded, HAND)
+        wrist, base = HAND.index("wrist"), HAND.index("middle_base")
+        assert moved.dtype == np.float32
+        np.testing.assert_array_equal(moved[0, wrist], 0)
+        assert np.linalg.norm(moved[0, base]) == pytest.approx(1, abs=1e-6)
+        scale = np.linalg.norm(recorded[0, base] - recorded[0, wrist])
+        np.testing.assert_allclose(moved * scale + recorded[0, wrist], recorded, atol=1e-5)
+
+    def test_body_keeps_its_size(self):
+        recorded = recording(5, 25)
+        np.testing.assert_array_equal(normalise(recorded, BODY), recorded - recorded[0, BODY.index("spine_mid")])
+
+    def test_reference_of_another_person(self):
+        recorded, reference = recording(5), recording(1, seed=1)[0]
+        together = normalise(np.concatenate([reference[None], recorded]), HAND)
+        np.testing.assert_array_equal(normalise(recorded, HAND, reference), together[1:])
+
+    def test_no_bone_to_scale_by(self):
+        recorded = recording(5)
+        recorded[0, HAND.index("middle_base")] = recorded[0, HAND.index("wrist")]
+        with pytest.raises(ClipError, match="bone from wrist to middle_base to be longer than 1e-6, found 0"):
+            normalise(recorded, HAND)
+
+
+class TestStreams:
+    def test_joint_bone_velocity(self):
+        clip = recording(20)
+        np.testing.assert_array_equal(to_stream(clip, "joint", HAND.parents), clip)
+        bone = to_stream(clip, "bone", HAND.parents)
+        np.testing.assert_array_equal(bone[:, HAND.index("wrist")], 0)
+        tip, before = HAND.index("index_tip"), HAND.index("index_joint_2")
+        np.testing.assert_array_equal(bone[:, tip], clip[:, tip] - clip[:, before])
+        velocity = to_stream(clip, "velocity", HAND.parents)
+        np.testing.assert_array_equal(velocity[0], 0)
+        np.testing.assert_array_equal(velocity[1:], clip[1:] - clip[:-1])
+
+    @pytest.mark.parametrize("stream", STREAMS)
+    def test_torch_and_batches_give_the_same_numbers(self, stream):
+        torch = pytest.importorskip("torch")
+        clips = np.stack([recording(20), recording(20, seed=1)])
+        expected = np.stack([to_stream(clip, stream, HAND.parents) for clip in clips])
+        np.testing.assert_array_equal(to_stream(clips, stream, HAND.parents), expected)
+        found = to_stream(torch.from_numpy(clips), stream, torch.from_numpy(HAND.parents))
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+    def test_unknown_stream(self):
+        with pytest.raises(ClipError, match="expected a stream among joint, bone, velocity, found 'acceleration'"):
+            to_stream(recording(2), "acceleration", HAND.parents)
+
+
+class TestClip:
+    @pytest.mark.parametrize("length", [1, 7, 20, 171])
+    def test_is_what_its_parts_give(self, length):
+        recorded = recording(length)
+        clip = make_clip(recorded, HAND, 20, "bone")
+        assert clip.shape == (20, 22, 3)
+        assert clip.flags.c_contiguous
+        picked = normalise(recorded, HAND)[segment_frames(length, 20, CENTRE, np.arange(20))]
+        np.testing.assert_array_equal(clip, picked - picked[:, HAND.parents])
+
+    @pytest.mark.parametrize(
+        ("positions", "message"),
+        [
+            (np.zeros((5, 21, 3)), r"expected shape \(frames, 22, 3\) for layout 'shrec22', found \(5, 21, 3\)"),
+            (np.zeros((5, 22, 2)), r"found \(5, 22, 2\)"),
+            (np.zeros((22, 3)), r"found \(22, 3\)"),
+            (np.zeros((0, 22, 3)), "with at least one frame, found none"),
+            (np.full((2, 22, 3), np.inf), "found NaN or infinity in 2 of 2 frames, first in frame 0, joint 'wrist'"),
+            ([[[1, 2], [3]]], "expected numbers of shape"),
+            ("wave", "expected numbers of shape"),
+            (None, "found"),
+        ],
+    )
+    def test_refused(self, positions, message):
+        with pytest.raises(ClipError, match=f"my clip: .*{message}"):
+            check_recording(positions, HAND, "my clip")
+
+    def test_one_missing_joint_is_named(self):
+        recorded = recording(9)
+        recorded[4, HAND.index("thumb_tip"), 1] = np.nan
+        with pytest.raises(ClipError, match="in 1 of 9 frames, first in frame 4, joint 'thumb_tip'"):
+            check_recording(recorded, HAND)
+
+    def test_integers_and_lists_become_float32(self):
+        checked = check_recording(np.ones((2, 22, 3), dtype=int).tolist(), HAND)
+        assert checked.dtype == np.float32
+        assert checked.shape == (2, 22, 3)

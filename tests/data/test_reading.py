@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from adasgn_edge.data.reading import BadSamples, read_lines, read_number_rows
+from adasgn_edge.errors import ClipError, DatasetError
+
+
+def test_rows(tmp_path):
+    path = tmp_path / "rows.txt"
+    path.write_text("1 2.5 -3e-1\n\n4\t5 6\r\n")
+    rows = read_number_rows(path, columns=3)
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, np.array([[1, 2.5, -0.3], [4, 5, 6]], dtype=np.float32))
+    path.write_text("a,b\n1, 2\n")
+    assert read_number_rows(path, 2, delimiter=",", header_rows=1).tolist() == [[1, 2]]
+    path.write_text("")
+    assert read_number_rows(path, columns=3).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2 3\n1 2\n", "line 2: expected 3 numbers, found 2"),
+        ("1 2 3\n1 2 3 4\n", "line 2: expected 3 numbers, found 4"),
+        ("1 2 three\n", "line 1: expected numbers, found .*'three'"),
+    ],
+)
+def test_wrong_rows(tmp_path, text, message):
+    path = tmp_path / "rows.txt"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=rf"rows.txt, {message}"):
+        read_number_rows(path, columns=3)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DatasetError, match=r"rows.txt: No such file"):
+        read_lines(tmp_path / "rows.txt")
+    (tmp_path / "rows.txt").write_bytes(b"1 2 \xff\n")
+    with pytest.raises(DatasetError, match="not UTF-8"):
+        read_lines(tmp_path / "rows.txt")
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    (tmp_path / "rows.txt").write_bytes(b"\xef\xbb\xbf1 2\n")
+    assert read_lines(tmp_path / "rows.txt") == ["1 2"]
+
+
+@pytest.mark.parametrize("kind", [ClipError, DatasetError])
+def test_bad_samples(kind):
+    bad = BadSamples("set", "error")
+    with pytest.raises(DatasetError, match=r"clip_7: too short \(on_bad_sample='skip'"), bad.guard("clip_7"):
+        raise kind("too short")
+    bad = BadSamples("set", "skip")
+    for name in ("clip_7", "clip_8"):
+        with bad.guard(name):
+            raise kind(f"{name}: too short")
+    with pytest.warns(UserWarning, match="set: 2 broken samples left out:\n  clip_7: too short\n  clip_8: too short"):
+        assert bad.report() == ("clip_7: too short", "clip_8: too short")
+
+
+def test_no_bad_samples_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert BadSamples("set", "skip").report() == ()
+
+
+def test_other_errors_pass_and_other_choices_do_not():
+    with pytest.raises(ZeroDivisionError), BadSamples("set", "skip").guard("clip"):
+        raise ZeroDivisionError
+    with pytest.raises(DatasetError, match="expected one of error, skip, found 'ignore'"):
+        BadSamples("set", "ignore")

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adasgn_edge.data.cache import save_dataset
+from adasgn_edge.data.registry import DATASETS, cached_path, open_dataset, user_cache_folder
+from adasgn_edge.errors import DatasetError
+from tests.data.ntu_files import FIRST, body_track, frames_of, write_skeleton
+from tests.data.test_nw_ucla import write_file
+
+NOT_PUBLISHED = "ignore:nw-ucla. expected 1020 training:UserWarning"
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    folder = tmp_path / "sets" / "NW-UCLA" / "all_sqe"
+    folder.mkdir(parents=True)
+    write_file(folder, "a01_s01_e00_v01", 1)
+    write_file(folder, "a12_s01_e00_v03", 10)
+    return tmp_path / "sets"
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return tmp_path / "cache"
+
+
+def quietly(*arguments, **options):
+    """open_dataset, where any warning but the one about the small number of samples fails the test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "nw-ucla: expected 1020")
+        return open_dataset(*arguments, **options)
+
+
+def same(one, two) -> bool:
+    return one.names == two.names and np.array_equal(one.positions, two.positions)
+
+
+class TestCaching:
+    def test_the_second_time_reads_the_converted_file(self, root, cache, monkeypatch):
+        first = quietly("nw-ucla", root, cache)
+        (path,) = cache.iterdir()
+        assert path == cached_path("nw-ucla", root, cache)
+        monkeypatch.setattr("adasgn_edge.data.nw_ucla.check_recording", None)  # reading again would fail
+        assert same(quietly("nw-ucla", root, cache), first)
+
+    def test_changed_files_are_converted_again(self, root, cache):
+        quietly("nw-ucla", root, cache)
+        write_file(root / "NW-UCLA" / "all_sqe", "a02_s01_e00_v02", 2)
+        assert len(quietly("nw-ucla", root, cache)) == 3
+        path = root / "NW-UCLA" / "all_sqe" / "a02_s01_e00_v02.json"
+        before = quietly("nw-ucla", root, cache)
+        path.write_text(path.read_text().replace(".1", ".2"))
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 5_000_000_000))
+        assert not same(quietly("nw-ucla", root, cache), before)
+
+    @pytest.mark.filterwarnings(NOT_PUBLISHED)
+    @pytest.mark.parametrize("damage", ["truncate", "flip", "version"])
+    def test_a_damaged_cache_is_made_again_with_a_warning(self, root, cache, damage):
+        first = quietly("nw-ucla", root, cache)
+        path = cached_path("nw-ucla", root, cache)
+        content = path.read_bytes()
+        damaged = {
+            "truncate": content[:-1],
+            "flip": content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
+            "version": content.replace(b"version 1", b"version 0"),
+        }[damage]
+        path.write_bytes(damaged)
+        with pytest.warns(UserWarning, match=r"skeletons: .*expected .*converting the data set again"):
+            assert same(open_dataset("nw-ucla", root, cache), first)
+        assert path.read_bytes() == content
+        quietly("nw-ucla", root, cache)
+
+    @pytest.mark.filterwarnings(NOT_PUBLISHED)
+    def test_skipped_samples_are_named_every_time_and_never_hidden(self, root, cache):
+        write_file(root / "NW-UCLA" / "all_sqe", "a01_s02_e00_v01", 2)
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="1 broken samples left out:\n.*a01_s02_e00_v01"):
+                assert len(open_dataset("nw-ucla", root, cache, on_bad_sample="skip")) == 2
+        with pytest.raises(DatasetError, match=r"a01_s02_e00_v01.*label 1"):
+            open_dataset("nw-ucla", root, cache)
+
+    @pytest.mark.filterwarnings(NOT_PUBLISHED)
+    def test_a_cache_that_cannot_be_written_is_no_obstacle(self, root, tmp_path):
+        blocked = tmp_path / "file"
+        blocked.write_text("")
+        with pytest.warns(UserWarning, match="the converted data set cannot be kept"):
+            assert len(open_dataset("nw-ucla", root, blocked)) == 2
+
+    def test_where_caches_are(self, monkeypatch):
+        monkeypatch.setenv("ADASGN_CACHE", "/some/where")
+        assert user_cache_folder() == Path("/some/where")
+        monkeypatch.delenv("ADASGN_CACHE")
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+        assert user_cache_folder() == Path("/xdg/adasgn-edge")
+
+
+class TestFinding:
+    def test_numbers_that_are_not_the_published_ones_are_warned_of(self, root, cache):
+        message = "nw-ucla: expected 1020 training and 464 test samples as published, found 1 and 1"
+        for _ in range(2):
+            with pytest.warns(UserWarning, match=message):
+                open_dataset("nw-ucla", root, cache)
+
+    def test_root_then_environment_then_the_present_folder(self, root, cache, tmp_path, monkeypatch):
+        monkeypatch.delenv("ADASGN_DATA", raising=False)
+        here = tmp_path / "here"
+        here.mkdir()
+        monkeypatch.chdir(here)
+        with pytest.raises(
+            DatasetError, match=r"in data/NW-UCLA/all_sqe or \.\./shared/data/NW-UCLA/all_sqe, found no"
+        ):
+            open_dataset("nw-ucla", cache_dir=cache)
+        (here / "data").mkdir()
+        (tmp_path / "shared").mkdir()
+        (tmp_path / "shared" / "data").symlink_to(root)
+        assert len(quietly("nw-ucla", cache_dir=cache)) == 2
+        monkeypatch.setenv("ADASGN_DATA", str(tmp_path / "nowhere"))
+        with pytest.raises(DatasetError, match=r"nowhere/NW-UCLA/all_sqe, found no .*--root .*ADASGN_DATA"):
+            open_dataset("nw-ucla", cache_dir=cache)
+        monkeypatch.setenv("ADASGN_DATA", str(root))
+        assert len(quietly("nw-ucla", cache_dir=cache)) == 2
+        with pytest.raises(DatasetError, match="elsewhere/NW-UCLA"):
+            open_dataset("nw-ucla", tmp_path / "elsewhere", cache)
+
+    def test_ntu120_may_lie_in_one_folder_or_two(self, tmp_path, cache):
+        frames = frames_of(20, one=(FIRST, 0, body_track(20)))
+        write_skeleton(tmp_path / "nturgb+d_skeletons" / "S001C001P001R001A001.skeleton", frames)
+        with pytest.warns(UserWarning, match="expected 63026 training .*found 1 and 0"):
+            assert len(open_dataset("ntu120-csub", tmp_path, cache)) == 1
+        write_skeleton(tmp_path / "nturgb+d_skeletons120" / "S018C001P041R001A061.skeleton", frames)
+        with pytest.warns(UserWarning, match="found 1 and 1"):
+            assert len(open_dataset("ntu120-csub", tmp_path, cache)) == 2
+        with pytest.warns(UserWarning, match="ntu60-cs: expected 40091 training .*found 1 and 0"):
+            assert len(open_dataset("ntu60-cs", tmp_path, cache)) == 1
+
+    def test_folders_and_converted_files(self, root, cache, tmp_path):
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        np.savez(folder / "a.npz", positions=np.ones((3, 20, 3)))
+        (folder / "labels.csv").write_text("file,label\na.npz,wave\n")
+        (folder / "layout.json").write_text('"kinect20"')
+        dataset = quietly(folder)
+        assert dataset.class_names == ("wave",)
+        save_dataset(tmp_path / "mine.skeletons", dataset)
+        assert same(quietly(str(tmp_path / "mine.skeletons")), dataset)
+
+    def test_unknown_names_and_choices(self, tmp_path):
+        with pytest.raises(DatasetError, match="unknown data set 'shrec15': expected one of shrec14, shrec28, nw-ucla"):
+            open_dataset("shrec15")
+        with pytest.raises(DatasetError, match="on_bad_sample: expected one of error, skip, found 'ignore'"):
+            open_dataset("shrec14", on_bad_sample="ignore")
+
+
+def test_names():
+    assert list(DATASETS) == ["shrec14", "shrec28", "nw-ucla", "ntu60-cs", "ntu60-cv", "ntu120-csub", "ntu120-cset"]
+
+
+@pytest.mark.parametrize("name", ["shrec14", "nw-ucla"])
+def test_real_data_has_the_published_numbers(name, data_root, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        converted = open_dataset(name, data_root, tmp_path)
+        assert same(open_dataset(name, data_root, tmp_path), converted)
+    assert np.isfinite(converted.normalised_positions()).all()
+
+
+def test_data_needs_numpy_alone():
+    code = (
+        "import sys, adasgn_edge.data.registry;"
+        "print(sorted({'torch', 'pydantic', 'safetensors', 'rich', 'typer', 'matplotlib'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
