@@ -21,7 +21,7 @@ def main() -> None:
             sys.exit(f"adasgn-edge: the command line needs {error.name!r}: pip install 'adasgn-edge[cli]'")
         raise
     try:
-        app(standalone_mode=False)
+        app()
     except AdaSGNError as error:
         print(f"adasgn-edge: {error}", file=sys.stderr)
         sys.exit(2)

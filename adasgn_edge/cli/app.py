@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
-import click
 import typer
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import train
+from adasgn_edge.cli import convert, train
 
 __all__ = ["app"]
 
@@ -36,20 +33,12 @@ def _main(
 
 
 for _name, _module in (
+    ("convert", convert),
     ("train", train),
 ):
     _typer.command(_name)(_module.command)
 
 
-def app(standalone_mode: bool = True) -> None:
-    """Run the command line; usage errors are printed and exit with status 2."""
-    command = typer.main.get_command(_typer)
-    try:
-        status = command.main(prog_name="adasgn-edge", standalone_mode=standalone_mode)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
-    if isinstance(status, int) and status:
-        sys.exit(status)
+def app() -> None:
+    """Run the command line; usage errors are printed and exit with status 2, Ctrl-C with 130, others are raised."""
+    _typer(prog_name="adasgn-edge")

@@ -25,6 +25,7 @@ class SkeletonDataset:
     names: N sample names, unique
     split: (N,) of "train" or "test"
     name: what the set is called, e.g. "shrec14"
+    left_out: for each sample that was broken and skipped, its name and why
     """
 
     name: str
@@ -36,6 +37,7 @@ class SkeletonDataset:
     names: tuple[str, ...]
     split: NDArray[np.str_]
     class_names: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         def fail(message: str) -> None:
@@ -111,8 +113,11 @@ class DatasetBuilder:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def build(self) -> SkeletonDataset:
-        """Pack what was added; raises DatasetError when nothing was, or when labels or names do not fit."""
+    def build(self, left_out: Sequence[str] = ()) -> SkeletonDataset:
+        """Pack what was added; raises DatasetError when nothing was, or when labels or names do not fit.
+
+        left_out: what was wrong with each sample that was not added.
+        """
         if not self._samples:
             raise DatasetError(f"data set {self._name!r}: expected at least one usable sample, found none")
         names, labels, splits, all_tracks = zip(*self._samples, strict=True)
@@ -134,4 +139,5 @@ class DatasetBuilder:
             names=tuple(names),
             split=np.asarray(splits),
             class_names=self._class_names,
+            left_out=tuple(left_out),
         )

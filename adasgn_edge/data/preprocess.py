@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["CENTRE", "OFFSET_RANGE", "STREAMS", "check_recording", "make_clip", "normalise", "segment_frames", "to_stream"]
+__all__ = [
+    "CENTRE",
+    "OFFSET_RANGE",
+    "STREAMS",
+    "check_recording",
+    "make_clip",
+    "normalise",
+    "segment_frames",
+    "to_stream",
+]
 
 STREAMS = ("joint", "bone", "velocity")
 

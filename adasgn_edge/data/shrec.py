@@ -62,8 +62,7 @@ def read_shrec(
                 raise DatasetError(f"{path}: expected {length} frames ({where}), found {len(rows)}")
             track = check_recording(rows.reshape(len(rows), layout.joint_count, 3), layout, str(path))
             builder.add(name, label, split, [track])
-    bad.report()
-    return builder.build()
+    return builder.build(left_out=bad.report())
 
 
 def _split_lines(path: Path) -> list[tuple[str, str]]:

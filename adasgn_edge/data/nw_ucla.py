@@ -1,0 +1,81 @@
+"""Reader of Northwestern-UCLA Multiview Action 3D (Wang et al., CVPR 2014), in the JSON form as distributed.
+
+``aAA_sSS_eEE_vVV.json``: ``{"file_name", "skeletons": T x 20 x 3 (metres, Kinect v1 order), "label": from 1}``.
+The ten actions have the numbers 1-6, 8, 9, 11, 12 in the names and 1-10 as labels. Views 1 and 2 train (1020), view 3
+tests (464). Two recordings have a single frame; they belong to the published counts and stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
+from adasgn_edge.data.preprocess import check_recording
+from adasgn_edge.data.reading import BadSamples
+from adasgn_edge.errors import DatasetError
+from adasgn_edge.progress import Progress
+from adasgn_edge.skeletons import load_layout
+
+__all__ = ["ACTIONS", "read_nw_ucla"]
+
+ACTIONS = {
+    1: "pick up with one hand", 2: "pick up with two hands", 3: "drop trash", 4: "walk around", 5: "sit down",
+    6: "stand up", 8: "donning", 9: "doffing", 11: "throw", 12: "carry",
+}  # fmt: skip
+"""Action names by their number in the file names; their order is the order of the labels."""
+SPLIT_OF_VIEW = {1: "train", 2: "train", 3: "test"}
+
+_NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
+
+
+def read_nw_ucla(root: Path, on_bad_sample: str = "error", progress: Progress | None = None) -> SkeletonDataset:
+    """Read the folder of JSON files with the cross-view split.
+
+    on_bad_sample: "error" raises DatasetError at the first broken sample, "skip" names it in a warning and goes on.
+    """
+    layout = load_layout("kinect20")
+    builder = DatasetBuilder("nw-ucla", layout, tuple(ACTIONS.values()))
+    bad = BadSamples("NW-UCLA", on_bad_sample)
+    paths = sorted(root.glob("*.json"))
+    if not paths:
+        raise DatasetError(f"{root}: expected the .json files of NW-UCLA, found none")
+    for path in (progress or Progress()).track(paths, "reading NW-UCLA"):
+        with bad.guard(str(path)):
+            label, split = _label_and_split(path)
+            content = _read_json(path)
+            if content["label"] != label + 1 or content["file_name"] != path.stem:
+                raise DatasetError(
+                    f"{path}: expected the name {path.stem!r} and label {label + 1} inside the file, "
+                    f"found {content['file_name']!r} and {content['label']!r}"
+                )
+            builder.add(path.stem, label, split, [check_recording(content["skeletons"], layout, str(path))])
+    return builder.build(left_out=bad.report())
+
+
+def _label_and_split(path: Path) -> tuple[int, str]:
+    """Label from 0 and split, from the file's name."""
+    match = _NAME.fullmatch(path.stem)
+    if match is None:
+        raise DatasetError(f"{path}: expected a name such as a01_s01_e00_v01.json")
+    action, _, _, view = map(int, match.groups())
+    if action not in ACTIONS or view not in SPLIT_OF_VIEW:
+        raise DatasetError(
+            f"{path}: expected an action among {', '.join(map(str, ACTIONS))} and a view from 1 to 3, "
+            f"found action {action}, view {view}"
+        )
+    return list(ACTIONS).index(action), SPLIT_OF_VIEW[view]
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DatasetError(f"{path}: not valid JSON ({error})") from None
+    keys = ("file_name", "skeletons", "label")
+    if not isinstance(content, dict) or any(key not in content for key in keys):
+        raise DatasetError(f"{path}: expected an object with the keys {', '.join(keys)}")
+    return content
