@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import convert, train
+from adasgn_edge.cli import classify, convert, demo, train
 
 __all__ = ["app"]
 
@@ -33,7 +33,9 @@ def _main(
 
 
 for _name, _module in (
+    ("classify", classify),
     ("convert", convert),
+    ("demo", demo),
     ("train", train),
 ):
     _typer.command(_name)(_module.command)
