@@ -107,11 +107,18 @@ class Replay:
         self._dense_paper, self._dense_full = float(dense.paper[0]), float(dense.full[0])
 
     @classmethod
-    def load(cls, path: str | Path) -> Replay:
-        """A replay through the PyTorch reference of a weights file; raises CheckpointError for a bad one."""
+    def load(cls, path: str | Path, threads: int | None = None) -> Replay:
+        """A replay through the PyTorch reference of a weights file; raises CheckpointError for a bad one.
+
+        threads: if given, PyTorch's for the whole process. One clip is little work: on a busy machine one is fastest.
+        """
+        import torch
+
         from adasgn_edge.model.reference import ReferenceClassifier
         from adasgn_edge.model.weights import load_weights
 
+        if threads is not None:
+            torch.set_num_threads(threads)
         trained = load_weights(path)
         classify = ReferenceClassifier(trained.model)
         return cls(classify, trained.layout, trained.model.config, trained.class_names, trained.stream)

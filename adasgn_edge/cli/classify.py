@@ -37,7 +37,7 @@ def command(
     from adasgn_edge.model.weights import shipped_weights
     from adasgn_edge.replay import Replay
 
-    replay = Replay.load(model or shipped_weights())
+    replay = Replay.load(model or shipped_weights(), threads=1)
     rows = []
     failed = False
     for path in files:

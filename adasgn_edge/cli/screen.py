@@ -141,19 +141,21 @@ class _Bar:
 
 @dataclass(frozen=True)
 class _Scores:
-    """The probable classes with bars, in the order of the labels; as many as fit, the least probable left out."""
+    """Classes with bars, in the order of the labels; as many as fit, the true one and the most probable."""
 
     class_names: tuple[str, ...]
     moment: Moment
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         update = self.moment.update
-        rows = (options.height or len(self.class_names)) if options.height else len(self.class_names)
-        shown = sorted(label for label, _ in update.top(max(1, min(rows, len(self.class_names)))))
+        rows = min(options.height or len(self.class_names), len(self.class_names))
+        shown = [label for label, _ in update.top(rows)]
+        if self.moment.truth not in shown:
+            shown[-1] = self.moment.truth
         name_width = min(max(map(len, self.class_names)), max(8, options.max_width // 2))
         bar_width = max(1, options.max_width - name_width - 8)
         lines = Text(no_wrap=True)
-        for label in shown:
+        for label in sorted(shown):
             probability, best = float(update.probabilities[label]), label == update.label
             name = self.class_names[label]
             short = name if len(name) <= name_width else name[: name_width - 1] + "…"
