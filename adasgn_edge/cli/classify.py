@@ -82,20 +82,25 @@ def _row(path: Path, persons: int, update: Update, replay: Replay, top: int) -> 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("file", "label", "confidence", "then", "frames", "frames by branch", "cost, GMAC (of dense SGN)")
+    table = Table(show_lines=True)
+    table.add_column("file", overflow="fold")
+    table.add_column("label", no_wrap=True)
+    table.add_column("frames by branch; cost, share of dense SGN's")
     for row in rows:
         cost = row["cost"]
-        others = [f"{entry['label']} {entry['confidence']:.1%}" for entry in row["top"][1:]]
-        shares = [f"{name} {share:.0%}" for name, share in row["action_shares"].items() if share > 0]
+        labels = Text("\n").join(
+            Text(f"{entry['confidence']:6.1%}  {entry['label']}", "" if place else "bold")
+            for place, entry in enumerate(row["top"])
+        )
+        shares = "  ".join(f"{name} {share:.0%}" for name, share in row["action_shares"].items() if share > 0)
+        persons = f", {row['persons']} persons" if row["persons"] > 1 else ""
         table.add_row(
-            row["file"],
-            f"[bold]{row['label']}[/bold]",
-            f"{row['confidence']:.1%}",
-            "\n".join(others),
-            str(row["frames"]),
-            " ".join(shares),
-            f"paper {cost['paper'] / 1e9:.4f} ({cost['paper'] / cost['dense_paper']:.0%})\n"
-            f"full  {cost['full'] / 1e9:.4f} ({cost['full'] / cost['dense_full']:.0%})",
+            Text(f"{row['file']}\n{row['frames']} frames{persons}"),
+            labels,
+            f"{shares}\n"
+            f"paper's count {cost['paper'] / 1e9:.4f} GMAC, {cost['paper'] / cost['dense_paper']:.0%}\n"
+            f"full count    {cost['full'] / 1e9:.4f} GMAC, {cost['full'] / cost['dense_full']:.0%}",
         )
     Console().print(table)
