@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import convert, cost, evaluate, plot, train
+from adasgn_edge.cli import classify, convert, cost, demo, evaluate, plot, train
 
 __all__ = ["app"]
 
@@ -33,6 +33,8 @@ def _main(
 
 
 for _name, _module in (
+    ("demo", demo),
+    ("classify", classify),
     ("train", train),
     ("eval", evaluate),
     ("plot", plot),

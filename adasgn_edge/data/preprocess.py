@@ -109,9 +109,16 @@ def to_stream(clip: Any, stream: str, parents: Any) -> Any:
 
 
 def make_clip(
-    positions: NDArray[np.float32], layout: SkeletonLayout, frames: int, stream: str = "joint"
+    positions: NDArray[np.float32],
+    layout: SkeletonLayout,
+    frames: int,
+    stream: str = "joint",
+    reference: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """A recording (L, V, 3) as the clip (T, V, 3) that testing uses; raises ClipError for unusable input."""
-    checked = normalise(check_recording(positions, layout), layout)
+    """A recording (L, V, 3) as the clip (T, V, 3) that testing uses; raises ClipError for unusable input.
+
+    reference: as in :func:`normalise`; of several persons, the first one's first frame.
+    """
+    checked = normalise(check_recording(positions, layout), layout, reference)
     picked = segment_frames(len(checked), frames, CENTRE, np.arange(frames))
     return np.ascontiguousarray(to_stream(checked[picked], stream, layout.parents))

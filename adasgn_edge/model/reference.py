@@ -1,0 +1,26 @@
+"""The PyTorch reference behind the interface that a replay uses: NumPy in, NumPy out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adasgn_edge.model.adasgn import SGN, AdaSGN
+
+__all__ = ["ReferenceClassifier"]
+
+
+class ReferenceClassifier:
+    """Calls a model in evaluation mode, on the device it lies on: clip (B, T, V, C) float32 → logits, actions."""
+
+    def __init__(self, model: SGN | AdaSGN) -> None:
+        self.model = model.eval()
+        self._device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Class logits (B, classes) and the branch that each frame took (B, T)."""
+        prediction = self.model(torch.from_numpy(clip).to(self._device))
+        assert prediction.actions is not None  # only `forward_fuse` has none
+        return prediction.logits.cpu().numpy(), prediction.actions.cpu().numpy()

@@ -1,0 +1,177 @@
+"""A recording played through a model as it would arrive: frame after frame, a label each time.
+
+At every step the frames received so far are the clip, preprocessed as in testing, so the last update is the
+classification of the whole recording. Needs NumPy; what runs the model is any callable (:class:`Classifier`), by
+default the PyTorch reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adasgn_edge.data.preprocess import check_recording, make_clip
+from adasgn_edge.errors import ClipError, ModelConfigError
+from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.cost import CostTable
+from adasgn_edge.skeletons import SkeletonLayout
+
+__all__ = ["Classifier", "ClipCost", "Replay", "Update"]
+
+
+class Classifier(Protocol):
+    """What runs a model."""
+
+    def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """clip (B, T, V, C) → class logits (B, classes) and the branch that each frame took (B, T)."""
+
+
+@dataclass(frozen=True)
+class ClipCost:
+    """MACs of one classification in the two conventions of model/cost.py, and what dense SGN pays for the same."""
+
+    paper: float
+    full: float
+    dense_paper: float
+    dense_full: float
+
+    @property
+    def paper_ratio(self) -> float:
+        """Share of dense SGN's cost, paper's convention."""
+        return self.paper / self.dense_paper
+
+    @property
+    def full_ratio(self) -> float:
+        """Share of dense SGN's cost, full count."""
+        return self.full / self.dense_full
+
+
+@dataclass(frozen=True)
+class Update:
+    """What is known after `frames` received frames.
+
+    probabilities: (classes,) softmax of the persons' averaged logits; actions: (M, T) the branch of each clip frame
+    of each person; cost: of this classification, all persons together.
+    """
+
+    frames: int
+    probabilities: NDArray[np.float64]
+    actions: NDArray[np.int64]
+    cost: ClipCost
+
+    @property
+    def label(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(self.probabilities.max())
+
+    def top(self, count: int) -> list[tuple[int, float]]:
+        """The `count` most probable classes, the best first, each with its probability."""
+        order = np.argsort(-self.probabilities, kind="stable")[:count]
+        return [(int(label), float(self.probabilities[label])) for label in order]
+
+
+class Replay:
+    """Plays recordings through a model. A recording is one (L, V, 3) track, or several: one per person.
+
+    Raises ModelConfigError when layout, class names and configuration do not fit together.
+    """
+
+    def __init__(
+        self,
+        classify: Classifier,
+        layout: SkeletonLayout,
+        config: ModelConfig,
+        class_names: Sequence[str],
+        stream: str = "joint",
+    ) -> None:
+        if layout.joint_count != config.joints:
+            raise ModelConfigError(
+                f"replay: expected a layout of {config.joints} joints, found {layout.name!r} of {layout.joint_count}"
+            )
+        if len(class_names) != config.classes:
+            raise ModelConfigError(f"replay: expected {config.classes} class names, found {len(class_names)}")
+        self.layout, self.config, self.class_names, self.stream = layout, config, tuple(class_names), stream
+        self._classify = classify
+        self._cost = CostTable(config)
+        dense = CostTable(ModelConfig.dense(config.joints, config.classes, config.frames))
+        self._dense_paper, self._dense_full = float(dense.paper[0]), float(dense.full[0])
+
+    @classmethod
+    def load(cls, path: str | Path, threads: int | None = None) -> Replay:
+        """A replay through the PyTorch reference of a weights file; raises CheckpointError for a bad one.
+
+        threads: if given, PyTorch's for the whole process. One clip is little work: on a busy machine one is fastest.
+        """
+        import torch
+
+        from adasgn_edge.model.reference import ReferenceClassifier
+        from adasgn_edge.model.weights import load_weights
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        trained = load_weights(path)
+        classify = ReferenceClassifier(trained.model)
+        return cls(classify, trained.layout, trained.model.config, trained.class_names, trained.stream)
+
+    @property
+    def branch_names(self) -> tuple[str, ...]:
+        """Names of the branches, in action order."""
+        return self.config.branch_names
+
+    def shares(self, actions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(A,) share of the frames in `actions`, of any shape, that took each branch."""
+        return np.bincount(actions.ravel(), minlength=len(self.branch_names)) / actions.size
+
+    def play(self, recording: NDArray[np.float32] | Sequence[NDArray[np.float32]]) -> Iterator[Update]:
+        """One update per received frame; the last one equals :meth:`classify`.
+
+        Raises ClipError for a recording with no frames or, when they arrive, for unusable ones.
+        """
+        tracks = self._tracks(recording)
+        for frames in range(1, max(map(len, tracks)) + 1):
+            yield self._update(tracks, frames)
+
+    def classify(
+        self, recording: NDArray[np.float32] | Sequence[NDArray[np.float32]], frames: int | None = None
+    ) -> Update:
+        """The update after the first `frames` frames, by default after all of them."""
+        tracks = self._tracks(recording)
+        longest = max(map(len, tracks))
+        if frames is not None and not 1 <= frames <= longest:
+            raise ClipError(f"expected a number of received frames from 1 to {longest}, found {frames}")
+        return self._update(tracks, frames or longest)
+
+    def _tracks(self, recording: NDArray[np.float32] | Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
+        tracks = [recording] if isinstance(recording, np.ndarray) else list(recording)
+        if not tracks or max(map(len, tracks)) == 0:
+            raise ClipError("expected a recording with at least one frame, found none")
+        return tracks
+
+    def _update(self, tracks: Sequence[NDArray[np.float32]], frames: int) -> Update:
+        reference = check_recording(tracks[0][:1], self.layout)[0]
+        clip = np.stack(
+            [make_clip(track[:frames], self.layout, self.config.frames, self.stream, reference) for track in tracks]
+        )
+        logits, actions = self._classify(clip)
+        mean = logits.mean(axis=0, dtype=np.float64)
+        exponentials = np.exp(mean - mean.max())
+        return Update(frames, exponentials / exponentials.sum(), actions, self._cost_of(actions))
+
+    def _cost_of(self, actions: NDArray[np.int64]) -> ClipCost:
+        persons, shares = len(actions), self.shares(actions)
+        return ClipCost(
+            paper=persons * self._cost.mean(shares, "paper"),
+            full=persons * self._cost.mean(shares, "full"),
+            dense_paper=persons * self._dense_paper,
+            dense_full=persons * self._dense_full,
+        )
