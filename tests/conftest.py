@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# The tests' models are tiny: threads only get in each other's way, and results do not depend on their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
