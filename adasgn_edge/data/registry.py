@@ -153,7 +153,9 @@ def user_cache_folder() -> Path:
 
 def _open_path(path: Path, on_bad_sample: str, progress: Progress | None) -> SkeletonDataset:
     if path.is_file() and path.suffix == SUFFIX:
-        return load_dataset(path)
+        dataset = load_dataset(path)
+        warn_left_out(str(path), dataset.left_out, stacklevel=4)
+        return dataset
     if path.is_dir():
         return read_recordings(path, on_bad_sample, progress)
     raise DatasetError(

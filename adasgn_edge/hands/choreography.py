@@ -8,6 +8,7 @@ upper corner, a V be drawn from either side).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ CHANNELS = ("x", "y", "z", "lean", "pitch", "roll", "fist", "spread")
 kinematics.Posture), how far the gesturing fingers close (0 open, 1 fist) and spread."""
 
 Key = tuple[float, dict[str, float]]
-"""When (0 = the movement begins, 1 = it ends) and the channels that reach a new value then; others stay."""
+"""When (0 = the movement begins, 1 = it ends) and the channels that are to have a value then; others are on their way
+to the next key that names them, or stay."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,15 @@ _V: tuple[Key, ...] = (
 
 CHOREOGRAPHY: dict[str, Choreography] = {
     "Grab": Choreography(1.7, ((
-        (0.40, {"x": -0.12, "y": 0.10, "z": -0.17, "pitch": 14.0, "lean": 10.0, "spread": 1.0}),
-        (0.62, {"fist": 0.75, "spread": 0.0}),
-        (1.00, {"x": 0.0, "y": 0.02, "z": 0.0, "pitch": 0.0, "lean": 0.0}),
+        (0.30, {"fist": 0.0, "spread": 0.8}),
+        (0.45, {"x": -0.12, "y": 0.11, "z": -0.165, "pitch": 12.0, "lean": 10.0}),
+        (0.68, {"fist": 0.75, "spread": 0.0}),
+        (1.00, {"x": 0.0, "y": 0.01, "z": 0.0, "pitch": 0.0, "lean": 0.0, "fist": 0.5}),
     ),)),
     "Tap": Choreography(1.0, ((
-        (0.50, {"x": -0.05, "y": 0.03, "z": -0.08, "pitch": 36.0, "lean": 10.0, "fist": 0.1}),
-        (1.00, {"x": -0.01, "y": 0.01, "z": -0.01, "pitch": 4.0, "lean": 0.0, "fist": 0.0}),
+        (0.50, {"x": -0.05, "z": -0.07, "pitch": 26.0, "lean": 8.0, "fist": 0.1}),
+        (0.60, {"y": 0.05}),
+        (1.00, {"x": -0.02, "y": 0.025, "z": -0.02, "pitch": 3.0, "lean": 0.0, "fist": 0.0}),
     ),)),
     "Expand": Choreography(0.7, ((
         (1.00, {"fist": 0.0, "spread": 1.0, "y": 0.03, "z": -0.02, "x": -0.015}),
@@ -79,9 +83,9 @@ CHOREOGRAPHY: dict[str, Choreography] = {
         (1.00, {"fist": 0.7, "spread": 0.0, "pitch": 4.0, "lean": 6.0}),
     ),), {"spread": 0.8}),
     "Rotation Clockwise": Choreography(1.8, ((
-        (0.30, {"lean": -8.0, "roll": 15.0}),
-        (0.75, {"lean": 6.0, "pitch": 42.0, "roll": 112.0, "x": -0.03, "y": 0.045, "z": -0.03}),
-        (1.00, {"pitch": 24.0, "roll": 70.0, "y": 0.03, "z": -0.015}),
+        (0.35, {"lean": -12.0}),
+        (0.65, {"pitch": 50.0, "roll": 105.0, "x": -0.03, "y": 0.035, "z": -0.03}),
+        (1.00, {"lean": 4.0, "pitch": 24.0, "roll": 55.0, "x": -0.02, "y": 0.01, "z": -0.02}),
     ),)),
     "Rotation Counter-Clockwise": Choreography(1.8, ((
         (0.70, {"lean": 75.0, "pitch": 12.0, "roll": -15.0, "x": -0.01, "y": 0.10, "z": -0.035}),
@@ -109,7 +113,7 @@ CHOREOGRAPHY: dict[str, Choreography] = {
     ),)),
     "Swipe X": Choreography(2.6, (_X, _X_FROM_RIGHT)),
     "Swipe +": Choreography(2.7, ((
-        (0.32, {"y": -0.19, "z": -0.03, "pitch": 8.0}),
+        (0.32, {"x": 0.0, "y": -0.19, "z": -0.03, "lean": 0.0, "pitch": 8.0}),
         (0.62, {"x": -0.17, "y": -0.07, "lean": 12.0, "pitch": 2.0}),
         (1.00, {"x": 0.14, "y": -0.06, "z": 0.0, "lean": -10.0}),
     ),)),
@@ -119,17 +123,16 @@ CHOREOGRAPHY: dict[str, Choreography] = {
 
 
 def minimum_jerk(keys: tuple[Key, ...], start: dict[str, float], time: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Channel values (L, channels) at times (L,), each key pose reached from the one before with least jerk.
+    """Channel values (L, channels) at times (L,): each channel goes through the keys that name it with least jerk.
 
-    Between two key poses the way is 10τ³ - 15τ⁴ + 6τ⁵ (Flash and Hogan, 1985): it begins and ends at rest, as hands do
-    where a stroke ends. Before time 0 the hand is in its start pose, after 1 in the last key pose.
+    Between two keys the way is 10τ³ - 15τ⁴ + 6τ⁵ (Flash and Hogan, 1985): it begins and ends at rest, as hands do
+    where a stroke ends. Before time 0 a channel has its start value, after its last key that key's value.
     """
-    poses = [{**dict.fromkeys(CHANNELS, 0.0), **start}]
-    for _, pose in keys:
-        poses.append({**poses[-1], **pose})
-    values = np.asarray([[pose[channel] for channel in CHANNELS] for pose in poses])  # (keys + 1, channels)
-    times = np.asarray([0.0, *(when for when, _ in keys)])
-    after = np.clip(np.searchsorted(times, time, side="right"), 1, len(keys))
-    tau = np.clip((time - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
-    way = tau**3 * (10 + tau * (6 * tau - 15))
-    return values[after - 1] + way[:, None] * (values[after] - values[after - 1])
+    values = np.zeros((len(time), len(CHANNELS)))
+    for column, channel in enumerate(CHANNELS):
+        way = [(0.0, start.get(channel, 0.0)), *((when, pose[channel]) for when, pose in keys if channel in pose)]
+        values[:, column] = way[0][1]
+        for (left, before), (reached, after) in pairwise(way):
+            tau = np.clip((time - left) / (reached - left), 0.0, 1.0)
+            values[:, column] += (after - before) * tau**3 * (10 + tau * (6 * tau - 15))
+    return values

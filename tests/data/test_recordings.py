@@ -127,7 +127,7 @@ class TestBadClips:
 
     @pytest.mark.parametrize("compressed", [False, True])
     def test_every_truncation_and_flip_is_refused_or_harmless(self, tmp_path, compressed):
-        """zip has fields that do not matter, such as times; what is read in spite of a flip must be the same numbers."""
+        """zip has fields that do not matter, such as times; what is read in spite of a flip must be the same."""
         path = tmp_path / "clip.npz"
         (np.savez_compressed if compressed else np.savez)(path, positions=track(2))
         content = path.read_bytes()

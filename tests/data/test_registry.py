@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -153,6 +154,9 @@ class TestFinding:
         assert dataset.class_names == ("wave",)
         save_dataset(tmp_path / "mine.skeletons", dataset)
         assert same(quietly(str(tmp_path / "mine.skeletons")), dataset)
+        save_dataset(tmp_path / "mine.skeletons", dataclasses.replace(dataset, left_out=("b.npz: empty",)))
+        with pytest.warns(UserWarning, match=r"1 broken samples left out:\n  b.npz: empty"):
+            open_dataset(tmp_path / "mine.skeletons")
 
     def test_unknown_names_and_choices(self, tmp_path):
         with pytest.raises(DatasetError, match="unknown data set 'shrec15': expected one of shrec14, shrec28, nw-ucla"):

@@ -75,12 +75,12 @@ def test_bones_keep_their_length_while_the_hand_moves() -> None:
 
 
 def test_minimum_jerk_reaches_the_keys_at_rest() -> None:
-    keys = ((0.4, {"x": 2.0}), (1.0, {"x": -1.0, "y": 1.0}))
+    keys = ((0.4, {"x": 2.0}), (0.8, {"y": 1.0}), (1.0, {"x": -1.0}))
     step = 1e-4
     values = minimum_jerk(keys, {"y": 0.5}, np.asarray([-1.0, 0.0, 0.4, 1.0, 3.0, 0.4 - step, 0.4 + step, 0.2]))
     x, y = values[:, CHANNELS.index("x")], values[:, CHANNELS.index("y")]
     np.testing.assert_allclose(x[:5], [0, 0, 2, -1, -1])
-    np.testing.assert_allclose(y[:5], [0.5, 0.5, 0.5, 1, 1])
+    np.testing.assert_allclose(y[:5], [0.5, 0.5, 0.75, 1, 1])  # on its way while x turns
     np.testing.assert_allclose(x[5:7], 2.0, atol=1e-6)  # no speed at a key
     np.testing.assert_allclose(x[7], 1.0)  # halfway in time, halfway in space
 
