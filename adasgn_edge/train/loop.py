@@ -178,7 +178,7 @@ class Trainer:
             "alpha": stage.alpha,
             "seed": self.seed,
             "fingerprint": digest,
-            "dataset": self.dataset.name,
+            "dataset": self.recipe.data.dataset,
             "precision": str(self.dtype or torch.float32).removeprefix("torch."),
             "torch": torch.__version__,
             "hardware": hardware(self.device),
