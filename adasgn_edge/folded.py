@@ -14,13 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.model.config import (
-    COORDINATES, EMBEDDING, FEATURE, GRAPH_WIDTHS, TAPS, TEMPORAL, Branch, ModelConfig,
+    COORDINATES,
+    EMBEDDING,
+    FEATURE,
+    GRAPH_WIDTHS,
+    TAPS,
+    TEMPORAL,
+    Branch,
+    ModelConfig,
 )  # fmt: skip
 from adasgn_edge.model.cost import CostTable
 
@@ -86,7 +94,7 @@ class GraphLayer:
 
     def __call__(self, x: Array, adjacency: Array | None) -> Array:  # (N, V_i, inputs) → (N, V_i, outputs)
         y = x @ self.itself + self.bias
-        if self.neighbours is not None:
+        if self.neighbours is not None and adjacency is not None:
             message = x @ self.neighbours
             if self.neighbours_constant is not None:
                 message = message + self.neighbours_constant
@@ -104,7 +112,7 @@ class FoldedBranch:
     layers: tuple[GraphLayer, ...]
 
     def __call__(self, moving: Array) -> Array:  # (N, V, 2C) from `motion` → (N, 256)
-        x = self.position(moving[..., :COORDINATES]) + self.velocity(moving[..., COORDINATES:])
+        x: Array = self.position(moving[..., :COORDINATES]) + self.velocity(moving[..., COORDINATES:])
         adjacency = None if self.adjacency is None else self.adjacency(x)
         for layer in self.layers:
             x = layer(x, adjacency)
@@ -251,7 +259,7 @@ def folded_cost(config: ModelConfig) -> NDArray[np.int64]:
 def _spatial_macs(branch: Branch, input_joints: int) -> int:
     joints, widths = branch.joints, (EMBEDDING, *GRAPH_WIDTHS[branch.size][1:])
     embeddings = 2 * joints * (COORDINATES * input_joints + COORDINATES * EMBEDDING + EMBEDDING * EMBEDDING)
-    layers = joints * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    layers = joints * sum(a * b for a, b in pairwise(widths))
     if joints == 1:
         return embeddings + layers
     adjacency = joints * EMBEDDING * EMBEDDING + 2 * joints * joints * EMBEDDING
@@ -276,8 +284,12 @@ def _build_branch(name: str, branch: Branch, input_joints: int, leaf: Leaf) -> F
         )
 
     def adjacency() -> Adjacency:
-        shapes = {"q": (EMBEDDING, EMBEDDING), "r": (joints, EMBEDDING), "u": (joints, EMBEDDING), "c": (joints, joints)}
-        return Adjacency(**{part: leaf(f"{name}.adjacency.{part}", shape) for part, shape in shapes.items()})
+        return Adjacency(
+            q=leaf(f"{name}.adjacency.q", (EMBEDDING, EMBEDDING)),
+            r=leaf(f"{name}.adjacency.r", (joints, EMBEDDING)),
+            u=leaf(f"{name}.adjacency.u", (joints, EMBEDDING)),
+            c=leaf(f"{name}.adjacency.c", (joints, joints)),
+        )
 
     def layer(k: int, inputs: int, outputs: int) -> GraphLayer:
         def part(what: str, *shape: int) -> Array:
@@ -295,7 +307,7 @@ def _build_branch(name: str, branch: Branch, input_joints: int, leaf: Leaf) -> F
         position=embedding("position"),
         velocity=embedding("velocity"),
         adjacency=adjacency() if several else None,
-        layers=tuple(layer(k, a, b) for k, (a, b) in enumerate(zip(widths, widths[1:], strict=False))),
+        layers=tuple(layer(k, a, b) for k, (a, b) in enumerate(pairwise(widths))),
     )
 
 
