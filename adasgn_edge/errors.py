@@ -14,6 +14,7 @@ __all__ = [
     "LayoutError",
     "MissingDependencyError",
     "ModelConfigError",
+    "ModelFileError",
     "RecipeError",
 ]
 
@@ -44,6 +45,10 @@ class RecipeError(AdaSGNError, ValueError):
 
 class CheckpointError(AdaSGNError, ValueError):
     """A checkpoint is missing, half-written, of another version or of another model."""
+
+
+class ModelFileError(AdaSGNError, ValueError):
+    """A model file is missing, damaged, of another version or inconsistent; or a model cannot be written as one."""
 
 
 class MissingDependencyError(AdaSGNError, ImportError):

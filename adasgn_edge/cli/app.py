@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import classify, convert, cost, demo, evaluate, plot, train
+from adasgn_edge.cli import classify, convert, cost, demo, evaluate, export, plot, train
 
 __all__ = ["app"]
 
@@ -40,6 +40,7 @@ for _name, _module in (
     ("plot", plot),
     ("convert", convert),
     ("cost", cost),
+    ("export", export),
 ):
     _typer.command(_name)(_module.command)
 

@@ -1,0 +1,440 @@
+"""Reading and writing ``.adasgn`` model files (docs/model_file.md); needs NumPy alone.
+
+A reader trusts nothing: a file is either a complete model whose every number is finite, or a ModelFileError that says
+what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adasgn_edge.data.preprocess import STREAMS
+from adasgn_edge.errors import AdaSGNError, ModelFileError
+from adasgn_edge.files import atomic_path
+from adasgn_edge.folded import Array, FoldedModel, folded_cost
+from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.cost import CostTable
+from adasgn_edge.skeletons import SkeletonLayout
+
+__all__ = ["ModelFile", "read_model_file", "write_model_file"]
+
+FORMAT = "adasgn_edge.model"
+VERSION = "1"
+PRECISIONS = ("f32", "f16")
+COST_CONVENTIONS = ("paper", "full", "folded")
+
+MAX_HEADER = 1 << 20
+MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_JOINT_SETS = 256, 1024, 65536, 16
+MAX_WINDOW = 3600
+
+_PREFIX = b'{"__metadata__":{"checksum":"sha256:'
+_DIGEST = slice(8 + len(_PREFIX), 8 + len(_PREFIX) + 64)
+"""Where the checksum's hexadecimal digits lie in the file; the checksum covers every other byte."""
+_SUFFIX = b'",'
+_MIN_HEADER = len(_PREFIX) + 64 + len(_SUFFIX)
+_ALIGNMENT = 64
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_DESCRIPTION_KEYS = (
+    "kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing", "precision", "cost",
+    "provenance",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model and all that is needed to run it.
+
+    folded: the weights; layout: what the V joints are; class_names: K names; stream: "joint", "bone" or "velocity";
+    window: seconds that the T frames of a clip span; precision: "f32" or "f16", how the matrices are stored;
+    provenance: free-form facts of training and export. Raises ModelFileError when these do not fit each other.
+    """
+
+    folded: FoldedModel
+    layout: SkeletonLayout
+    class_names: tuple[str, ...]
+    stream: str
+    window: float
+    precision: str = "f32"
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        _check_limits(config)
+        joints = self.layout.joint_count
+        _expect(joints == config.joints, f"a layout of {config.joints} joints", joints)
+        _expect(len(self.class_names) == config.classes, f"{config.classes} class names", len(self.class_names))
+        _expect(self.stream in STREAMS, f"a stream among {', '.join(STREAMS)}", _shown(self.stream))
+        _expect(0 < self.window <= MAX_WINDOW, f"a window above 0 and up to {MAX_WINDOW} seconds", self.window)
+        _expect(self.precision in PRECISIONS, f"a precision among {', '.join(PRECISIONS)}", repr(self.precision))
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        return self.folded.config
+
+    @property
+    def kind(self) -> str:
+        """ "adasgn" (with a policy), "sgn" (dense, no transform) or "single" (one branch)."""
+        return _kind(self.config)
+
+    @property
+    def costs(self) -> dict[str, list[int]]:
+        """MACs of a clip whose frames all take one branch, (A,), by convention: paper, full, folded."""
+        table = CostTable(self.config)
+        columns = (table.paper, table.full, folded_cost(self.config))
+        return {name: column.tolist() for name, column in zip(COST_CONVENTIONS, columns, strict=True)}
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def to_bytes(self) -> bytes:
+        """The content of the file; raises ModelFileError for weights that cannot be stored."""
+        config = self.config
+        dtypes = _stored_dtypes(config, self.precision)
+        tensors = self.folded.tensors()
+        order = sorted(tensors, key=lambda name: dtypes[name] == "F16")  # stable: F32 first keeps F32 aligned
+        header: dict[str, Any] = {"__metadata__": {"checksum": f"sha256:{'0' * 64}"}}
+        chunks, position = [], 0
+        for name in order:
+            content = _stored(name, tensors[name], dtypes[name]).tobytes()
+            shape = list(tensors[name].shape)
+            offsets = [position, position + len(content)]
+            header[name] = {"dtype": dtypes[name], "shape": shape, "data_offsets": offsets}
+            chunks.append(content)
+            position += len(content)
+        description = _to_json(self._description())
+        header["__metadata__"].update({"format": FORMAT, "version": VERSION, "model": description})
+        text = _to_json(header).encode()
+        text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+        _expect(len(text) <= MAX_HEADER, f"layout, names and provenance of at most {MAX_HEADER} bytes", len(text))
+        file = bytearray(len(text).to_bytes(8, "little") + text + b"".join(chunks))
+        file[_DIGEST] = _checksum(file)
+        return bytes(file)
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "config": self.config.to_dict(),
+            "branches": list(self.config.branch_names),
+            "layout": self.layout.to_dict(),
+            "class_names": list(self.class_names),
+            "stream": self.stream,
+            "window": self.window,
+            "preprocessing": _preprocessing(self.layout),
+            "precision": self.precision,
+            "cost": self.costs,
+            "provenance": self.provenance,
+        }
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> ModelFile:
+        """Inverse of :meth:`to_bytes`; raises ModelFileError for anything that is not such a file, whole and sound."""
+        try:
+            return cls._from_bytes(content)
+        except RecursionError:
+            raise ModelFileError("expected a header of few levels, found it nested too deeply") from None
+
+    @classmethod
+    def _from_bytes(cls, content: bytes) -> ModelFile:
+        header, start = _read_header(content)
+        metadata = header.pop("__metadata__")
+        _check_keys("metadata", metadata, ("checksum", "format", "version", "model"))
+        for key, expected in (("format", FORMAT), ("version", VERSION)):
+            _expect(metadata[key] == expected, f"{key} {expected!r}", repr(metadata[key]))
+        _check_ranges(header, len(content) - start)
+        found, computed = content[_DIGEST], _checksum(content)
+        _expect(found == computed, f"checksum {computed!r}", f"{found!r}: the file is damaged")
+        _expect(isinstance(metadata["model"], str), "the description as a string", _shown(metadata["model"]))
+        return cls._from_description(_parse(metadata["model"], "description"), header, content, start)
+
+    @classmethod
+    def _from_description(cls, description: Any, entries: dict[str, Any], content: bytes, start: int) -> ModelFile:
+        _check_keys("description", description, _DESCRIPTION_KEYS)
+        config = _read_config(description["config"])
+        layout = _read_layout(description["layout"], config.joints)
+        names, window = description["class_names"], description["window"]
+        _expect(_all_are(names, str), "class names as a list of strings", _shown(names))
+        _expect(type(window) in (int, float), "a window in seconds", _shown(window))
+        precision, provenance = description["precision"], description["provenance"]
+        _expect(precision in PRECISIONS, f"a precision among {', '.join(PRECISIONS)}", _shown(precision))
+        _expect(isinstance(provenance, dict), "provenance as an object", _shown(provenance))
+        derived = {
+            "kind": _kind(config),
+            "branches": list(config.branch_names),
+            "preprocessing": _preprocessing(layout),
+        }
+        for key, expected in derived.items():
+            _expect(_same(description[key], expected), f"{key} {_shown(expected)}", _shown(description[key]))
+        _check_cost(description["cost"], len(config.branches))
+        return cls(
+            folded=_read_tensors(config, precision, entries, content, start),
+            layout=layout,
+            class_names=tuple(names),
+            stream=description["stream"],
+            window=window,
+            precision=precision,
+            provenance=provenance,
+        )
+
+
+def write_model_file(path: str | Path, model: ModelFile) -> None:
+    """Write a ``.adasgn`` file atomically; raises ModelFileError for weights that cannot be stored."""
+    path = Path(path)
+    try:
+        content = model.to_bytes()
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Read a ``.adasgn`` file; raises ModelFileError that names the file, what was expected and what was found."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: expected a model file, found {error.strerror or error}") from None
+    try:
+        return ModelFile.from_bytes(content)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+
+
+# -- small helpers ----------------------------------------------------------------------------------------------------
+
+
+def _expect(ok: bool, expected: str, found: object) -> None:
+    if not ok:
+        raise ModelFileError(f"expected {expected}, found {found}")
+
+
+def _shown(value: Any) -> str:
+    """A value of a hostile file, short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _all_are(values: Any, kind: type) -> bool:
+    """Whether `values` is a list of exactly this type (True is not an int here)."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)
+
+
+def _same(found: Any, expected: Any) -> bool:
+    """Equality in which 1, 1.0 and true differ, as they do in JSON."""
+    return json.dumps(found, sort_keys=True) == json.dumps(expected, sort_keys=True)
+
+
+def _check_keys(what: str, found: Any, expected: tuple[str, ...]) -> None:
+    _expect(isinstance(found, dict), f"{what} as an object", _shown(found))
+    if set(found) != set(expected):
+        missing = ", ".join(sorted(set(expected) - set(found))) or "none"
+        additional = _shown(sorted(set(found) - set(expected)))
+        names = ", ".join(expected)
+        raise ModelFileError(f"{what}: expected the keys {names}; found {missing} missing, {additional} besides")
+
+
+def _checksum(content: bytes | bytearray) -> bytes:
+    """Hexadecimal SHA-256 of everything but the digits themselves."""
+    view = memoryview(content)
+    digest = hashlib.sha256(view[: _DIGEST.start])
+    digest.update(view[_DIGEST.stop :])
+    return digest.hexdigest().encode()
+
+
+def _to_json(value: Any) -> str:
+    try:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+        raise ModelFileError(f"expected names and provenance that JSON can hold, found others ({error})") from None
+    return text
+
+
+def _parse(text: str, what: str) -> Any:
+    """JSON with every key once and only numbers that JSON has."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+            raise ModelFileError(f"{what}: expected every key once, found {_shown(twice)} repeated")
+        return result
+
+    def finite(text: str) -> float:
+        number = float(text)
+        return number if math.isfinite(number) else refuse(text)
+
+    def refuse(constant: str) -> Any:
+        raise ModelFileError(f"{what}: expected JSON, found {constant}")
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_float=finite, parse_constant=refuse)
+    except ModelFileError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{what}: expected JSON, found {_shown(str(error))}") from None
+
+
+# -- the container ----------------------------------------------------------------------------------------------------
+
+
+def _read_header(content: bytes) -> tuple[dict[str, Any], int]:
+    """The header, its "__metadata__" an object, and where the data starts."""
+    _expect(len(content) >= 8, "a file of at least 8 bytes", len(content))
+    length = int.from_bytes(content[:8], "little")
+    _expect(_MIN_HEADER <= length <= MAX_HEADER, f"a header of {_MIN_HEADER} to {MAX_HEADER} bytes", length)
+    start = 8 + length
+    _expect(start <= len(content), f"a header of {length} bytes", f"{len(content) - 8}: the file is cut short")
+    _expect(start % _ALIGNMENT == 0, f"data at a multiple of {_ALIGNMENT} bytes", start)
+    opening = content[8 : 8 + len(_PREFIX)]
+    _expect(opening == _PREFIX, f"a header starting with {_PREFIX!r}", _shown(opening))
+    closing = content[_DIGEST.stop : _DIGEST.stop + len(_SUFFIX)]
+    _expect(closing == _SUFFIX, f"{_SUFFIX!r} after the checksum", _shown(closing))
+    try:
+        text = content[8:start].decode()
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"header: expected UTF-8, found other bytes ({error.reason})") from None
+    header = _parse(text, "header")
+    _expect(isinstance(header, dict), "header as an object", _shown(header))
+    return header, start
+
+
+def _check_ranges(entries: dict[str, Any], size: int) -> None:
+    """Tensor entries are well-formed and cover the `size` bytes of data exactly."""
+    ranges = []
+    for name, entry in entries.items():
+        what = f"tensor {_shown(name)}"
+        _check_keys(what, entry, ("dtype", "shape", "data_offsets"))
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        _expect(isinstance(dtype, str) and dtype in _DTYPES, f"{what} of dtype {' or '.join(_DTYPES)}", _shown(dtype))
+        ok = _all_are(shape, int) and 1 <= len(shape) <= 3 and all(count >= 1 for count in shape)
+        _expect(ok, f"{what} of a shape of 1 to 3 positive numbers", _shown(shape))
+        ok = _all_are(offsets, int) and len(offsets) == 2
+        _expect(ok, f"{what} with two data_offsets", _shown(offsets))
+        begin, end = offsets
+        itemsize = _DTYPES[dtype].itemsize
+        _expect(0 <= begin <= end, f"{what} at 0 <= begin <= end", _shown(offsets))
+        _expect(end <= size, f"{what} within {size} bytes of data", f"{_shown(offsets)}: the file is cut short")
+        _expect(begin % itemsize == 0, f"{what} at a multiple of {itemsize} bytes", begin)
+        expected = math.prod(shape) * itemsize
+        _expect(end - begin == expected, f"{what} {_shown(shape)} of {_shown(expected)} bytes", end - begin)
+        ranges.append((begin, end, what))
+    position = 0
+    for begin, end, what in sorted(ranges):
+        _expect(begin == position, f"{what} to begin at {position}, without gap or overlap", begin)
+        position = end
+    _expect(position == size, f"{position} bytes of data", size)
+
+
+def _stored_dtypes(config: ModelConfig, precision: str) -> dict[str, str]:
+    """The dtype each tensor is stored in: matrices may be halved, but not those that decide the actions."""
+    fixed = ("policy.", "branches.0.") if config.adaptive else ()
+
+    def halved(name: str) -> bool:
+        return name.rpartition(".")[2] in ("weight", "neighbours", "itself") and not name.startswith(fixed)
+
+    return {name: "F16" if precision == "f16" and halved(name) else "F32" for name in FoldedModel.shapes(config)}
+
+
+def _stored(name: str, array: Array, dtype: str) -> Array:
+    with np.errstate(over="ignore"):
+        stored = array.astype(_DTYPES[dtype])
+    if not np.isfinite(stored).all():
+        found = array.ravel()[np.argmin(np.isfinite(stored.ravel()))]
+        raise ModelFileError(f"tensor {name}: expected finite {dtype} weights, found {found:g}")
+    return stored
+
+
+def _read_tensors(
+    config: ModelConfig, precision: str, entries: dict[str, Any], content: bytes, start: int
+) -> FoldedModel:
+    """The tensors that the configuration asks for, and no others, widened to float32."""
+    dtypes = _stored_dtypes(config, precision)
+    missing, additional = sorted(set(dtypes) - set(entries)), sorted(set(entries) - set(dtypes))
+    _expect(not missing, f"tensor {_shown(missing[0] if missing else '')}", "none")
+    _expect(not additional, f"{len(dtypes)} tensors", f"{_shown(additional[0] if additional else '')} besides")
+
+    def read(name: str, shape: tuple[int, ...]) -> Array:
+        entry = entries[name]
+        _expect(entry["shape"] == list(shape), f"tensor {name} of shape {list(shape)}", _shown(entry["shape"]))
+        _expect(entry["dtype"] == dtypes[name], f"tensor {name} of dtype {dtypes[name]}", entry["dtype"])
+        stored = np.frombuffer(content, _DTYPES[entry["dtype"]], math.prod(shape), start + entry["data_offsets"][0])
+        if not np.isfinite(stored).all():
+            raise ModelFileError(f"tensor {name}: expected finite weights, found NaN or infinity")
+        return stored.reshape(shape).astype(np.float32)
+
+    return FoldedModel.build(config, read)
+
+
+# -- the description --------------------------------------------------------------------------------------------------
+
+
+def _kind(config: ModelConfig) -> str:
+    if config.adaptive:
+        return "adasgn"
+    return "single" if config.transform else "sgn"
+
+
+def _check_limits(config: ModelConfig) -> None:
+    _expect(config.joints <= MAX_JOINTS, f"at most {MAX_JOINTS} joints", config.joints)
+    _expect(max(config.joint_sets) <= MAX_JOINTS, f"joint sets of at most {MAX_JOINTS} joints", max(config.joint_sets))
+    _expect(len(config.joint_sets) <= MAX_JOINT_SETS, f"at most {MAX_JOINT_SETS} joint sets", len(config.joint_sets))
+    _expect(config.frames <= MAX_FRAMES, f"at most {MAX_FRAMES} frames", config.frames)
+    _expect(config.classes <= MAX_CLASSES, f"at most {MAX_CLASSES} classes", config.classes)
+
+
+def _read_config(data: Any) -> ModelConfig:
+    types = {"joints": int, "classes": int, "frames": int, "transform": bool, "adaptive": bool}
+    _check_keys("config", data, (*types, "joint_sets", "sizes"))
+    for key, kind in types.items():
+        _expect(type(data[key]) is kind, f"config {key} of type {kind.__name__}", _shown(data[key]))
+    _expect(_all_are(data["joint_sets"], int), "config joint_sets as whole numbers", _shown(data["joint_sets"]))
+    _expect(_all_are(data["sizes"], str), "config sizes as strings", _shown(data["sizes"]))
+    try:
+        config = ModelConfig.from_dict(data)
+    except AdaSGNError as error:
+        raise ModelFileError(_shown(str(error))) from None
+    _check_limits(config)
+    return config
+
+
+def _read_layout(data: Any, joints: int) -> SkeletonLayout:
+    """The layout, in the very form in which it is written."""
+    _expect(isinstance(data, dict) and _all_are(data.get("joints"), str), "layout with joint names", _shown(data))
+    _expect(len(data["joints"]) == joints, f"layout of {joints} joints", len(data["joints"]))
+    try:
+        layout = SkeletonLayout.from_dict(data)
+        ok = _same(data, layout.to_dict())
+    except (AdaSGNError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelFileError(f"layout: expected a sound one, found {_shown(str(error))}") from None
+    _expect(ok, f"layout as {_shown(layout.to_dict())}", _shown(data))
+    return layout
+
+
+def _preprocessing(layout: SkeletonLayout) -> dict[str, Any]:
+    """The layout's rules as joint indices."""
+    bone = layout.scale_bone
+    return {
+        "origin": layout.index(layout.origin),
+        "scale_bone": None if bone is None else [layout.index(joint) for joint in bone],
+        "parents": layout.parents.tolist(),
+    }
+
+
+def _check_cost(data: Any, branches: int) -> None:
+    _check_keys("cost", data, COST_CONVENTIONS)
+    for name, column in data.items():
+        ok = _all_are(column, int) and len(column) == branches and all(count >= 0 for count in column)
+        _expect(ok, f"cost {name} as {branches} whole numbers", _shown(column))

@@ -1,0 +1,161 @@
+"""The export command, and the ONNX graphs in ONNX Runtime against the reference."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from adasgn_edge.errors import CheckpointError, MissingDependencyError, ModelConfigError, ModelFileError  # noqa: E402
+from adasgn_edge.export import DEFAULT_WINDOW, export_weights, to_model_file  # noqa: E402
+from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
+from adasgn_edge.model.weights import load_weights, save_weights  # noqa: E402
+from adasgn_edge.model_file import read_model_file  # noqa: E402
+from adasgn_edge.onnx_graphs import OPSET, write_onnx  # noqa: E402
+from adasgn_edge.skeletons import load_layout  # noqa: E402
+
+LAYOUT = load_layout("shrec22")
+
+
+def clips(config, count, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(count, config.frames, config.joints, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def checkpoint(adaptive_trained, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_weights(path, adaptive_trained)
+    return path
+
+
+# -- the model file ---------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_exported_file_computes_what_the_checkpoint_does(checkpoint, tmp_path):
+    out = tmp_path / "model.adasgn"
+    export_weights(checkpoint, out)
+    reference = load_weights(checkpoint)
+    model = read_model_file(out)
+    batch = clips(model.config, 8)
+    found, expected = model.folded.forward(batch), reference.model(torch.from_numpy(batch))
+    np.testing.assert_array_equal(found.actions, expected.actions.numpy())
+    np.testing.assert_allclose(found.logits, expected.logits.numpy(), rtol=0, atol=1e-5 * expected.logits.abs().max())
+    assert model.class_names == reference.class_names
+    assert model.layout == reference.layout
+    assert model.provenance["dataset"] == "random"
+    assert model.provenance["weights_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+
+
+def test_window_is_the_callers_else_the_trainings_else_the_default(adaptive_trained):
+    assert to_model_file(adaptive_trained).window == DEFAULT_WINDOW
+    adaptive_trained.provenance["window"] = 1.25
+    assert to_model_file(adaptive_trained).window == 1.25
+    assert to_model_file(adaptive_trained, window=3.0).window == 3.0
+
+
+def test_a_diverged_model_is_refused_and_leaves_no_file(adaptive_trained, tmp_path):
+    adaptive_trained.model.temporal.widen.weight.data[0, 0] = float("nan")
+    save_weights(tmp_path / "nan.safetensors", adaptive_trained)
+    with pytest.raises(ModelFileError, match=r"model\.adasgn: tensor temporal\.widen\.weight: expected finite"):
+        export_weights(tmp_path / "nan.safetensors", tmp_path / "model.adasgn")
+    assert not (tmp_path / "model.adasgn").exists()
+
+
+def test_not_a_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match="expected a weights file, found nothing"):
+        export_weights(tmp_path / "none.safetensors", tmp_path / "model.adasgn")
+
+
+def test_command(checkpoint, tmp_path):
+    typer = pytest.importorskip("typer")
+    from typer.testing import CliRunner
+
+    from adasgn_edge.cli.export import command
+
+    app = typer.Typer()
+    app.command()(command)
+    out = tmp_path / "half.adasgn"
+    result = CliRunner().invoke(app, [str(checkpoint), "-o", str(out), "--half", "--window", "1.5"])
+    assert result.exit_code == 0, result.output
+    model = read_model_file(out)
+    assert (model.precision, model.window, model.kind) == ("f16", 1.5, "adasgn")
+    assert "adasgn, " in result.output
+    assert "B-22" in result.output
+    result = CliRunner().invoke(app, [str(tmp_path / "none"), "-o", str(out)])
+    assert isinstance(result.exception, CheckpointError)
+
+
+# -- ONNX -------------------------------------------------------------------------------------------------------------
+
+
+def session(path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def assert_close(found, expected):
+    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
+@torch.no_grad()
+@pytest.mark.slow
+@pytest.mark.parametrize("branch", [None, Branch(1, "small")])
+def test_dense_and_single_models_in_onnx_runtime(random_trained, tmp_path, branch):
+    pytest.importorskip("onnxscript")
+    adaptive = ModelConfig(22, 5, (1, 11, 22), frames=6)
+    config = ModelConfig.dense(22, 5, frames=6) if branch is None else adaptive.single(branch)
+    model = random_trained(config, LAYOUT).model
+    (path,) = write_onnx(model, tmp_path / "graphs" / "sgn.onnx")
+    graph = session(path)
+    for count in (1, 4):  # neither is the number that was traced with
+        batch = clips(config, count)
+        (logits,) = graph.run(["logits"], {"clip": batch})
+        assert_close(logits, model(torch.from_numpy(batch)).logits)
+
+
+@torch.no_grad()
+@pytest.mark.slow
+def test_adaptive_graphs_in_onnx_runtime(random_trained, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    config = ModelConfig(22, 5, (1, 11), frames=6)
+    model = random_trained(config, LAYOUT).model
+    paths = write_onnx(model, tmp_path / "graphs")
+    names = ["policy.onnx", *(f"branch-{i}.onnx" for i in range(1, 4)), "head.onnx"]
+    assert [path.name for path in paths] == names
+    for path in paths:
+        proto = onnx.load(path)
+        onnx.checker.check_model(proto)
+        assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", OPSET)]
+    graphs = {path.stem: session(path) for path in paths}
+    for count in (1, 5):
+        batch = clips(config, count)
+        expected = model(torch.from_numpy(batch))
+        moving, features, action_logits, actions = graphs["policy"].run(None, {"clip": batch})
+        assert_close(action_logits, model.action_logits(torch.from_numpy(features), count))
+        np.testing.assert_array_equal(actions, expected.actions.numpy())
+        for action in range(1, len(config.branches)):
+            (every,) = graphs[f"branch-{action}"].run(None, {"moving": moving})
+            assert_close(every, model.branches[action](torch.from_numpy(moving)))
+            frames = np.flatnonzero(actions.ravel() == action)
+            if len(frames):
+                (features[frames],) = graphs[f"branch-{action}"].run(None, {"moving": moving[frames]})
+        (logits,) = graphs["head"].run(None, {"features": features.reshape(count, config.frames, -1)})
+        assert_close(logits, expected.logits)
+    assert len(np.unique(actions)) > 1, "the test needs several branches in use"
+
+
+def test_onnx_of_adasgn_is_a_folder_and_of_others_a_file(adaptive_trained, random_trained, tmp_path):
+    with pytest.raises(ModelConfigError, match="expected a folder for AdaSGN's graphs"):
+        write_onnx(adaptive_trained.model, tmp_path / "model.onnx")
+    with pytest.raises(ModelConfigError, match=r"expected a file ending in \.onnx"):
+        write_onnx(random_trained(ModelConfig.dense(22, 3), LAYOUT).model, tmp_path / "folder")
+
+
+def test_missing_onnx_packages_are_named(adaptive_trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"needs 'onnx': pip install 'adasgn-edge\[onnx\]'"):
+        write_onnx(adaptive_trained.model, tmp_path / "graphs")

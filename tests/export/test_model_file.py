@@ -1,0 +1,158 @@
+"""What is written is what is read, in a file that safetensors reads too, by code that needs NumPy alone."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from adasgn_edge.errors import ModelFileError  # noqa: E402
+from adasgn_edge.export import to_model_file  # noqa: E402
+from adasgn_edge.folded import FoldedModel  # noqa: E402
+from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
+from adasgn_edge.model_file import ModelFile, read_model_file, write_model_file  # noqa: E402
+from adasgn_edge.skeletons import load_layout  # noqa: E402
+
+ADAPTIVE = ModelConfig(22, 5, (1, 11, 22), frames=6)
+
+
+def with_array(model, name, value):
+    """The model with the first number of one tensor replaced."""
+    arrays = {key: array.copy() for key, array in model.folded.tensors().items()}
+    arrays[name].flat[0] = value
+    return dataclasses.replace(model, folded=FoldedModel.build(model.config, lambda key, _: arrays[key]))
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [(ADAPTIVE, "adasgn"), (ADAPTIVE.single(Branch(1, "small")), "single"), (ModelConfig.dense(22, 5), "sgn")],
+)
+def test_round_trip(random_trained, tmp_path, config, kind):
+    trained = random_trained(config, load_layout("shrec22"))
+    written = to_model_file(trained, window=1.5)
+    path = tmp_path / "model.adasgn"
+    write_model_file(path, written)
+    found = read_model_file(path)
+    assert found.kind == kind
+    for field in ("config", "layout", "class_names", "stream", "window", "precision", "provenance", "costs"):
+        assert getattr(found, field) == getattr(written, field), field
+    for name, array in found.folded.tensors().items():
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, written.folded.tensors()[name].astype(np.float32), err_msg=name)
+    assert found.to_bytes() == path.read_bytes()
+
+
+def test_half_precision_keeps_the_actions(adaptive_trained):
+    exact = to_model_file(adaptive_trained).folded.tensors()  # float64
+    half = ModelFile.from_bytes(to_model_file(adaptive_trained, precision="f16").to_bytes())
+    full = ModelFile.from_bytes(to_model_file(adaptive_trained).to_bytes())
+    assert len(half.to_bytes()) < 0.6 * len(full.to_bytes())
+    clips = np.random.default_rng(0).normal(size=(4, 6, 22, 3)).astype(np.float32)
+    found, expected = half.folded.forward(clips), full.folded.forward(clips)
+    np.testing.assert_array_equal(found.actions, expected.actions)
+    error = np.abs(found.logits - expected.logits).max() / np.abs(expected.logits).max()
+    assert 0 < error < 5e-3
+    for name, array in half.folded.tensors().items():
+        is_matrix = name.rpartition(".")[2] in ("weight", "neighbours", "itself")
+        if name.startswith(("branches.0.", "policy.")) or not is_matrix:
+            np.testing.assert_array_equal(array, exact[name].astype(np.float32), err_msg=name)
+        else:
+            np.testing.assert_array_equal(array, exact[name].astype(np.float16).astype(np.float32), err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["f32", "f16"])
+def test_safetensors_reads_it(adaptive_trained, tmp_path, precision):
+    safetensors = pytest.importorskip("safetensors")
+    path = tmp_path / "model.adasgn"
+    model = to_model_file(adaptive_trained, precision=precision)
+    write_model_file(path, model)
+    with safetensors.safe_open(path, framework="np") as file:
+        assert set(file.metadata()) == {"checksum", "format", "version", "model"}
+        assert json.loads(file.metadata()["model"])["kind"] == "adasgn"
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert set(found) == set(model.folded.tensors())
+    for name, array in model.folded.tensors().items():
+        np.testing.assert_array_equal(found[name], array.astype(found[name].dtype), err_msg=name)
+
+
+def test_layout_of_the_bytes(adaptive_file):
+    content = adaptive_file.to_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert (8 + length) % 64 == 0
+    header = json.loads(content[8 : 8 + length])
+    assert content[44:108].decode() == header["__metadata__"]["checksum"].removeprefix("sha256:")
+    description = json.loads(header["__metadata__"]["model"])
+    assert description["preprocessing"]["origin"] == 0
+    assert description["preprocessing"]["scale_bone"] == [0, 10]
+    assert description["preprocessing"]["parents"][:4] == [0, 0, 0, 2]
+    assert description["branches"] == ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]
+
+
+def test_reading_and_running_needs_no_torch(adaptive_file, tmp_path):
+    write_model_file(tmp_path / "model.adasgn", adaptive_file)
+    program = (
+        "import sys, numpy\n"
+        "from adasgn_edge.model_file import read_model_file\n"
+        "model = read_model_file(sys.argv[1])\n"
+        "print(model.folded.forward(numpy.ones((1, 6, 22, 3), 'f4')).logits.shape)\n"
+        "heavy = ('torch', 'safetensors', 'pydantic', 'typer', 'rich', 'matplotlib', 'onnx')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "model.adasgn")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == "(1, 5)\n[]\n"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_weights_that_no_file_can_hold_are_refused(adaptive_file, tmp_path, value):
+    broken = with_array(adaptive_file, "branches.3.layers.1.itself", value)
+    with pytest.raises(ModelFileError, match=r"branches\.3\.layers\.1\.itself: expected finite F32 weights, found"):
+        write_model_file(tmp_path / "model.adasgn", broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_too_large_for_half_precision_are_refused(adaptive_file):
+    broken = dataclasses.replace(with_array(adaptive_file, "temporal.widen.weight", 70000.0), precision="f16")
+    with pytest.raises(ModelFileError, match=r"temporal\.widen\.weight: expected finite F16 weights, found 70000"):
+        broken.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class_names": ("one", "two")}, "expected 5 class names, found 2"),
+        ({"stream": "depth"}, "expected a stream among joint, bone, velocity, found 'depth'"),
+        ({"window": 0.0}, "expected a window above 0"),
+        ({"window": float("nan")}, "expected a window above 0"),
+        ({"precision": "int8"}, "expected a precision among f32, f16, found 'int8'"),
+        ({"layout": load_layout("ntu25")}, "expected a layout of 22 joints, found 25"),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused(adaptive_file, change, message):
+    with pytest.raises(ModelFileError, match=message):
+        dataclasses.replace(adaptive_file, **change)
+
+
+@pytest.mark.parametrize("provenance", [{"loss": float("nan")}, {"path": object()}, {"name": "\ud800"}])
+def test_provenance_that_json_cannot_hold_is_refused(adaptive_file, provenance):
+    with pytest.raises(ModelFileError, match="that JSON can hold"):
+        dataclasses.replace(adaptive_file, provenance=provenance).to_bytes()
+
+
+def test_provenance_beyond_the_header_is_refused(adaptive_file):
+    with pytest.raises(ModelFileError, match="at most 1048576 bytes"):
+        dataclasses.replace(adaptive_file, provenance={"log": "x" * (1 << 20)}).to_bytes()
+
+
+def test_files_that_cannot_be_opened(tmp_path, adaptive_file):
+    with pytest.raises(ModelFileError, match="expected a model file, found No such file"):
+        read_model_file(tmp_path / "none.adasgn")
+    with pytest.raises(ModelFileError, match="expected a model file, found Is a directory"):
+        read_model_file(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        write_model_file(tmp_path / "file" / "model.adasgn", adaptive_file)
