@@ -30,7 +30,7 @@ class Prediction(NamedTuple):
     actions: Tensor | None
 
 
-def gumbel_straight_through(action_logits: Tensor, temperature: float, uniform: Tensor) -> Tensor:
+def gumbel_straight_through(action_logits: Tensor, temperature: Tensor | float, uniform: Tensor) -> Tensor:
     """A sampled one-hot action whose gradient is that of the relaxed sample (Eqs. 6-7).
 
     action_logits (…, A); uniform (…, A) in (0, 1), the U_t,i of the paper. Returns (…, A).
@@ -153,7 +153,9 @@ class AdaSGN(nn.Module):
         per_branch = features.view(clips, frames, -1, FEATURE).transpose(1, 2).flatten(0, 1)
         return Prediction(self.temporal(per_branch).view(clips, len(self.branches), -1).mean(1), None)
 
-    def forward_training(self, clip: Tensor, temperature: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_training(
+        self, clip: Tensor, temperature: Tensor | float, uniform: Tensor, fixed_shapes: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Sampled actions with straight-through gradients; uniform (B, T, A) in (0, 1).
 
         Returns logits (B, classes) and the one-hot actions (B, T, A) that carry the policy's gradient.
@@ -161,14 +163,15 @@ class AdaSGN(nn.Module):
         The estimator needs every branch's features as values, since ∂L/∂a_i = g·F_i, but a branch not taken has a
         zero weight and so no gradient of its own. As long as the branches' batch norms use their running statistics
         (frames are then independent) only the frames a branch takes are run with gradient: the same gradients at a
-        fraction of the work. With batch statistics every branch runs on every frame, as in the paper.
+        fraction of the work. With batch statistics every branch runs on every frame, as in the paper; so it does with
+        `fixed_shapes`, because a step whose shapes depend on the actions can be neither compiled whole nor captured.
         """
         clips, frames = clip.shape[:2]
         moving = motion(clip).flatten(0, 1)
         policy_features = self.policy_features(moving)
         actions = gumbel_straight_through(self.action_logits(policy_features, clips), temperature, uniform)
         weights = actions.flatten(0, 1).unsqueeze(-1)  # (N, A, 1)
-        if any(branch.training for branch in self.branches):
+        if fixed_shapes or any(branch.training for branch in self.branches):
             features = (self.all_features(moving, policy_features) * weights).sum(1)
         else:
             with torch.no_grad():

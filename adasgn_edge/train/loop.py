@@ -108,8 +108,6 @@ class Trainer:
         frames, stream = recipe.model.frames, recipe.data.stream
         self.train_clips = ClipSampler(dataset, "train", frames, stream, self.device)
         self.test_clips = ClipSampler(dataset, "test", frames, stream, self.device)
-        augment = recipe.augment
-        self.augment = Augmentation(augment.rotation, augment.scale, augment.jitter)
 
     def folder(self, stage: str) -> Path:
         """Files of a stage: ``state.pt`` while it runs, ``log.jsonl``, ``model.safetensors`` when done."""
@@ -194,6 +192,8 @@ class StageRun:
     def __init__(self, trainer: Trainer, stage: Stage, model: SGN | AdaSGN) -> None:
         self.trainer, self.stage, self.model = trainer, stage, model
         schedule = stage.schedule
+        augment = schedule.augment or trainer.recipe.augment
+        self.augment = Augmentation(augment.rotation, augment.scale, augment.jitter)
         self.optimiser = torch.optim.Adam(
             model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
         )
@@ -243,11 +243,11 @@ class StageRun:
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.rate(epoch)
 
-    def _loss(self, clip: Tensor, labels: Tensor, uniform: Tensor, temperature: float, alpha: float) -> Any:
+    def _loss(self, clip: Tensor, labels: Tensor, uniform: Tensor, temperature: Tensor, alpha: Tensor) -> Any:
         """Loss, class logits (B, classes) and action counts (A,) of a batch."""
         sampler = self.trainer.train_clips
         if isinstance(self.model, AdaSGN):
-            track_logits, actions = self.model.forward_training(clip, temperature, uniform)
+            track_logits, actions = self.model.forward_training(clip, temperature, uniform, self.trainer.compile_step)
             cost = (actions.flatten(0, 1) @ self.cost).mean()
             counts = actions.detach().flatten(0, 1).sum(0)
         else:
@@ -270,18 +270,19 @@ class StageRun:
         if isinstance(schedule, AdaptiveSchedule) and stage.alpha is not None:
             temperature, alpha = schedule.temperature_at(epoch), schedule.alpha_at(epoch, stage.alpha)
         branches = len(stage.config.branches)
+        course = torch.tensor([temperature, alpha], device=device)  # tensors, so that a compiled step stays valid
         totals = torch.zeros(3, device=device)
         counts = torch.zeros(branches, device=device)
         batches = torch.randperm(len(sampler), generator=generator, device=device).split(schedule.batch)
         for number, samples in enumerate(batches):
             if len(samples) < 2:
                 continue  # batch norm needs two
-            clip = sampler.clips(samples, generator, trainer.augment)
+            clip = sampler.clips(samples, generator, self.augment)
             labels = sampler.labels[samples]
             shape = (*clip.shape[:2], branches)
             uniform = torch.rand(shape, generator=generator, device=device).clamp(1e-6, 1 - 1e-6)
             with torch.autocast(device.type, trainer.dtype, enabled=trainer.dtype is not None):
-                loss, logits, chosen = self.loss(clip, labels, uniform, temperature, alpha)
+                loss, logits, chosen = self.loss(clip, labels, uniform, *course)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()

@@ -57,7 +57,11 @@ class AugmentSection(_Section):
 
 
 class Schedule(_Section):
-    """The optimiser (Adam) and its course, for one kind of stage."""
+    """The optimiser (Adam) and its course, for one kind of stage.
+
+    augment: in place of the recipe's; frozen_epochs: transforms (single models) or whole spatial modules (AdaSGN) stay
+    as they are that long; ema: decay a step of the moving average of the weights that is evaluated and kept, 0 for none.
+    """
 
     epochs: int = Field(120, ge=1)
     batch: int = Field(64, ge=2)
@@ -70,6 +74,7 @@ class Schedule(_Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     frozen_epochs: int = Field(30, ge=0)
     ema: float = Field(0.0, ge=0.0, lt=1.0)
+    augment: AugmentSection | None = None
 
     def rate(self, epoch: float) -> float:
         """Learning rate of an epoch, counted from 0."""
