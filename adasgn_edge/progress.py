@@ -19,9 +19,11 @@ class Progress:
 
 
 class RichProgress(Progress):
-    """A progress bar on the terminal; needs the package ``rich``."""
+    """A progress bar on a terminal, nothing elsewhere; needs the package ``rich``."""
 
     def track(self, items: Sequence[Item], what: str) -> Iterator[Item]:
+        from rich.console import Console
         from rich.progress import track
 
-        yield from track(items, description=what, transient=True)
+        console = Console(stderr=True)
+        yield from track(items, description=what, transient=True, console=console, disable=not console.is_terminal)

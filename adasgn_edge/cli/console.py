@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 __all__ = ["TrainingView", "console"]
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 140)
+"""Standard output; a pipe or file has no width, so tables get enough to be read whole."""
 
 
 class TrainingView:

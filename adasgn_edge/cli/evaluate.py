@@ -114,19 +114,18 @@ def _table(title: str, rows: Sequence[Summary], measured: Sequence[Measurement])
 
     branches = max((m.trained.model.config.branch_names for m in measured), key=len)
     table = Table(title=title)
-    for column in ("model", "seeds", "accuracy %", "best epoch %", "GFLOPs (paper)", "(full)"):
+    for column in ("model", "seeds", "accuracy %", "(best epoch)", "GFLOPs: paper", "full"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
     adaptive = len(branches) > 1
     if adaptive:
-        for name in branches:
-            table.add_column(f"{name} %", justify="right", no_wrap=True)
+        table.add_column(" ".join(f"{name:>5s}" for name in branches) + "  %", no_wrap=True)
     for row in rows:
         deviation = f" ± {100 * row.accuracy_deviation:.2f}" if row.seeds > 1 else ""
         best = "" if row.best_epoch != row.best_epoch else f"{100 * row.best_epoch:.2f}"
         cells = [row.name, str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", best]
         cells += [f"{row.paper_gflops:.4f}", f"{row.full_gflops:.4f}"]
         if adaptive:
-            cells += [f"{100 * s:.1f}" for s in row.shares] if len(row.shares) > 1 else [""] * len(branches)
+            cells.append(" ".join(f"{100 * share:5.1f}" for share in row.shares) if len(row.shares) > 1 else "")
         table.add_row(*cells)
     return table
 

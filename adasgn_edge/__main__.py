@@ -1,0 +1,5 @@
+"""``python -m adasgn_edge``: the command line."""
+
+from adasgn_edge.cli import main
+
+main()
