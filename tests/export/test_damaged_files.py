@@ -104,7 +104,7 @@ def test_additional_bytes(content):
         assert "expected" in refused(sealed(content + more))
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80, 0xFF])
+@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80])
 def test_every_flipped_byte(content, mask):
     for position in range(len(content)):
         damaged = bytearray(content)
@@ -112,7 +112,7 @@ def test_every_flipped_byte(content, mask):
         refused(bytes(damaged))
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x02, 0x08, 0x10, 0x20, 0x80])
+@pytest.mark.parametrize("mask", [0x01, 0x08, 0x20])
 def test_every_flipped_header_byte_with_a_fitting_checksum(content, mask):
     for position in range(8 + int.from_bytes(content[:8], "little")):
         if not DIGEST.start <= position < DIGEST.stop:
@@ -168,7 +168,7 @@ def replaced(root, path, value):
     return root
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_any_value_in_any_place_of_header_and_description(content, data):
     header, tensors = split(content)

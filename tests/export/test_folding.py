@@ -1,8 +1,5 @@
 """The folded model equals the trained one: to 1e-12 in float64, the same branches taken."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -99,10 +96,8 @@ def test_other_random_weights(random_trained, seed):
     assert_folding_is_exact(model, random_clips(config, seed=seed))
 
 
-def real_clips(layout, frames, count=16):
-    root = Path(os.environ.get("ADASGN_DATA", Path(__file__).parents[3] / "shared/data")) / "SHREC17"
-    if not root.is_dir():
-        pytest.skip(f"needs the SHREC'17 data set in {root} (set ADASGN_DATA)")
+def real_clips(root, layout, frames, count=16):
+    """A few of the SHREC'17 test gestures below `root`, (count, T, V, C)."""
     lines = (root / "test_gestures.txt").read_text().splitlines()
     clips = []
     for line in lines[:: len(lines) // count]:
@@ -113,9 +108,11 @@ def real_clips(layout, frames, count=16):
 
 
 @pytest.mark.skipif(not shipped_weights().is_file(), reason="the package has no trained weights yet")
-def test_shipped_model_on_real_gestures():
+def test_shipped_model_on_real_gestures(data_root):
     trained = load_weights(shipped_weights())
-    assert_folding_is_exact(trained.model, real_clips(trained.layout, trained.model.config.frames))
+    assert_folding_is_exact(
+        trained.model, real_clips(data_root / "SHREC17", trained.layout, trained.model.config.frames)
+    )
 
 
 def test_float32_keeps_the_dtype_and_the_result(random_trained):
