@@ -1,0 +1,135 @@
+"""From a folder of one's own recordings to trained models, their evaluation and pictures, by the commands alone."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+
+from adasgn_edge.cli import main
+from adasgn_edge.model.weights import load_weights
+from tests.train.conftest import STICK, stick_dataset
+
+RECIPE = """
+[data]
+dataset = "{folder}"
+[model]
+frames = 5
+[single]
+epochs = 2
+batch = 16
+[adaptive]
+epochs = 2
+batch = 16
+alpha = [1.0]
+"""
+
+
+def run(monkeypatch, *arguments: object) -> int:
+    """The command line in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["adasgn-edge", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Recordings, a recipe, and a finished run."""
+    folder = tmp_path_factory.mktemp("mine")
+    recordings = folder / "recordings"
+    recordings.mkdir()
+    rows = ["file,label,split"]
+    dataset = stick_dataset(48)
+    for index, (name, label, tracks) in enumerate(dataset):
+        np.savez(recordings / f"{name}.npz", positions=tracks[0])
+        rows.append(f"{name}.npz,{dataset.class_names[label]},{dataset.split[index]}")
+    (recordings / "labels.csv").write_text("\n".join(rows))
+    (recordings / "layout.json").write_text(json.dumps(STICK.to_dict()))
+    (folder / "mine.toml").write_text(RECIPE.format(folder=recordings))
+    with pytest.MonkeyPatch.context() as patch:
+        assert run(patch, "train", folder / "mine.toml", "--out", folder / "run", "--seeds", "1,2", "--threads", 1) == 0
+    return folder
+
+
+def test_train_writes_every_stage_and_is_done_the_second_time(trained, monkeypatch, capsys):
+    stages = ("sgn", "S-1", "B-1", "S-3", "B-3", "adasgn-a1")
+    files = [trained / "run" / f"seed-{seed}" / stage / "model.safetensors" for seed in (1, 2) for stage in stages]
+    before = [path.stat().st_mtime_ns for path in files]
+    assert run(monkeypatch, "train", trained / "mine.toml", "--out", trained / "run", "--seeds", "1,2") == 0
+    assert [path.stat().st_mtime_ns for path in files] == before
+    assert load_weights(files[-1]).provenance["dataset"] == str(trained / "recordings")
+
+
+def test_eval_aggregates_seeds(trained, monkeypatch, capsys):
+    assert run(monkeypatch, "eval", trained / "run", "--json", trained / "eval.json", "--per-class", "--confusion") == 0
+    printed = capsys.readouterr().out
+    assert "adasgn-a1: per class" in printed
+    assert "adasgn-a1: confusion" in printed
+    result = json.loads((trained / "eval.json").read_text())
+    assert {row["name"]: row["seeds"] for row in result["models"]} == dict.fromkeys(
+        ("S-1", "B-1", "S-3", "B-3", "sgn", "adasgn-a1"), 2
+    )
+    for row in result["models"]:
+        each = [m["accuracy"] for m in result["each"] if m["stage"] == row["name"]]
+        assert row["accuracy"] == pytest.approx(np.mean(each))
+        assert row["accuracy_deviation"] == pytest.approx(np.std(each, ddof=1))
+        total = np.sum([m["confusion"] for m in result["each"] if m["stage"] == row["name"]])
+        assert total == 2 * 12
+
+
+def test_eval_of_one_branch_and_fused(trained, monkeypatch, capsys):
+    chosen = ("eval", trained / "run", "--stages", "adasgn-a1", "--seeds", "1", "--json", trained / "one.json")
+    assert run(monkeypatch, *chosen, "--policy", "S-3") == 0
+    (row,) = json.loads((trained / "one.json").read_text())["models"]
+    assert row["shares"] == [0, 0, 1, 0]
+    both = ("eval", trained / "run", "--stages", "S-1,S-3", "--seeds", "1", "--fuse", "--json", trained / "both.json")
+    assert run(monkeypatch, *both) == 0
+    result = json.loads((trained / "both.json").read_text())
+    assert result["fusion"]["paper_gflops"] == pytest.approx(sum(m["paper_gflops"] for m in result["models"]))
+    assert "2 streams fused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("tradeoff", "eval.json"), ("curves", "run"), ("shares", "weights"), ("filmstrip", "weights")],
+)
+def test_plot_writes_a_picture(trained, monkeypatch, tmp_path, kind, source):
+    if kind == "tradeoff" and not (trained / "eval.json").exists():
+        assert run(monkeypatch, "eval", trained / "run", "--json", trained / "eval.json") == 0
+    weights = trained / "run" / "seed-1" / "adasgn-a1" / "model.safetensors"
+    path = tmp_path / f"{kind}.png"
+    assert run(monkeypatch, "plot", kind, weights if source == "weights" else trained / source, "-o", path) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train",), "expected a recipe"),
+        (("train", "shrek"), "unknown recipe 'shrek'"),
+        (("train", "shrec14", "--alpha", "much"), "--alpha: expected numbers"),
+        (("eval", "nowhere"), "nowhere: expected a weights file"),
+        (("plot", "curves", "nowhere"), "nowhere: expected a run folder"),
+        (("cost", "--layout", "octopus"), "unknown layout 'octopus'"),
+        (("cost", "--joint-sets", "9,1"), "ascending"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(monkeypatch, capsys, arguments, message):
+    assert run(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_cost_prints_the_table(monkeypatch, capsys):
+    assert run(monkeypatch, "cost", "--layout", "ntu25", "--classes", "60") == 0
+    printed = capsys.readouterr().out
+    assert "160.35" in printed, "B-25 and dense SGN in the paper's convention, 1e6 MACs"
+    assert "322.48" in printed, "all branches"
