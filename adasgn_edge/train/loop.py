@@ -87,17 +87,6 @@ def epoch_generator(seed: int, stage: str, epoch: int, device: torch.device) -> 
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-MIXTURE_SPREAD = 2.0
-"""Standard deviation of a random mixture's log-probabilities: most clips use two or three branches, some only one."""
-
-
-def random_mixtures(uniform: Tensor, generator: torch.Generator) -> Tensor:
-    """Random actions (B, T) for uniform (B, T, A) in (0, 1): each clip mixes the branches in proportions of its own."""
-    clips, _, branches = uniform.shape
-    proportions = MIXTURE_SPREAD * torch.randn((clips, 1, branches), generator=generator, device=uniform.device)
-    return (proportions - torch.log(-torch.log(uniform))).argmax(-1)
-
-
 class Trainer:
     """Trains the stages of one recipe for one seed below `out`."""
 
@@ -268,13 +257,6 @@ class StageRun:
         loss = F.cross_entropy(logits, labels, label_smoothing=self.stage.schedule.label_smoothing) + alpha * cost
         return loss, logits.detach(), counts
 
-    def _alignment_loss(self, clip: Tensor, labels: Tensor, actions: Tensor) -> Any:
-        """The same for given actions (B·M, T)."""
-        assert isinstance(self.model, AdaSGN)
-        logits = self.trainer.train_clips.average_persons(self.model.forward_forced(clip, actions).logits)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.stage.schedule.label_smoothing)
-        return loss, logits.detach(), torch.bincount(actions.flatten(), minlength=len(self.model.branches))
-
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Train one epoch and return its row for the log."""
         trainer, stage, schedule = self.trainer, self.stage, self.stage.schedule
@@ -285,10 +267,8 @@ class StageRun:
         if trainer.recipe.model.dropout:
             torch.manual_seed(generator.initial_seed())
         temperature = alpha = 0.0
-        aligning = isinstance(schedule, AdaptiveSchedule) and epoch < schedule.alignment_epochs
-        if isinstance(schedule, AdaptiveSchedule) and stage.alpha is not None and not aligning:
-            since = epoch - schedule.alignment_epochs
-            temperature, alpha = schedule.temperature_at(since), schedule.alpha_at(since, stage.alpha)
+        if isinstance(schedule, AdaptiveSchedule) and stage.alpha is not None:
+            temperature, alpha = schedule.temperature_at(epoch), schedule.alpha_at(epoch, stage.alpha)
         branches = len(stage.config.branches)
         course = torch.tensor([temperature, alpha], device=device)  # tensors, so that a compiled step stays valid
         totals = torch.zeros(3, device=device)
@@ -302,10 +282,7 @@ class StageRun:
             shape = (*clip.shape[:2], branches)
             uniform = torch.rand(shape, generator=generator, device=device).clamp(1e-6, 1 - 1e-6)
             with torch.autocast(device.type, trainer.dtype, enabled=trainer.dtype is not None):
-                if aligning:
-                    loss, logits, chosen = self._alignment_loss(clip, labels, random_mixtures(uniform, generator))
-                else:
-                    loss, logits, chosen = self.loss(clip, labels, uniform, *course)
+                loss, logits, chosen = self.loss(clip, labels, uniform, *course)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()

@@ -59,8 +59,9 @@ class AugmentSection(_Section):
 class Schedule(_Section):
     """The optimiser (Adam) and its course, for one kind of stage.
 
-    augment: in place of the recipe's; frozen_epochs: transforms (single models) or whole spatial modules (AdaSGN) stay
-    as they are that long; ema: decay, a step, of the moving average of the weights that is kept, 0 for none.
+    augment: in place of the recipe's, false for the recipe's; frozen_epochs: transforms (single models) or whole
+    spatial modules (AdaSGN) stay as they are that long; ema: decay, a step, of the moving average of the weights that
+    is kept, 0 for none.
     """
 
     epochs: int = Field(120, ge=1)
@@ -74,7 +75,7 @@ class Schedule(_Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     frozen_epochs: int = Field(30, ge=0)
     ema: float = Field(0.0, ge=0.0, lt=1.0)
-    augment: AugmentSection | None = None
+    augment: AugmentSection | Literal[False] = False
 
     def rate(self, epoch: float) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -89,16 +90,12 @@ class Schedule(_Section):
 class AdaptiveSchedule(Schedule):
     """AdaSGN on top of the single models.
 
-    alignment_epochs: first train all branches and the temporal module on random actions, without policy and cost, so
-    that one temporal module reads any mixture of branches; the paper has none. The epochs of temperature and alpha
-    are counted after them.
     alpha: weight of the mean cost in the loss, one run each; alpha_epochs: it rises over these; temperature, and its
     decay an epoch (exp of it); batch_norm: "frozen" keeps the pretrained statistics of the spatial modules (and makes
     a step cheaper, see AdaSGN.forward_training), "batch" updates them on all frames as the paper does.
     """
 
     alpha: tuple[float, ...] = (1.0, 4.0)
-    alignment_epochs: int = Field(0, ge=0)
     alpha_epochs: int = Field(5, ge=0)
     temperature: float = Field(5.0, gt=0)
     temperature_decay: float = -0.045

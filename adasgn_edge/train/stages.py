@@ -54,7 +54,7 @@ def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
         "data": recipe.data.model_dump(),
         "dropout": recipe.model.dropout,
         "augment": recipe.augment.model_dump(),
-        "schedule": stage.schedule.model_dump(exclude={"alpha"}, exclude_none=True),
+        "schedule": stage.schedule.model_dump(exclude={"alpha"} if stage.schedule.augment else {"alpha", "augment"}),
         "config": stage.config.to_dict(),
         "alpha": stage.alpha,
         "seed": seed,
