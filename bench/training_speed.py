@@ -88,8 +88,9 @@ def main() -> None:
     sampler = ClipSampler(dataset, "train", FRAMES, "joint", "cpu")
 
     clip = sampler.clips(torch.arange(8), None)
-    first, second = ours.eval()(clip).logits, plain.eval()(clip)
-    error = float((first - second).norm() / second.norm())
+    with torch.no_grad():
+        first, second = ours.eval()(clip).logits, plain.eval()(clip)
+    error = ((first - second).norm() / second.norm()).item()
     assert error < 1e-5, f"the two models differ by {error}"
     print(f"same logits from both: relative difference {error:.1e}")
 
@@ -99,16 +100,17 @@ def main() -> None:
             yield sampler.clips(samples, generator), sampler.labels[samples]
 
     loader = DataLoader(ClipDataset(dataset), BATCH, shuffle=True, num_workers=options.workers)
-    sides: dict[str, tuple] = {
-        "Conv2d + DataLoader, float32": (plain, lambda: loader, torch.optim.Adam(plain.parameters(), 1e-3), None)
-    }
-    models = {"ours, float32": None}
-    automatic = autocast_dtype("auto", torch.device("cpu"))
+    precisions: dict[str, torch.dtype | None] = {"float32": None}
+    automatic = autocast_dtype("auto", torch.device("cpu"))  # what training takes on this machine
     if automatic is not None:
-        models["ours, bfloat16 (the default here)"] = automatic
-    for name, dtype in models.items():
+        precisions[str(automatic).removeprefix("torch.")] = automatic
+    sides: dict[str, tuple] = {}
+    for name, dtype in precisions.items():
+        optimiser = torch.optim.Adam(plain.parameters(), 1e-3)
+        sides[f"Conv2d + DataLoader, {name}"] = (plain, lambda: loader, optimiser, dtype)
+    for name, dtype in precisions.items():
         optimiser = torch.optim.Adam(ours.parameters(), 1e-3, fused=True)
-        sides[name] = (ours, our_batches, optimiser, dtype)
+        sides[f"ours, {name}"] = (ours, our_batches, optimiser, dtype)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for epoch in range(options.epochs + 1):  # the first warms up
         for name, (model, batches, optimiser, dtype) in sides.items():
