@@ -15,5 +15,6 @@ constexpr int kMaxJoints = 256;
 constexpr int kMaxFrames = 1024;
 constexpr int kMaxClasses = 65536;
 constexpr int kMaxJointSets = 16;
+constexpr int kMaxWindow = 3600;  // seconds
 
 }  // namespace adasgn

@@ -1,7 +1,5 @@
 #include "adasgn/description.h"
 
-#include <cmath>
-
 #include "adasgn/constants.h"
 
 namespace adasgn {
@@ -148,13 +146,14 @@ Description parse_description(const Json& json, const JsonContext& at) {
         at.inside("layout").fail("expected an object with a name and joints", layout);
     }
     description.layout = layout["name"].get<std::string>();
+    description.layout_json = layout.dump();
     description.joint_names = strings(layout["joints"], joints, at.inside("layout").inside("joints"));
     description.class_names =
         strings(json["class_names"], static_cast<std::size_t>(description.classes), at.inside("class_names"));
     description.stream = choice(json["stream"], {"joint", "bone", "velocity"}, at.inside("stream"));
     const Json& window = json["window"];
-    if (!window.is_number() || !(window.get<double>() > 0) || !std::isfinite(window.get<double>())) {
-        at.inside("window").fail("expected seconds, more than 0", window);
+    if (!window.is_number() || !(window.get<double>() > 0 && window.get<double>() <= kMaxWindow)) {
+        at.inside("window").fail("expected seconds, more than 0 and up to " + std::to_string(kMaxWindow), window);
     }
     description.window = window.get<double>();
     description.preprocessing =

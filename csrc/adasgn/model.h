@@ -34,7 +34,8 @@ struct Description {
     int frames;     // T
     bool adaptive;  // has a policy
     std::vector<BranchShape> branches;
-    std::string layout;  // name of the skeleton layout
+    std::string layout;       // name of the skeleton layout
+    std::string layout_json;  // all of it, as in its JSON file
     std::vector<std::string> joint_names;
     std::vector<std::string> class_names;
     std::string stream;  // "joint", "bone" or "velocity"

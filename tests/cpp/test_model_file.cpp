@@ -149,6 +149,7 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
     check("\\\"sizes\\\":[\\\"small\\\"]", "\\\"sizes\\\":[\\\"vast\\\"]", "sizes");
     check("\\\"adaptive\\\":true", "\\\"adaptive\\\":false", "adaptive");
     check("\\\"window\\\":2.5", "\\\"window\\\":-1", "more than 0");
+    check("\\\"window\\\":2.5", "\\\"window\\\":3601", "up to 3600");
     check("\\\"stream\\\":\\\"joint\\\"", "\\\"stream\\\":\\\"smell\\\"", "joint, bone, velocity");
     check("\\\"precision\\\":\\\"f32\\\"", "\\\"precision\\\":\\\"f16\\\"", "expected dtype F16, found F32");
     check("\\\"parents\\\":[0,0,1]", "\\\"parents\\\":[0,0,3]", "from 0 to 2");
