@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from adasgn_edge.errors import ClipError, EngineError
+from adasgn_edge.errors import ClipError, EngineError, LayoutError, ModelFileError
 from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["DEVICES", "Engine", "ModelDescription", "Result", "instruction_sets", "load"]
@@ -75,7 +75,10 @@ class Engine:
         self.max_batch = max_batch
         self.threads = threads
         facts = native.description
-        facts["layout"] = SkeletonLayout.from_dict(json.loads(facts["layout"]))
+        try:
+            facts["layout"] = SkeletonLayout.from_dict(json.loads(facts["layout"]))
+        except LayoutError as error:
+            raise ModelFileError(f"model file: description: {error}") from None
         facts["branches"], facts["class_names"] = tuple(facts["branches"]), tuple(facts["class_names"])
         self.description = ModelDescription(**facts)
 
