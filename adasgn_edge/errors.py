@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointError",
     "ClipError",
     "DatasetError",
+    "EngineError",
     "LayoutError",
     "MissingDependencyError",
     "ModelConfigError",
@@ -21,6 +22,10 @@ __all__ = [
 
 class AdaSGNError(Exception):
     """Base of every error that this package raises on purpose."""
+
+
+class EngineError(AdaSGNError, ValueError):
+    """An engine was asked for on a device, or with options, that this machine or this installation does not have."""
 
 
 class LayoutError(AdaSGNError, ValueError):

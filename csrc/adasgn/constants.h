@@ -1,0 +1,20 @@
+// The constants of the architecture (BRIEF: C = 3, 64, 256, 512) and the limits of a version 1 model file.
+#pragma once
+
+namespace adasgn {
+
+constexpr int kCoordinates = 3;
+constexpr int kEmbedding = 64;
+constexpr int kNode = 128;
+constexpr int kFeature = 256;
+constexpr int kTemporal = 512;
+constexpr int kTaps = 3;
+constexpr int kMaxLayers = 3;
+
+constexpr int kMaxJoints = 256;
+constexpr int kMaxFrames = 1024;
+constexpr int kMaxClasses = 65536;
+constexpr int kMaxJointSets = 16;
+constexpr int kMaxWindow = 3600;  // seconds
+
+}  // namespace adasgn

@@ -1,0 +1,27 @@
+// The kernels of one instruction set. Compiled several times, each with its own ADASGN_ISA and machine flags.
+#include "adasgn/cpu/spatial.h"
+#include "adasgn/cpu/temporal.h"
+
+namespace adasgn::cpu::ADASGN_ISA {
+
+static bool finite(const float* values, std::size_t count) {
+    Vec sum = 0.0F;  // x - x is 0 for finite x, NaN for the others
+    std::size_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+        const Vec x = load(values + i);
+        sum += x - x;
+    }
+    float rest = stdx::reduce(sum);
+    for (; i < count; ++i) {
+        rest += values[i] - values[i];
+    }
+    return rest == 0.0F;
+}
+
+#define ADASGN_TEXT_(name) #name
+#define ADASGN_TEXT(name) ADASGN_TEXT_(name)
+
+extern const Kernels kernels;
+const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel, branch_features, policy_logits, temporal_logits, finite};
+
+}  // namespace adasgn::cpu::ADASGN_ISA

@@ -1,0 +1,169 @@
+#include "adasgn/description.h"
+
+#include "adasgn/constants.h"
+
+namespace adasgn {
+
+namespace {
+
+int integer(const Json& value, int low, int high, const JsonContext& at) {
+    const bool fits = value.is_number_integer() && value >= low && value <= high;
+    if (!fits) {
+        at.fail("expected a whole number from " + std::to_string(low) + " to " + std::to_string(high), value);
+    }
+    return value.get<int>();
+}
+
+bool boolean(const Json& value, const JsonContext& at) {
+    if (!value.is_boolean()) {
+        at.fail("expected true or false", value);
+    }
+    return value.get<bool>();
+}
+
+std::string choice(const Json& value, std::initializer_list<const char*> choices, const JsonContext& at) {
+    std::string known;
+    for (const char* one : choices) {
+        if (value == one) {
+            return one;
+        }
+        known += (known.empty() ? "" : ", ") + std::string(one);
+    }
+    at.fail("expected one of " + known, value);
+}
+
+void expect_list(const Json& value, std::size_t low, std::size_t high, const JsonContext& at) {
+    if (!value.is_array() || value.size() < low || value.size() > high) {
+        at.fail("expected a list of " + std::to_string(low) + (low == high ? "" : " to " + std::to_string(high)) +
+                    " values",
+                value);
+    }
+}
+
+std::vector<std::string> strings(const Json& value, std::size_t count, const JsonContext& at) {
+    expect_list(value, count, count, at);
+    std::vector<std::string> result;
+    for (const Json& item : value) {
+        if (!item.is_string()) {
+            at.fail("expected strings", item);
+        }
+        result.push_back(item.get<std::string>());
+    }
+    return result;
+}
+
+void parse_config(const Json& json, Description& description, const JsonContext& at) {
+    expect_keys(json, {"joints", "classes", "joint_sets", "sizes", "frames", "transform", "adaptive"}, at);
+    description.joints = integer(json["joints"], 1, kMaxJoints, at.inside("joints"));
+    description.classes = integer(json["classes"], 2, kMaxClasses, at.inside("classes"));
+    description.frames = integer(json["frames"], 1, kMaxFrames, at.inside("frames"));
+    description.adaptive = boolean(json["adaptive"], at.inside("adaptive"));
+    const bool transform = boolean(json["transform"], at.inside("transform"));
+
+    const Json& sizes = json["sizes"];
+    if (sizes != Json::array({"small"}) && sizes != Json::array({"big"}) && sizes != Json::array({"small", "big"})) {
+        at.inside("sizes").fail("expected [\"small\"], [\"big\"] or [\"small\", \"big\"]", sizes);
+    }
+    const Json& joint_sets = json["joint_sets"];
+    expect_list(joint_sets, 1, kMaxJointSets, at.inside("joint_sets"));
+    int last = 0;
+    for (const Json& joint_set : joint_sets) {
+        const int joints = integer(joint_set, 1, kMaxJoints, at.inside("joint_sets"));
+        if (joints <= last) {
+            at.inside("joint_sets").fail("expected ascending numbers", joint_sets);
+        }
+        last = joints;
+        for (const Json& size : sizes) {
+            const bool big = size == "big";
+            description.branches.push_back({(big ? "B-" : "S-") + std::to_string(joints), joints, big});
+        }
+    }
+    if (transform != (description.kind != "sgn")) {
+        at.inside("transform").fail("expected it to fit the kind " + description.kind, json["transform"]);
+    }
+    if (!transform && (joint_sets.size() != 1 || last != description.joints)) {
+        at.inside("joint_sets").fail("expected all joints, as there is no transform", joint_sets);
+    }
+    if (description.adaptive != (description.kind == "adasgn")) {
+        at.inside("adaptive").fail("expected it to fit the kind " + description.kind, json["adaptive"]);
+    }
+    if (!description.adaptive && description.branches.size() != 1) {
+        at.inside("joint_sets").fail("expected one branch, as there is no policy", joint_sets);
+    }
+}
+
+Preprocessing parse_preprocessing(const Json& json, int joints, const JsonContext& at) {
+    expect_keys(json, {"origin", "scale_bone", "parents"}, at);
+    Preprocessing result;
+    result.origin = integer(json["origin"], 0, joints - 1, at.inside("origin"));
+    const Json& bone = json["scale_bone"];
+    if (!bone.is_null()) {
+        expect_list(bone, 2, 2, at.inside("scale_bone"));
+        result.scale_bone = {integer(bone[0], 0, joints - 1, at.inside("scale_bone")),
+                             integer(bone[1], 0, joints - 1, at.inside("scale_bone"))};
+    }
+    expect_list(json["parents"], joints, joints, at.inside("parents"));
+    for (const Json& parent : json["parents"]) {
+        result.parents.push_back(integer(parent, 0, joints - 1, at.inside("parents")));
+    }
+    return result;
+}
+
+void parse_cost(const Json& json, Description& description, const JsonContext& at) {
+    expect_keys(json, {"paper", "full", "folded"}, at);
+    for (const auto& [convention, values] : json.items()) {
+        const JsonContext here = at.inside(convention);
+        expect_list(values, description.branches.size(), description.branches.size(), here);
+        for (const Json& value : values) {
+            if (!value.is_number_unsigned() || value > std::int64_t{1} << 62) {
+                here.fail("expected whole numbers, at least 0", value);
+            }
+            description.cost[convention].push_back(value.get<std::int64_t>());
+        }
+    }
+}
+
+}  // namespace
+
+Description parse_description(const Json& json, const JsonContext& at) {
+    expect_keys(json,
+                {"kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing",
+                 "precision", "cost", "provenance"},
+                at);
+    Description description{};
+    description.kind = choice(json["kind"], {"adasgn", "sgn", "single"}, at.inside("kind"));
+    parse_config(json["config"], description, at.inside("config"));
+    const std::vector<std::string> names =
+        strings(json["branches"], description.branches.size(), at.inside("branches"));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (names[i] != description.branches[i].name) {
+            at.inside("branches").fail("expected " + description.branches[i].name, json["branches"][i]);
+        }
+    }
+    const Json& layout = json["layout"];
+    const auto joints = static_cast<std::size_t>(description.joints);
+    if (!layout.is_object() || !layout.contains("name") || !layout["name"].is_string() || !layout.contains("joints")) {
+        at.inside("layout").fail("expected an object with a name and joints", layout);
+    }
+    description.layout = layout["name"].get<std::string>();
+    description.layout_json = layout.dump();
+    description.joint_names = strings(layout["joints"], joints, at.inside("layout").inside("joints"));
+    description.class_names =
+        strings(json["class_names"], static_cast<std::size_t>(description.classes), at.inside("class_names"));
+    description.stream = choice(json["stream"], {"joint", "bone", "velocity"}, at.inside("stream"));
+    const Json& window = json["window"];
+    if (!window.is_number() || !(window.get<double>() > 0 && window.get<double>() <= kMaxWindow)) {
+        at.inside("window").fail("expected seconds, more than 0 and up to " + std::to_string(kMaxWindow), window);
+    }
+    description.window = window.get<double>();
+    description.preprocessing =
+        parse_preprocessing(json["preprocessing"], description.joints, at.inside("preprocessing"));
+    description.precision = choice(json["precision"], {"f32", "f16"}, at.inside("precision"));
+    parse_cost(json["cost"], description, at.inside("cost"));
+    if (!json["provenance"].is_object()) {
+        at.inside("provenance").fail("expected an object", json["provenance"]);
+    }
+    return description;
+}
+
+}  // namespace adasgn

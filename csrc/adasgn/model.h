@@ -1,0 +1,69 @@
+// A trained model as read from a `.adasgn` file: its description and its folded tensors (docs/model_file.md).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace adasgn {
+
+struct BranchShape {
+    std::string name;  // "B-25"
+    int joints;        // V_i
+    bool big;          // three graph layers rather than one
+
+    int layer_count() const { return big ? 3 : 1; }
+    int layer_inputs(int layer) const;  // 64 for the first: the joint-type half is folded away
+    int layer_outputs(int layer) const;
+};
+
+// From recorded joints to the clip a model expects, as joint indices.
+struct Preprocessing {
+    int origin;
+    std::optional<std::array<int, 2>> scale_bone;
+    std::vector<int> parents;
+};
+
+struct Description {
+    std::string kind;  // "adasgn", "sgn" or "single"
+    int joints;        // V
+    int classes;
+    int frames;     // T
+    bool adaptive;  // has a policy
+    std::vector<BranchShape> branches;
+    std::string layout;       // name of the skeleton layout
+    std::string layout_json;  // all of it, as in its JSON file
+    std::vector<std::string> joint_names;
+    std::vector<std::string> class_names;
+    std::string stream;  // "joint", "bone" or "velocity"
+    double window;       // seconds that T frames span
+    Preprocessing preprocessing;
+    std::string precision;                                  // "f32" or "f16": of the file; in memory all is float32
+    std::map<std::string, std::vector<std::int64_t>> cost;  // "paper", "full", "folded": MACs by branch
+};
+
+struct Tensor {
+    std::vector<std::int64_t> shape;
+    std::vector<float> values;
+};
+
+struct Model {
+    Description description;
+    std::map<std::string, Tensor> tensors;
+
+    const Tensor& tensor(const std::string& name) const;
+};
+
+// The names and shapes that a description calls for, no more, no less.
+std::map<std::string, std::vector<std::int64_t>> expected_tensors(const Description& description);
+
+// Reads a file; throws Error (model_file) that names what was expected and what was found.
+Model read_model(const std::string& path);
+
+// The same from memory; `name` is what error messages call it.
+Model parse_model(const void* bytes, std::size_t size, const std::string& name = "model");
+
+}  // namespace adasgn

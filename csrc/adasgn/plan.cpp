@@ -1,0 +1,151 @@
+#include "adasgn/plan.h"
+
+#include <algorithm>
+
+namespace adasgn {
+
+using cpu::kRowStride;
+
+Plan::Plan(const Model& model, const cpu::Kernels& kernels) : panel_(kernels.panel) {
+    const Description& description = model.description;
+    for (int i = 0; i < static_cast<int>(description.branches.size()); ++i) {
+        branches_.push_back(branch(model, i));
+    }
+    if (description.adaptive) {
+        policy_.frames = description.frames;
+        taps(model.tensor("policy.weight"), policy_.taps);
+        start_from_row(policy_.taps[0], model.tensor("policy.bias").values.data());
+    }
+    temporal_.frames = description.frames;
+    taps(model.tensor("temporal.across.weight"), temporal_.across);
+    start_from_rows(temporal_.across[0], model.tensor("temporal.across.bias").values.data(), description.frames);
+    temporal_.widen = pack(model.tensor("temporal.widen.weight"));
+    start_from_row(temporal_.widen, model.tensor("temporal.widen.bias").values.data());
+    temporal_.classify = pack(model.tensor("temporal.classify.weight"));
+    start_from_row(temporal_.classify, model.tensor("temporal.classify.bias").values.data());
+}
+
+bool Plan::buffers_intact() const {
+    return std::all_of(buffers_.begin(), buffers_.end(), [](const Buffer& buffer) { return buffer.intact(); });
+}
+
+int Plan::whole_panels(int columns) const {
+    return (columns + panel_ - 1) / panel_ * panel_;
+}
+
+float* Plan::allocate(std::size_t floats) {
+    buffers_.emplace_back(floats);
+    return buffers_.back().data();
+}
+
+cpu::Packed Plan::pack(const float* values, int depth, int width, int depth_step, int width_step) {
+    float* const panels = allocate(static_cast<std::size_t>(depth) * whole_panels(width));
+    for (int n = 0; n < width; ++n) {
+        float* const column = panels + static_cast<std::size_t>(n / panel_) * depth * panel_ + n % panel_;
+        for (int k = 0; k < depth; ++k) {
+            column[static_cast<std::size_t>(k) * panel_] =
+                values[static_cast<std::size_t>(k) * depth_step + static_cast<std::size_t>(n) * width_step];
+        }
+    }
+    cpu::Packed packed;
+    packed.panels = panels;
+    packed.depth = depth;
+    packed.width = width;
+    return packed;
+}
+
+cpu::Packed Plan::pack(const Tensor& tensor) {
+    const int depth = static_cast<int>(tensor.shape[0]);
+    const int width = static_cast<int>(tensor.shape[1]);
+    return pack(tensor.values.data(), depth, width, width, 1);
+}
+
+void Plan::start_from_row(cpu::Packed& packed, const float* row) {
+    float* const start = allocate(whole_panels(packed.width));
+    std::copy(row, row + packed.width, start);
+    packed.start = start;
+    packed.start_stride = 0;
+}
+
+void Plan::start_from_rows(cpu::Packed& packed, const float* rows, int count) {
+    float* const start = allocate(static_cast<std::size_t>(count) * kRowStride);
+    for (int row = 0; row < count; ++row) {
+        const float* const from = rows + static_cast<std::size_t>(row) * packed.width;
+        std::copy(from, from + packed.width, start + static_cast<std::size_t>(row) * kRowStride);
+    }
+    packed.start = start;
+    packed.start_stride = kRowStride;
+}
+
+cpu::CoordinateEmbedding Plan::embedding(const Model& model, const std::string& prefix, int inputs, int joints) {
+    const int padded = whole_panels(joints);
+    float* const transform = allocate(static_cast<std::size_t>(kCoordinates) * inputs * padded);
+    float* const shift = allocate(static_cast<std::size_t>(kCoordinates) * padded);
+    const std::vector<float>& matrix = model.tensor(prefix + "transform").values;  // (3, V_i, V)
+    const std::vector<float>& offset = model.tensor(prefix + "shift").values;      // (V_i, 3)
+    for (int c = 0; c < kCoordinates; ++c) {
+        for (int j = 0; j < joints; ++j) {
+            shift[c * padded + j] = offset[j * kCoordinates + c];
+            for (int v = 0; v < inputs; ++v) {
+                transform[(c * inputs + v) * padded + j] = matrix[(c * joints + j) * inputs + v];
+            }
+        }
+    }
+    cpu::CoordinateEmbedding weights;
+    weights.transform = transform;
+    weights.shift = shift;
+    weights.hidden = pack(model.tensor(prefix + "hidden.weight"));
+    start_from_row(weights.hidden, model.tensor(prefix + "hidden.bias").values.data());
+    weights.output = pack(model.tensor(prefix + "output.weight"));
+    start_from_row(weights.output, model.tensor(prefix + "output.bias").values.data());
+    return weights;
+}
+
+cpu::BranchWeights Plan::branch(const Model& model, int index) {
+    const BranchShape& shape = model.description.branches[index];
+    const std::string prefix = "branches." + std::to_string(index) + ".";
+    const int joints = shape.joints;
+    cpu::BranchWeights weights;
+    weights.input_joints = model.description.joints;
+    weights.joints = joints;
+    weights.padded_joints = whole_panels(joints);
+    weights.layer_count = shape.layer_count();
+    weights.position = embedding(model, prefix + "position.", weights.input_joints, joints);
+    weights.velocity = embedding(model, prefix + "velocity.", weights.input_joints, joints);
+    if (joints > 1) {
+        weights.query = pack(model.tensor(prefix + "adjacency.q"));
+        start_from_rows(weights.query, model.tensor(prefix + "adjacency.r").values.data(), joints);
+        const Tensor& u = model.tensor(prefix + "adjacency.u");
+        weights.key_bias = pack(u.values.data(), kEmbedding, joints, 1, kEmbedding);
+        start_from_rows(weights.key_bias, model.tensor(prefix + "adjacency.c").values.data(), joints);
+    }
+    for (int k = 0; k < weights.layer_count; ++k) {
+        const std::string name = prefix + "layers." + std::to_string(k) + ".";
+        cpu::GraphLayer& layer = weights.layers[k];
+        const float* const bias = model.tensor(name + "bias").values.data();
+        layer.itself = pack(model.tensor(name + "itself"));
+        if (k == 0 && joints > 1) {
+            start_from_rows(layer.itself, bias, joints);
+        } else {
+            start_from_row(layer.itself, bias);
+        }
+        if (joints > 1) {
+            layer.neighbours = pack(model.tensor(name + "neighbours"));
+            if (k == 0) {
+                start_from_rows(layer.neighbours, model.tensor(name + "neighbours_constant").values.data(), joints);
+            }
+        }
+    }
+    return weights;
+}
+
+void Plan::taps(const Tensor& weight, cpu::Packed (&packed)[kTaps]) {
+    const int depth = static_cast<int>(weight.shape[1]);
+    const int width = static_cast<int>(weight.shape[2]);
+    for (int tap = 0; tap < kTaps; ++tap) {
+        packed[tap] =
+            pack(weight.values.data() + static_cast<std::size_t>(tap) * depth * width, depth, width, width, 1);
+    }
+}
+
+}  // namespace adasgn

@@ -1,0 +1,43 @@
+// A model packed for one instruction set: what the kernels read, and the memory it lies in.
+#pragma once
+
+#include <vector>
+
+#include "adasgn/buffer.h"
+#include "adasgn/cpu/kernels.h"
+#include "adasgn/model.h"
+
+namespace adasgn {
+
+class Plan {
+  public:
+    Plan(const Model& model, const cpu::Kernels& kernels);
+
+    const std::vector<cpu::BranchWeights>& branches() const { return branches_; }
+    const cpu::PolicyWeights& policy() const { return policy_; }  // of an adaptive model
+    const cpu::TemporalWeights& temporal() const { return temporal_; }
+
+    bool buffers_intact() const;
+
+  private:
+    int whole_panels(int columns) const;
+    float* allocate(std::size_t floats);
+    // A matrix (depth, width) with element (k, n) at values[k · depth_step + n · width_step].
+    cpu::Packed pack(const float* values, int depth, int width, int depth_step, int width_step);
+    cpu::Packed pack(const Tensor& tensor);
+    // Makes products with `packed` start from one row for all, or from one row each.
+    void start_from_row(cpu::Packed& packed, const float* row);
+    void start_from_rows(cpu::Packed& packed, const float* rows, int count);
+
+    cpu::CoordinateEmbedding embedding(const Model& model, const std::string& prefix, int inputs, int joints);
+    cpu::BranchWeights branch(const Model& model, int index);
+    void taps(const Tensor& weight, cpu::Packed (&packed)[kTaps]);
+
+    int panel_;
+    std::vector<Buffer> buffers_;
+    std::vector<cpu::BranchWeights> branches_;
+    cpu::PolicyWeights policy_;
+    cpu::TemporalWeights temporal_;
+};
+
+}  // namespace adasgn

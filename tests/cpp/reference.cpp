@@ -1,0 +1,196 @@
+#include "reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "adasgn/constants.h"
+
+namespace adasgn::testing {
+
+namespace {
+
+struct Matrix {
+    int rows;
+    int columns;
+    Doubles values;
+
+    Matrix(int r, int c) : rows(r), columns(c), values(static_cast<std::size_t>(r) * c) {}
+    explicit Matrix(const Tensor& tensor)
+        : rows(tensor.shape.size() > 1 ? static_cast<int>(tensor.shape[0]) : 1),
+          columns(static_cast<int>(tensor.shape.back())),
+          values(tensor.values.begin(), tensor.values.end()) {}
+
+    double& at(int r, int c) { return values[static_cast<std::size_t>(r) * columns + c]; }
+    double at(int r, int c) const { return values[static_cast<std::size_t>(r) * columns + c]; }
+};
+
+Matrix times(const Matrix& a, const Matrix& b) {
+    Matrix result(a.rows, b.columns);
+    for (int i = 0; i < a.rows; ++i) {
+        for (int k = 0; k < a.columns; ++k) {
+            for (int j = 0; j < b.columns; ++j) {
+                result.at(i, j) += a.at(i, k) * b.at(k, j);
+            }
+        }
+    }
+    return result;
+}
+
+Matrix transposed(const Matrix& a) {
+    Matrix result(a.columns, a.rows);
+    for (int i = 0; i < a.rows; ++i) {
+        for (int j = 0; j < a.columns; ++j) {
+            result.at(j, i) = a.at(i, j);
+        }
+    }
+    return result;
+}
+
+// b has as many rows as a, or one for all.
+Matrix plus(Matrix a, const Matrix& b) {
+    for (int i = 0; i < a.rows; ++i) {
+        for (int j = 0; j < a.columns; ++j) {
+            a.at(i, j) += b.at(b.rows == 1 ? 0 : i, j);
+        }
+    }
+    return a;
+}
+
+Matrix relu(Matrix a) {
+    for (double& x : a.values) {
+        x = std::max(x, 0.0);
+    }
+    return a;
+}
+
+Doubles column_maxima(const Matrix& a) {
+    Doubles result(a.columns, -INFINITY);
+    for (int i = 0; i < a.rows; ++i) {
+        for (int j = 0; j < a.columns; ++j) {
+            result[j] = std::max(result[j], a.at(i, j));
+        }
+    }
+    return result;
+}
+
+Matrix embed(const Model& model, const std::string& prefix, const Matrix& x) {
+    const Tensor& transform = model.tensor(prefix + "transform");
+    const int joints = static_cast<int>(transform.shape[1]);
+    Matrix y(model.tensor(prefix + "shift"));
+    for (int c = 0; c < kCoordinates; ++c) {
+        for (int j = 0; j < joints; ++j) {
+            for (int v = 0; v < x.rows; ++v) {
+                y.at(j, c) += double{transform.values[(c * joints + j) * x.rows + v]} * x.at(v, c);
+            }
+        }
+    }
+    const auto matrix = [&](const char* name) { return Matrix(model.tensor(prefix + name)); };
+    const Matrix hidden = relu(plus(times(y, matrix("hidden.weight")), matrix("hidden.bias")));
+    return relu(plus(times(hidden, matrix("output.weight")), matrix("output.bias")));
+}
+
+Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& features, int frames) {
+    const int width = static_cast<int>(weight.shape[2]);
+    Matrix result = plus(Matrix(frames, width), bias);
+    for (int t = 0; t < frames; ++t) {
+        for (int tap = 0; tap < kTaps; ++tap) {
+            const int from = t + tap - 1;
+            if (from < 0 || from >= frames) {
+                continue;
+            }
+            for (int k = 0; k < kFeature; ++k) {
+                for (int n = 0; n < width; ++n) {
+                    result.at(t, n) += features[static_cast<std::size_t>(from) * kFeature + k] *
+                                       weight.values[(static_cast<std::size_t>(tap) * kFeature + k) * width + n];
+                }
+            }
+        }
+    }
+    return result;
+}
+
+}  // namespace
+
+Doubles frame_feature(const Model& model, int branch, const float* current, const float* previous) {
+    const std::string prefix = "branches." + std::to_string(branch) + ".";
+    const auto matrix = [&](const std::string& name) { return Matrix(model.tensor(prefix + name)); };
+    Matrix position(model.description.joints, kCoordinates);
+    Matrix velocity(model.description.joints, kCoordinates);
+    for (std::size_t i = 0; i < position.values.size(); ++i) {
+        position.values[i] = current[i];
+        velocity.values[i] = previous == nullptr ? 0.0 : double{current[i]} - previous[i];
+    }
+    const Matrix d = plus(embed(model, prefix + "position.", position), embed(model, prefix + "velocity.", velocity));
+    const bool graph = d.rows > 1;
+    Matrix adjacency(d.rows, d.rows);
+    if (graph) {
+        const Matrix left = plus(times(d, matrix("adjacency.q")), matrix("adjacency.r"));
+        adjacency =
+            plus(plus(times(left, transposed(d)), times(d, transposed(matrix("adjacency.u")))), matrix("adjacency.c"));
+        for (int i = 0; i < d.rows; ++i) {
+            double* const row = &adjacency.at(i, 0);
+            const double top = *std::max_element(row, row + d.rows);
+            double sum = 0;
+            for (int j = 0; j < d.rows; ++j) {
+                row[j] = std::exp(row[j] - top);
+                sum += row[j];
+            }
+            for (int j = 0; j < d.rows; ++j) {
+                row[j] /= sum;
+            }
+        }
+    }
+    Matrix x = d;
+    for (int k = 0; k < model.description.branches[branch].layer_count(); ++k) {
+        const std::string layer = "layers." + std::to_string(k) + ".";
+        Matrix sum = plus(times(x, matrix(layer + "itself")), matrix(layer + "bias"));
+        if (graph) {
+            Matrix neighbours = times(x, matrix(layer + "neighbours"));
+            if (k == 0) {
+                neighbours = plus(neighbours, matrix(layer + "neighbours_constant"));
+            }
+            sum = plus(sum, times(adjacency, neighbours));
+        }
+        x = relu(sum);
+    }
+    return column_maxima(x);
+}
+
+Doubles action_logits(const Model& model, const Doubles& features) {
+    return over_time(model.tensor("policy.weight"), Matrix(model.tensor("policy.bias")), features,
+                     model.description.frames)
+        .values;
+}
+
+Doubles class_logits(const Model& model, const Doubles& features) {
+    const auto matrix = [&](const char* name) { return Matrix(model.tensor(name)); };
+    const Matrix y = relu(over_time(model.tensor("temporal.across.weight"), matrix("temporal.across.bias"), features,
+                                    model.description.frames));
+    const Matrix z = relu(plus(times(y, matrix("temporal.widen.weight")), matrix("temporal.widen.bias")));
+    Matrix pooled(1, kTemporal);
+    pooled.values = column_maxima(z);
+    return plus(times(pooled, matrix("temporal.classify.weight")), matrix("temporal.classify.bias")).values;
+}
+
+Doubles clip_features(const Model& model, const float* clip, const std::vector<int>& actions) {
+    const std::size_t frame = static_cast<std::size_t>(model.description.joints) * kCoordinates;
+    Doubles features;
+    for (int t = 0; t < model.description.frames; ++t) {
+        const float* const current = clip + t * frame;
+        const Doubles feature = frame_feature(model, actions[t], current, t == 0 ? nullptr : current - frame);
+        features.insert(features.end(), feature.begin(), feature.end());
+    }
+    return features;
+}
+
+double relative_error(const Doubles& expected, const float* found) {
+    double difference = 0;
+    double norm = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        difference += (found[i] - expected[i]) * (found[i] - expected[i]);
+        norm += expected[i] * expected[i];
+    }
+    return std::sqrt(difference / norm);
+}
+
+}  // namespace adasgn::testing

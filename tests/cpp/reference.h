@@ -1,0 +1,24 @@
+// docs/model_file.md's forward pass in scalar double precision: the truth the kernels are compared with.
+#pragma once
+
+#include <vector>
+
+#include "adasgn/model.h"
+
+namespace adasgn::testing {
+
+using Doubles = std::vector<double>;
+
+// Feature (256,) of one frame (V, 3); null `previous`: velocity zero.
+Doubles frame_feature(const Model& model, int branch, const float* current, const float* previous);
+// Action logits (T, A) of features (T, 256).
+Doubles action_logits(const Model& model, const Doubles& features);
+// Class logits (K,) of features (T, 256).
+Doubles class_logits(const Model& model, const Doubles& features);
+// Features (T, 256) of a clip (T, V, 3), frame t through branch actions[t].
+Doubles clip_features(const Model& model, const float* clip, const std::vector<int>& actions);
+
+// |found - expected| / |expected|, Euclidean norms.
+double relative_error(const Doubles& expected, const float* found);
+
+}  // namespace adasgn::testing

@@ -1,0 +1,82 @@
+// run allocates nothing: every operator new is counted.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include "adasgn/constants.h"
+#include "adasgn/engine.h"
+#include "random_model.h"
+
+namespace {
+
+std::atomic<long> allocations{0};
+
+void* counted(std::size_t size, std::size_t alignment) {
+    ++allocations;
+    void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (memory == nullptr) {
+        throw std::bad_alloc();
+    }
+    return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    return counted(size, alignof(std::max_align_t));
+}
+void* operator new[](std::size_t size) {
+    return counted(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
+
+using namespace adasgn;
+using namespace adasgn::testing;
+
+TEST_CASE("no stage and no mode allocates") {
+    const Model model = random_model(kAdaptive22, 1);
+    std::mt19937 random(2);
+    const std::vector<float> clips = random_floats(6 * 20 * 66, random);
+    std::vector<float> logits(6 * 14);
+    std::vector<float> features(120 * kFeature);
+    std::vector<std::int32_t> actions(120);
+    for (const int threads : {1, 2}) {
+        Engine engine(model, {6, threads, nullptr});
+        const long before = allocations.load();
+        for (const int clip_count : {6, 1, 3}) {  // from the first call on
+            engine.run(clips.data(), clip_count, 1, {logits.data(), actions.data(), features.data()});
+            engine.run_forced(clips.data(), actions.data(), clip_count, 1, {logits.data()});
+            engine.run_fuse(clips.data(), clip_count, 1, {logits.data()});
+            engine.policy_features(clips.data(), nullptr, clip_count * 20, features.data());
+            engine.actions(features.data(), clip_count, actions.data(), nullptr);
+            engine.branch_features(clips.data(), nullptr, actions.data(), clip_count * 20, nullptr, features.data());
+            engine.temporal_head(features.data(), clip_count, logits.data());
+        }
+        const long after = allocations.load();
+        CHECK(after == before);
+        CHECK(before > 0);
+    }
+}

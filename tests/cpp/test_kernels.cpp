@@ -1,0 +1,57 @@
+// The parts of the kernels that can be looked at alone: the exponential, the finite test, the table. (Products are
+// tested through the engine, with shapes that make every tile height.)
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#define ADASGN_ISA this_test
+#include "adasgn/cpu/kernels.h"
+#include "adasgn/cpu/simd.h"
+
+using namespace adasgn;
+
+TEST_CASE("the exponential is within 2 units in the last place") {
+    using namespace cpu::this_test;
+    double worst = 0;
+    for (float x = 0.0F; x > -87.3F; x -= 0.00037F) {
+        float results[kLanes];
+        store(exp_nonpositive(Vec(x)), results);
+        const double expected = std::exp(static_cast<double>(x));
+        const double unit = std::ldexp(1.0, std::ilogb(static_cast<float>(expected)) - 23);
+        worst = std::max(worst, std::fabs(results[kLanes - 1] - expected) / unit);
+    }
+    CHECK(worst < 2);
+    float results[kLanes];
+    store(exp_nonpositive(Vec(-1e30F)), results);
+    CHECK(results[0] == 0.0F);
+    store(exp_nonpositive(Vec(0.0F)), results);
+    CHECK(results[0] == 1.0F);
+}
+
+TEST_CASE("the finite test sees every position") {
+    for (const char* const* set = cpu::instruction_sets(); *set != nullptr; ++set) {
+        const cpu::Kernels* const kernels = cpu::kernels_for(*set);
+        REQUIRE(kernels != nullptr);
+        CHECK(std::strcmp(kernels->name, *set) == 0);
+        for (const std::size_t count : {0, 1, 2, 15, 16, 17, 33, 66}) {
+            std::vector<float> values(count, std::numeric_limits<float>::max());
+            CHECK(kernels->finite(values.data(), count));
+            for (std::size_t i = 0; i < count; ++i) {
+                for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                                        -std::numeric_limits<float>::infinity()}) {
+                    values[i] = bad;
+                    CHECK_FALSE(kernels->finite(values.data(), count));
+                }
+                values[i] = -1.0F;
+            }
+        }
+    }
+}
+
+TEST_CASE("unknown instruction sets have no table; the first is the default") {
+    CHECK(cpu::kernels_for("none of these") == nullptr);
+    CHECK(cpu::kernels_for(nullptr) == cpu::kernels_for(cpu::instruction_sets()[0]));
+}

@@ -1,0 +1,174 @@
+// Reading model files: what was written comes back; whatever is wrong is a named error, never a crash.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "adasgn/error.h"
+#include "adasgn/model.h"
+#include "adasgn/sha256.h"
+#include "random_model.h"
+
+using namespace adasgn;
+using namespace adasgn::testing;
+
+namespace {
+
+const Shape kSmall{3, {1, 2}, {false}, 2, 2, true};
+
+std::string error_of(const std::vector<char>& bytes) {
+    try {
+        parse_model(bytes.data(), bytes.size());
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::model_file);
+        return error.what();
+    }
+    return "no error";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+// The bytes with `from` in the header replaced by `to` of the same length or, with padding taken up, another; the
+// checksum made right again.
+std::vector<char> edited(const std::vector<char>& bytes, const std::string& from, const std::string& to) {
+    std::uint64_t length = 0;
+    std::memcpy(&length, bytes.data(), 8);
+    std::string header(bytes.data() + 8, length);
+    const std::size_t at = header.find(from);
+    REQUIRE(at != std::string::npos);
+    header.replace(at, from.size(), to);
+    header.erase(header.find_last_not_of(' ') + 1);
+    const std::string opening = R"({"__metadata__":{"checksum":"sha256:)" + std::string(64, '0') + "\",";
+    return file_of(header.substr(opening.size()), {bytes.begin() + 8 + static_cast<long>(length), bytes.end()});
+}
+
+}  // namespace
+
+TEST_CASE("SHA-256 of the standard's examples") {
+    const auto hex = [](const std::string& text, std::size_t cut) {
+        Sha256 sum;
+        sum.update(text.data(), cut);
+        sum.update(text.data() + cut, text.size() - cut);
+        return sum.hex();
+    };
+    const std::string two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    CHECK(hex("", 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    CHECK(hex("abc", 1) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK(hex(two_blocks, 0) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    CHECK(hex(std::string(1000000, 'a'), 77) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST_CASE("what was written is read") {
+    for (const Shape& shape : {kAdaptive22, kDense25, kSmall}) {
+        const Model model = random_model(shape, 1);
+        const std::vector<char> bytes = file_bytes(model);
+        const Model read = parse_model(bytes.data(), bytes.size());
+        CHECK(read.description.kind == model.description.kind);
+        CHECK(read.description.class_names == model.description.class_names);
+        CHECK(read.description.preprocessing.parents == model.description.preprocessing.parents);
+        CHECK(read.description.window == 2.5);
+        REQUIRE(read.tensors.size() == model.tensors.size());
+        for (const auto& [name, tensor] : model.tensors) {
+            CHECK(read.tensor(name).shape == tensor.shape);
+            CHECK(read.tensor(name).values == tensor.values);
+        }
+    }
+}
+
+TEST_CASE("a file on disk; a missing one; a folder") {
+    const Model model = random_model(kSmall, 2);
+    const std::vector<char> bytes = file_bytes(model);
+    const std::string path = "test_model_file.adasgn";
+    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    CHECK(read_model(path).tensors.size() == model.tensors.size());
+    std::remove(path.c_str());
+    CHECK_THROWS_AS(read_model(path), Error);
+    CHECK_THROWS_AS(read_model("."), Error);
+}
+
+TEST_CASE("every truncation is an error") {
+    const std::vector<char> bytes = file_bytes(random_model(kSmall, 3));
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), 8);
+    for (std::size_t size = 0; size < bytes.size(); size += size < header + 256 ? 1 : 997) {
+        CHECK(error_of({bytes.begin(), bytes.begin() + static_cast<long>(size)}) != "no error");
+    }
+    std::vector<char> longer = bytes;
+    longer.push_back(0);
+    CHECK(contains(error_of(longer), "expected tensors up to the end"));
+}
+
+TEST_CASE("flipped bits are errors") {
+    std::vector<char> bytes = file_bytes(random_model(kSmall, 4));
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), 8);
+    const std::size_t in_header = 7;  // each check sums 1.4 MB, so not every byte has its turn
+    for (std::size_t at = 0; at < bytes.size(); at += at < 128 ? 1 : at < header + 8 ? in_header : 9973) {
+        const int bit = static_cast<int>(at % 8);
+        bytes[at] = static_cast<char>(bytes[at] ^ 1 << bit);
+        CHECK(error_of(bytes) != "no error");
+        bytes[at] = static_cast<char>(bytes[at] ^ 1 << bit);
+    }
+    CHECK(error_of(bytes) == "no error");
+}
+
+TEST_CASE("hostile headers with a right checksum are named errors") {
+    const std::vector<char> good = file_bytes(random_model(kSmall, 5));
+    const auto check = [&](const std::string& from, const std::string& to, const std::string& message) {
+        CAPTURE(from);
+        CAPTURE(to);
+        const std::string found = error_of(edited(good, from, to));
+        CAPTURE(found);
+        CHECK(contains(found, message));
+    };
+    check("\"version\":\"1\"", "\"version\":\"2\"", "version: expected 1, found \"2\"");
+    check("adasgn_edge.model", "adasgn_edge.other", "format");
+    check("\"format\"", "\"version\":\"1\",\"format\"", "each key once");
+    check("\"F32\"", "\"F64\"", "expected F32 or F16");
+    check("\"F32\"", "\"F16\"", "bytes for its shape");
+    check("\"shape\":[3,1,3]", "\"shape\":[3,1,-3]", "whole number");
+    check("\"shape\":[3,1,3]", "\"shape\":[3,1,3.0]", "whole number");
+    check("\"shape\":[3,1,3]", "\"shape\":[4294967296,4294967296,4294967296]", "within the file");
+    check("\"shape\":[3,1,3]", "\"shape\":[1073741824,1073741824,1073741824]", "within the file");
+    check("\"shape\":[3,1,3]", "\"shape\":[0,18446744073709551615,3]", "within the file");
+    check("\"shape\":[3,1,3]", "\"shape\":[9]", "expected shape (3, 1, 3), found (9)");
+    check("\"shape\":[3,1,3]", "\"shape\":{}", "list of at most 3");
+    check("\"data_offsets\":[0,", "\"data_offsets\":[18446744073709551615,", "begin <= end");
+    check("\"data_offsets\":[0,", "\"data_offsets\":[4,", "bytes for its shape");
+    check("position.transform", "position.transfer", "no tensor of this name");
+    check("\\\"joints\\\":3", "\\\"joints\\\":4", "");
+    check("\\\"joints\\\":3", "\\\"joints\\\":1e9", "whole number");
+    check("\\\"joints\\\":3", "\\\"joints\\\":257", "from 1 to 256");
+    check("\\\"classes\\\":2", "\\\"classes\\\":1", "from 2 to 65536");
+    check("\\\"frames\\\":2", "\\\"frames\\\":99999999999999999999", "from 1 to 1024");
+    check("\\\"frames\\\":2", "\\\"frames\\\":3", "expected shape (3, 256), found (2, 256)");
+    check("\\\"joint_sets\\\":[1,2]", "\\\"joint_sets\\\":[2,1]", "ascending");
+    check("\\\"sizes\\\":[\\\"small\\\"]", "\\\"sizes\\\":[\\\"vast\\\"]", "sizes");
+    check("\\\"adaptive\\\":true", "\\\"adaptive\\\":false", "adaptive");
+    check("\\\"window\\\":2.5", "\\\"window\\\":-1", "more than 0");
+    check("\\\"window\\\":2.5", "\\\"window\\\":3601", "up to 3600");
+    check("\\\"stream\\\":\\\"joint\\\"", "\\\"stream\\\":\\\"smell\\\"", "joint, bone, velocity");
+    check("\\\"precision\\\":\\\"f32\\\"", "\\\"precision\\\":\\\"f16\\\"", "expected dtype F16, found F32");
+    check("\\\"parents\\\":[0,0,1]", "\\\"parents\\\":[0,0,3]", "from 0 to 2");
+    check("\\\"provenance\\\":{}", "\\\"provenance\\\":[]", "provenance");
+    check("\\\"provenance\\\":{}", "\\\"provenance\\\":{},\\\"more\\\":1", "found also more");
+    check("\\\"provenance\\\":{}", "\\\"provenance\\\":{\\\"a\\\":1,\\\"a\\\":1}", "each key once");
+    check("\\\"provenance\\\":{}", "\\\"provenance\\\":" + std::string(40, '[') + std::string(40, ']'), "nesting");
+    check("\\\"origin\\\":0", "\\\"origin\\\":3", "origin");
+}
+
+TEST_CASE("deep nesting does not overflow a stack") {
+    const std::string deep = R"("format":)" + std::string(400000, '[');
+    CHECK(contains(error_of(file_of(deep, {})), "nesting"));
+}
+
+TEST_CASE("weights that are not finite are refused") {
+    for (const std::uint32_t bits : {0x7f800000U, 0xff800000U, 0x7fc00000U, 0x7f800001U}) {
+        Model model = random_model(kSmall, 6);
+        std::memcpy(&model.tensors["temporal.widen.weight"].values[77], &bits, 4);
+        CHECK(contains(error_of(file_bytes(model)), "tensor 'temporal.widen.weight': expected finite weights"));
+    }
+}
