@@ -7,10 +7,10 @@ TORCH ?= torch==2.13.0
 VENV ?= .venv
 RUN := $(VENV)/bin/
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test test-cpp lint format bench clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(VENV)/installed: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -25,10 +25,16 @@ demo: $(VENV)/installed  ## Set up, then recognise gestures from a stream in the
 test: $(VENV)/installed  ## Set up, then run all tests
 	$(RUN)python -m pytest
 
+test-cpp:  ## Build the C++ library with its tests under AddressSanitizer and UBSan, and run them (needs doctest)
+	cmake -S . -B build/cpp -DADASGN_SANITIZE=address,undefined -DADASGN_WARNINGS_AS_ERRORS=ON
+	cmake --build build/cpp --parallel 2
+	ctest --test-dir build/cpp --output-on-failure
+
 lint: $(VENV)/installed  ## Check style and types
 	$(RUN)ruff check .
 	$(RUN)ruff format --check .
 	$(RUN)mypy
+	git ls-files 'csrc/*' 'tests/cpp/*' 'examples/cpp/*' | grep -E '\.(h|cpp)$$' | xargs $(RUN)clang-format --dry-run -Werror
 
 format: $(VENV)/installed  ## Put the code into the project's format
 	$(RUN)ruff check --fix .
