@@ -136,7 +136,7 @@ torch.set_num_threads(1)
 from tests.train.test_loop import trainer, stages
 class Slow:
     def start(self, *a): print("started", flush=True)
-    def step(self, f): time.sleep(0.03)
+    def step(self, f): time.sleep(0.1)  # an epoch of five batches takes half a second at least
     def epoch(self, row): print("epoch", row["epoch"], flush=True)
 t = trainer(Path(sys.argv[1])); t.reporter = Slow()
 t.train(stages(t)[1])
@@ -149,11 +149,11 @@ def test_kill_and_resume_gives_the_same_weights(finished, tmp_path):
     folder = tmp_path / "seed-1" / "S-1"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     kills = 0
-    for delay in (0.05, 0.35, 0.2):
+    for delay in (0.05, 0.3, 0.15):
         process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
         )
-        while process.stdout.readline().startswith("epoch") is False:  # at least one epoch each time
+        while process.stdout.readline().startswith("epoch") is False:  # one epoch each time, of four
             assert process.poll() is None, "the child ended on its own"
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
