@@ -34,6 +34,8 @@ COST_CONVENTIONS = ("paper", "full", "folded")
 MAX_HEADER = 1 << 20
 MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_JOINT_SETS = 256, 1024, 65536, 16
 MAX_WINDOW = 3600
+MAX_COST = 1 << 62
+MAX_DEPTH = 32
 
 _PREFIX = b'{"__metadata__":{"checksum":"sha256:'
 _DIGEST = slice(8 + len(_PREFIX), 8 + len(_PREFIX) + 64)
@@ -276,15 +278,31 @@ def _parse(text: str, what: str) -> Any:
         number = float(text)
         return number if math.isfinite(number) else refuse(text)
 
+    def whole(text: str) -> int:
+        finite(text)
+        return int(text)
+
     def refuse(constant: str) -> Any:
-        raise ModelFileError(f"{what}: expected JSON, found {constant}")
+        raise ModelFileError(f"{what}: expected JSON, found {_shown(constant)}")
 
     try:
-        return json.loads(text, object_pairs_hook=once, parse_float=finite, parse_constant=refuse)
+        value = json.loads(text, object_pairs_hook=once, parse_float=finite, parse_int=whole, parse_constant=refuse)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ModelFileError:
         raise
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{what}: expected JSON, found {_shown(str(error))}") from None
+    _expect_depth(what, value)
+    return value
+
+
+def _expect_depth(what: str, value: Any) -> None:
+    """No value inside more than MAX_DEPTH objects and lists."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        containers = (child for child in level if isinstance(child, dict | list))
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+    _expect(not level, f"{what} of at most {MAX_DEPTH} levels of nesting", "more")
 
 
 # -- the container ----------------------------------------------------------------------------------------------------
@@ -436,5 +454,5 @@ def _preprocessing(layout: SkeletonLayout) -> dict[str, Any]:
 def _check_cost(data: Any, branches: int) -> None:
     _check_keys("cost", data, COST_CONVENTIONS)
     for name, column in data.items():
-        ok = _all_are(column, int) and len(column) == branches and all(count >= 0 for count in column)
-        _expect(ok, f"cost {name} as {branches} whole numbers", _shown(column))
+        ok = _all_are(column, int) and len(column) == branches and all(0 <= count <= MAX_COST for count in column)
+        _expect(ok, f"cost {name} as {branches} whole numbers from 0 to 2^62", _shown(column))

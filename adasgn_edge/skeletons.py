@@ -142,6 +142,9 @@ class SkeletonLayout:
                 self.index(joint)
         if len(self.up) != 3:
             fail(f"up: expected 3 numbers, found {len(self.up)}")
+        for child, parent in self.bones:
+            if child == parent:
+                fail(f"bones: expected two joints, found {child!r} twice")
         children = [child for child, _ in self.bones]
         if len(set(children)) != len(children):
             fail("a joint is the child of two bones")
@@ -154,6 +157,8 @@ class SkeletonLayout:
                 if steps > self.joint_count:
                     fail(f"the bones of joint {self.joints[start]!r} run in a circle")
         for count, groups in self.joint_sets.items():
+            if count < 1:
+                fail(f"joint set {count}: expected at least one group")
             named = [joint for group in groups for joint in group]
             if count != len(groups):
                 fail(f"joint set {count}: expected {count} groups, found {len(groups)}")

@@ -13,7 +13,7 @@ constexpr float kCanary = -1.2345e33F;
 
 }  // namespace
 
-Buffer::Buffer(std::size_t floats) : size_((floats + kGuard - 1) / kGuard * kGuard) {
+Buffer::Buffer(std::size_t floats) : size_(floats) {
     const std::size_t bytes = (size_ + 2 * kGuard) * sizeof(float);
     auto* const start = static_cast<float*>(::operator new(bytes, std::align_val_t(kAlignment)));
     data_ = start + kGuard;

@@ -1,6 +1,8 @@
 // The constants of the architecture (BRIEF: C = 3, 64, 256, 512) and the limits of a version 1 model file.
 #pragma once
 
+#include <cstdint>
+
 namespace adasgn {
 
 constexpr int kCoordinates = 3;
@@ -16,5 +18,6 @@ constexpr int kMaxFrames = 1024;
 constexpr int kMaxClasses = 65536;
 constexpr int kMaxJointSets = 16;
 constexpr int kMaxWindow = 3600;  // seconds
+constexpr std::int64_t kMaxCost = std::int64_t{1} << 62;
 
 }  // namespace adasgn

@@ -1,6 +1,7 @@
 #include "adasgn/description.h"
 
 #include "adasgn/constants.h"
+#include "adasgn/layout.h"
 
 namespace adasgn {
 
@@ -30,26 +31,6 @@ std::string choice(const Json& value, std::initializer_list<const char*> choices
         known += (known.empty() ? "" : ", ") + std::string(one);
     }
     at.fail("expected one of " + known, value);
-}
-
-void expect_list(const Json& value, std::size_t low, std::size_t high, const JsonContext& at) {
-    if (!value.is_array() || value.size() < low || value.size() > high) {
-        at.fail("expected a list of " + std::to_string(low) + (low == high ? "" : " to " + std::to_string(high)) +
-                    " values",
-                value);
-    }
-}
-
-std::vector<std::string> strings(const Json& value, std::size_t count, const JsonContext& at) {
-    expect_list(value, count, count, at);
-    std::vector<std::string> result;
-    for (const Json& item : value) {
-        if (!item.is_string()) {
-            at.fail("expected strings", item);
-        }
-        result.push_back(item.get<std::string>());
-    }
-    return result;
 }
 
 void parse_config(const Json& json, Description& description, const JsonContext& at) {
@@ -109,14 +90,21 @@ Preprocessing parse_preprocessing(const Json& json, int joints, const JsonContex
     return result;
 }
 
+void expect_layout_rules(const Preprocessing& found, const Preprocessing& rules, const Json& json,
+                         const JsonContext& at) {
+    if (found.origin != rules.origin || found.scale_bone != rules.scale_bone || found.parents != rules.parents) {
+        at.fail("expected the layout's origin, scale bone and bones as joint indices, found others", json);
+    }
+}
+
 void parse_cost(const Json& json, Description& description, const JsonContext& at) {
     expect_keys(json, {"paper", "full", "folded"}, at);
     for (const auto& [convention, values] : json.items()) {
         const JsonContext here = at.inside(convention);
         expect_list(values, description.branches.size(), description.branches.size(), here);
         for (const Json& value : values) {
-            if (!value.is_number_unsigned() || value > std::int64_t{1} << 62) {
-                here.fail("expected whole numbers, at least 0", value);
+            if (!value.is_number_integer() || value < 0 || value > kMaxCost) {  // 2^63 and more compare as negative
+                here.fail("expected whole numbers from 0 to 2^62", value);
             }
             description.cost[convention].push_back(value.get<std::int64_t>());
         }
@@ -140,14 +128,10 @@ Description parse_description(const Json& json, const JsonContext& at) {
             at.inside("branches").fail("expected " + description.branches[i].name, json["branches"][i]);
         }
     }
-    const Json& layout = json["layout"];
-    const auto joints = static_cast<std::size_t>(description.joints);
-    if (!layout.is_object() || !layout.contains("name") || !layout["name"].is_string() || !layout.contains("joints")) {
-        at.inside("layout").fail("expected an object with a name and joints", layout);
-    }
-    description.layout = layout["name"].get<std::string>();
-    description.layout_json = layout.dump();
-    description.joint_names = strings(layout["joints"], joints, at.inside("layout").inside("joints"));
+    const Layout layout = parse_layout(json["layout"], description.joints, at.inside("layout"));
+    description.layout = layout.name;
+    description.layout_json = json["layout"].dump();
+    description.joint_names = layout.joints;
     description.class_names =
         strings(json["class_names"], static_cast<std::size_t>(description.classes), at.inside("class_names"));
     description.stream = choice(json["stream"], {"joint", "bone", "velocity"}, at.inside("stream"));
@@ -158,6 +142,7 @@ Description parse_description(const Json& json, const JsonContext& at) {
     description.window = window.get<double>();
     description.preprocessing =
         parse_preprocessing(json["preprocessing"], description.joints, at.inside("preprocessing"));
+    expect_layout_rules(description.preprocessing, layout.rules, json["preprocessing"], at.inside("preprocessing"));
     description.precision = choice(json["precision"], {"f32", "f16"}, at.inside("precision"));
     parse_cost(json["cost"], description, at.inside("cost"));
     if (!json["provenance"].is_object()) {

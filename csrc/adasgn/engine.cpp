@@ -1,10 +1,10 @@
 #include "adasgn/engine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "adasgn/checks.h"
 #include "adasgn/plan.h"
 #include "adasgn/router.h"
 #include "adasgn/thread_pool.h"
@@ -16,18 +16,10 @@ namespace {
 // Rows that are stacked in one group: enough to read a panel of weights often, few enough that the group's
 // activations stay in the second-level cache.
 constexpr int kGroupRows = 128;
-constexpr int kMaxBatch = 65536;
 constexpr int kMaxThreads = 1024;
 
 [[noreturn]] void fail(ErrorKind kind, const std::string& message) {
     throw Error(kind, message);
-}
-
-void expect_range(const char* what, std::int64_t value, std::int64_t low, std::int64_t high) {
-    if (value < low || value > high) {
-        fail(ErrorKind::clip, std::string(what) + ": expected " + std::to_string(low) + " to " + std::to_string(high) +
-                                  ", found " + std::to_string(value));
-    }
 }
 
 const cpu::Kernels& choose_kernels(const char* name) {
@@ -43,14 +35,8 @@ const cpu::Kernels& choose_kernels(const char* name) {
 }
 
 EngineOptions checked(const EngineOptions& options) {
-    if (options.max_batch < 1 || options.max_batch > kMaxBatch) {
-        fail(ErrorKind::engine,
-             "max_batch: expected 1 to " + std::to_string(kMaxBatch) + ", found " + std::to_string(options.max_batch));
-    }
-    if (options.threads < 1 || options.threads > kMaxThreads) {
-        fail(ErrorKind::engine,
-             "threads: expected 1 to " + std::to_string(kMaxThreads) + ", found " + std::to_string(options.threads));
-    }
+    expect_option("max_batch", options.max_batch, 1, kMaxBatch);
+    expect_option("threads", options.threads, 1, kMaxThreads);
     return options;
 }
 
@@ -132,43 +118,15 @@ struct Engine::State {
 
     // -- checks ---------------------------------------------------------------------------------------------------
 
-    int checked_clips(int samples, int persons) const {
-        expect_range("persons", persons, 1, options.max_batch);
-        expect_range("clips (samples x persons; the engine's max_batch is the most)",
-                     static_cast<std::int64_t>(samples) * persons, 0, options.max_batch);
-        return samples * persons;
-    }
-
     void expect_finite(const char* what, const float* values, std::size_t count) const {
-        if (kernels.finite(values, count)) {
-            return;
+        if (!kernels.finite(values, count)) {
+            fail_not_finite(what, values, count);
         }
-        const std::size_t at = std::find_if(values, values + count, [](float x) { return !std::isfinite(x); }) - values;
-        fail(ErrorKind::clip, std::string(what) + ": expected finite values, found " + std::to_string(values[at]) +
-                                  " at position " + std::to_string(at) + " of " + std::to_string(count));
     }
 
     void expect_finite_clips(const float* clips, int count) const {
-        const std::size_t floats = static_cast<std::size_t>(count) * description.frames * frame_floats();
-        if (kernels.finite(clips, floats)) {
-            return;
-        }
-        const std::size_t at = std::find_if(clips, clips + floats, [](float x) { return !std::isfinite(x); }) - clips;
-        const std::size_t frame = at / frame_floats();
-        fail(ErrorKind::clip, "clip " + std::to_string(frame / description.frames) +
-                                  ": expected finite coordinates, found " + std::to_string(clips[at]) + " at frame " +
-                                  std::to_string(frame % description.frames) + ", joint " +
-                                  std::to_string(at % frame_floats() / kCoordinates) + ", coordinate " +
-                                  std::to_string(at % kCoordinates));
-    }
-
-    void expect_actions(const std::int32_t* given, int count) const {
-        const auto branches = static_cast<std::int32_t>(description.branches.size());
-        for (int i = 0; i < count; ++i) {
-            if (given[i] < 0 || given[i] >= branches) {
-                fail(ErrorKind::clip, "actions: expected branch numbers 0 to " + std::to_string(branches - 1) +
-                                          ", found " + std::to_string(given[i]) + " at frame " + std::to_string(i));
-            }
+        if (!kernels.finite(clips, static_cast<std::size_t>(count) * description.frames * frame_floats())) {
+            fail_not_finite_clips(description, clips, count);
         }
     }
 
@@ -288,7 +246,7 @@ int Engine::threads() const {
 
 void Engine::run(const float* clips, int samples, int persons, const Result& result) {
     State& state = *state_;
-    const int count = state.checked_clips(samples, persons);
+    const int count = checked_clips(samples, persons, state.options.max_batch);
     const int frames = count * state.description.frames;
     state.expect_finite_clips(clips, count);
     state.list_clip_frames(clips, count, state.features.data());
@@ -303,9 +261,9 @@ void Engine::run(const float* clips, int samples, int persons, const Result& res
 void Engine::run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
                         const Result& result) {
     State& state = *state_;
-    const int count = state.checked_clips(samples, persons);
+    const int count = checked_clips(samples, persons, state.options.max_batch);
     const int frames = count * state.description.frames;
-    state.expect_actions(actions, frames);
+    expect_actions(state.description, actions, frames);
     state.expect_finite_clips(clips, count);
     state.list_clip_frames(clips, count, state.features.data());
     state.run_branches(frames, actions, 0);
@@ -317,7 +275,7 @@ void Engine::run_fuse(const float* clips, int samples, int persons, const Result
     if (result.actions != nullptr || result.features != nullptr) {
         fail(ErrorKind::clip, "fuse: expected no actions and no features to be asked for, since every branch runs");
     }
-    const int count = state.checked_clips(samples, persons);
+    const int count = checked_clips(samples, persons, state.options.max_batch);
     state.expect_finite_clips(clips, count);
     state.list_clip_frames(clips, count, state.features.data());
     const auto branches = static_cast<int>(state.description.branches.size());
@@ -358,7 +316,9 @@ void Engine::branch_features(const float* frames, const float* previous, const s
         state.expect_finite("previous frames", previous, floats);
     }
     if (actions != nullptr) {
-        state.expect_actions(actions, count);
+        expect_actions(state.description, actions, count);
+    } else if (policy_features != nullptr) {
+        fail(ErrorKind::clip, "actions: expected those of the frames that policy features are given for, found none");
     }
     state.list_frames(frames, previous, count, features);
     state.run_branches(count, actions, 0, policy_features == nullptr ? -1 : 0);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "adasgn/error.h"
 
@@ -30,5 +31,11 @@ Json parse_json(const std::string& text, const JsonContext& at);
 
 // Throws unless `value` is an object with exactly these keys.
 void expect_keys(const Json& value, std::initializer_list<const char*> keys, const JsonContext& at);
+
+// Throws unless `value` is a list of at least `low` and at most `high` values.
+void expect_list(const Json& value, std::size_t low, std::size_t high, const JsonContext& at);
+
+// Throws unless `value` is a list of `count` strings; returns them.
+std::vector<std::string> strings(const Json& value, std::size_t count, const JsonContext& at);
 
 }  // namespace adasgn

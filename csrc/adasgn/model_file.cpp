@@ -35,7 +35,7 @@ struct Entry {
 };
 
 std::uint64_t unsigned_value(const Json& value, const JsonContext& at) {
-    if (!value.is_number_unsigned()) {
+    if (!value.is_number_unsigned() && (!value.is_number_integer() || value != 0)) {  // -0 is 0
         at.fail("expected a whole number, at least 0", value);
     }
     return value.get<std::uint64_t>();

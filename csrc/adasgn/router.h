@@ -1,12 +1,31 @@
 // From actions to work: frames sorted by branch, each branch's frames cut into groups that run as stacked rows.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "adasgn/cpu/kernels.h"
 
 namespace adasgn {
+
+// Counts the frames of each branch, prefix-sums the counts into starts (branches + 1,) and writes item(i) of each frame
+// i = 0 … count - 1 to its branch's part of sorted (count,), frames of a branch in their order. action(i): a branch.
+template <class ActionOf, class Item, class ItemOf>
+void sort_by_branch(int count, int branches, const ActionOf& action, const ItemOf& item, std::int32_t* starts,
+                    Item* sorted) {
+    std::fill(starts, starts + branches + 1, 0);
+    for (int i = 0; i < count; ++i) {
+        ++starts[action(i) + 1];
+    }
+    std::partial_sum(starts, starts + branches + 1, starts);
+    for (int i = 0; i < count; ++i) {
+        sorted[starts[action(i)]++] = item(i);  // a start moves to the end of its part
+    }
+    std::copy_backward(starts, starts + branches, starts + branches + 1);
+    starts[0] = 0;
+}
 
 class Router {
   public:
@@ -30,8 +49,7 @@ class Router {
   private:
     std::vector<int> group_frames_;
     int spread_;
-    std::vector<int> counts_;
-    std::vector<int> starts_;
+    std::vector<std::int32_t> starts_;  // a branch's part of sorted_, and where the last one ends
     std::vector<cpu::Frame> sorted_;
     std::vector<Group> groups_;
 };

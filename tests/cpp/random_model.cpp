@@ -97,6 +97,20 @@ std::string description_json(const Description& d) {
             sizes.push_back(branch.big ? "big" : "small");
         }
     }
+    const Preprocessing& rules = d.preprocessing;
+    Json bones = Json::array();
+    for (std::size_t i = 0; i < rules.parents.size(); ++i) {
+        if (rules.parents[i] != static_cast<int>(i)) {
+            bones.push_back(Json::array({d.joint_names[i], d.joint_names[rules.parents[i]]}));
+        }
+    }
+    const Json layout = {{"name", d.layout},
+                         {"joints", d.joint_names},
+                         {"bones", bones},
+                         {"origin", d.joint_names[rules.origin]},
+                         {"scale_bone", nullptr},
+                         {"up", {0.0, 1.0, 0.0}},
+                         {"joint_sets", Json::object({{"1", Json::array({Json(d.joint_names)})}})}};
     const Json json = {
         {"kind", d.kind},
         {"config",
@@ -108,12 +122,11 @@ std::string description_json(const Description& d) {
           {"transform", d.kind != "sgn"},
           {"adaptive", d.adaptive}}},
         {"branches", branches},
-        {"layout", {{"name", d.layout}, {"joints", d.joint_names}}},
+        {"layout", layout},
         {"class_names", d.class_names},
         {"stream", d.stream},
         {"window", d.window},
-        {"preprocessing",
-         {{"origin", d.preprocessing.origin}, {"scale_bone", nullptr}, {"parents", d.preprocessing.parents}}},
+        {"preprocessing", {{"origin", rules.origin}, {"scale_bone", nullptr}, {"parents", rules.parents}}},
         {"precision", d.precision},
         {"cost", d.cost},
         {"provenance", Json::object()}};

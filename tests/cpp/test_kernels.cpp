@@ -25,8 +25,15 @@ TEST_CASE("the exponential is within 2 units in the last place") {
     }
     CHECK(worst < 2);
     float results[kLanes];
-    store(exp_nonpositive(Vec(-1e30F)), results);
-    CHECK(results[0] == 0.0F);
+    for (const float x : {-87.7F, -88.0F, -1000.0F, -1e30F}) {
+        store(exp_nonpositive(Vec(x)), results);
+        CHECK(results[0] == 0.0F);
+    }
+    for (float x = -87.3F; x > -87.7F; x -= 0.01F) {
+        store(exp_nonpositive(Vec(x)), results);
+        CHECK(results[0] >= 0.0F);
+        CHECK(results[0] < 1.3e-38F);
+    }
     store(exp_nonpositive(Vec(0.0F)), results);
     CHECK(results[0] == 1.0F);
 }
@@ -49,6 +56,20 @@ TEST_CASE("the finite test sees every position") {
             }
         }
     }
+}
+
+TEST_CASE("vectors are as wide as the instruction set's, not scalars in its place") {
+    struct {
+        const char* name;
+        int panel;  // floats of a row of a tile: two vectors, of NEON four
+    } const widths[] = {{"avx512", 32}, {"avx2", 16}, {"sse2", 8}, {"neon", 16}};
+    for (const auto& [name, panel] : widths) {
+        const cpu::Kernels* const kernels = cpu::kernels_for(name);
+        CHECK((kernels == nullptr || kernels->panel == panel));
+    }
+#if defined(__aarch64__)
+    REQUIRE(cpu::kernels_for("neon") != nullptr);
+#endif
 }
 
 TEST_CASE("unknown instruction sets have no table; the first is the default") {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "adasgn/error.h"
@@ -105,7 +106,7 @@ TEST_CASE("flipped bits are errors") {
     std::vector<char> bytes = file_bytes(random_model(kSmall, 4));
     std::uint64_t header = 0;
     std::memcpy(&header, bytes.data(), 8);
-    const std::size_t in_header = 7;  // each check sums 1.4 MB, so not every byte has its turn
+    const std::size_t in_header = 17;  // each check sums 1.4 MB, so not every byte has its turn
     for (std::size_t at = 0; at < bytes.size(); at += at < 128 ? 1 : at < header + 8 ? in_header : 9973) {
         const int bit = static_cast<int>(at % 8);
         bytes[at] = static_cast<char>(bytes[at] ^ 1 << bit);
@@ -158,6 +159,110 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
     check("\\\"provenance\\\":{}", "\\\"provenance\\\":{\\\"a\\\":1,\\\"a\\\":1}", "each key once");
     check("\\\"provenance\\\":{}", "\\\"provenance\\\":" + std::string(40, '[') + std::string(40, ']'), "nesting");
     check("\\\"origin\\\":0", "\\\"origin\\\":3", "origin");
+}
+
+TEST_CASE("layouts that are not sound, or whose form is not the written one, are named errors") {
+    const std::string good = R"({"name":"random","joints":["joint 0","joint 1","joint 2"],)"
+                             R"("bones":[["joint 1","joint 0"],["joint 2","joint 1"]],"origin":"joint 0",)"
+                             R"("scale_bone":null,"up":[0.0,1.0,0.0],)"
+                             R"("joint_sets":{"1":[["joint 0","joint 1","joint 2"]]}})";
+    const std::vector<char> bytes = file_bytes(random_model(kSmall, 5));
+    const auto escaped = [](const std::string& text) {
+        std::string result;
+        for (const char c : text) {
+            result += c == '"' ? std::string("\\\"") : std::string(1, c);
+        }
+        return result;
+    };
+    const auto found = [&](const std::string& from, const std::string& to) {
+        std::string layout = good;
+        REQUIRE(layout.find(from) != std::string::npos);
+        layout.replace(layout.find(from), from.size(), to);
+        return error_of(edited(bytes, escaped(good), escaped(layout)));
+    };
+    const auto check = [&](const std::string& from, const std::string& to, const std::string& message) {
+        CAPTURE(to);
+        const std::string text = found(from, to);
+        CAPTURE(text);
+        CHECK(contains(text, "description: layout: "));
+        CHECK(contains(text, message));
+    };
+    CHECK(found("\"random\"", "\"another\"") == "no error");
+    CHECK(found("{\"1\":[[\"joint 0\",\"joint 1\",\"joint 2\"]]}", "{}") == "no error");
+    CHECK(found("0.0,1.0,0.0", "-0.0,1e0,0.5E-3") == "no error");
+
+    const std::string bones = R"([["joint 1","joint 0"],["joint 2","joint 1"]])";
+    check(R"("name":"random",)", "", "found no name");
+    check(R"("random",)", R"("random","colour":1,)", "found also colour");
+    check(R"("random")", "7", "expected a string");
+    check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1"],)", "expected a list of 3 values");
+    check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1","joint 1"],)", "each joint once");
+    check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1",2],)", "expected strings");
+    check(R"(["joint 0","joint 1","joint 2"],)", R"({"joint 0":0},)", "expected a list of 3 values");
+    check(bones, R"([["joint 1","joint 0"],["joint 3","joint 1"]])", "expected a joint of the layout");
+    check(bones, R"([["joint 1","joint 0"],[2,1]])", "expected a joint of the layout");
+    check(bones, R"([["joint 1","joint 0"],["joint 2",99999999999]])", "expected a joint of the layout");
+    check(bones, R"([["joint 1","joint 0"],["joint 2"]])", "expected a list of 2 values");
+    check(bones, R"([["joint 1","joint 0"],"ab"])", "expected a list of 2 values");
+    check(bones, R"([["joint 1","joint 0"]])", "expected a list of 2 bones, or none");
+    check(bones, R"([["joint 1","joint 0"],["joint 1","joint 2"]])", "the child of one bone at most");
+    check(bones, R"([["joint 1","joint 2"],["joint 2","joint 1"]])", "found a circle");
+    check(bones, R"([["joint 1","joint 1"],["joint 2","joint 1"]])", "expected two joints");
+    check(bones, "null", "expected a list of 2 bones, or none");
+    check(bones, "{}", "expected a list of 2 bones, or none");
+    check(R"("origin":"joint 0")", R"("origin":"elbow")", "origin: expected a joint of the layout");
+    check(R"("origin":"joint 0")", R"("origin":0)", "origin: expected a joint of the layout");
+    check(R"("scale_bone":null)", R"("scale_bone":["joint 0"])", "expected a list of 2 values");
+    check(R"("scale_bone":null)", R"("scale_bone":[])", "expected a list of 2 values");
+    check(R"("scale_bone":null)", R"("scale_bone":false)", "expected a list of 2 values");
+    check(R"("scale_bone":null)", R"("scale_bone":["joint 0","joint 9"])", "expected a joint of the layout");
+    check("[0.0,1.0,0.0]", "[0.0,1.0]", "expected a list of 3 values");
+    check("[0.0,1.0,0.0]", "[0,1,0]", "with a fraction");
+    check("[0.0,1.0,0.0]", R"(["0.0",1.0,0.0])", "with a fraction");
+    check(R"("joint_sets":{)", R"("joint_sets":{"0":[],)", "as many groups as its key says");
+    check(R"({"1":[[)", R"({"2":[[)", "as many groups as its key says");
+    check(R"({"1":[[)", R"({"01":[[)", "as many groups as its key says");
+    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"-1":[]})", "as many groups as its key says");
+    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"2":[["joint 0"],["joint 0"]]})", "share no joint");
+    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"2":[["joint 0"],[]]})", "expected a list of 1 to 3");
+    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"1":["joint 0"]})", "expected a list of 1 to 3");
+    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"1":[["joint 7"]]})", "expected a joint of the layout");
+    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", "[]", "expected an object");
+    // Sound, but not the layout of these preprocessing rules.
+    CHECK(
+        contains(found(bones, R"([["joint 2","joint 0"],["joint 1","joint 2"]])"), "preprocessing: expected the lay"));
+    CHECK(contains(found(bones, "[]"), "preprocessing: expected the layout's origin"));
+    CHECK(contains(found(R"("origin":"joint 0")", R"("origin":"joint 1")"), "preprocessing: expected the layout's"));
+    CHECK(contains(found("null", R"(["joint 0","joint 1"])"), "preprocessing: expected the layout's"));
+}
+
+TEST_CASE("what another JSON parser would refuse is refused; messages are short and UTF-8") {
+    const std::vector<char> good = file_bytes(random_model(kSmall, 7));
+    CHECK(contains(error_of(edited(good, "\"model\":\"", "\"model\":\"\xef\xbb\xbf")), "byte order mark"));
+    CHECK(contains(error_of(edited(good, "\\\"provenance\\\":{}}", "\\\"provenance\\\":{}}\\u0000x")), "zero byte"));
+    CHECK(contains(error_of(edited(good, "random", std::string("ran\0dom", 7))), "zero byte"));
+    CHECK(contains(error_of(edited(good, "random", "\\\\ud800")), "expected JSON"));
+    CHECK(error_of(edited(good, "[1000,1000]", "[-0,4611686018427387904]")) == "no error");
+    CHECK(contains(error_of(edited(good, "[1000,1000]", "[0,4611686018427387905]")), "from 0 to 2^62"));
+    for (const char* cost : {"-1", "9223372036854775808", "18446744073709551615", "1e3", "true"}) {
+        CHECK(contains(error_of(edited(good, "[1000,1000]", std::string("[0,") + cost + "]")), "from 0 to 2^62"));
+    }
+    const std::string nested31 = std::string(31, '[') + "0" + std::string(31, ']');
+    CHECK(error_of(edited(good, "\\\"provenance\\\":{}", "\\\"provenance\\\":{\\\"a\\\":" + nested31 + "}")) ==
+          "model: description: expected at most 32 levels of nesting, found more");
+    CHECK(error_of(edited(good, "\\\"provenance\\\":{}",
+                          "\\\"provenance\\\":{\\\"a\\\":" + nested31.substr(1, nested31.size() - 2) + "}")) ==
+          "no error");
+    for (const std::string& hostile :
+         {std::string("\xff\xfe"), std::string(100000, 'x'), std::string(50001, 'x') + "é"}) {
+        for (const std::string& message : {error_of(edited(good, "random", hostile + "\\\"")),
+                                           error_of(edited(good, "temporal.widen.bias", hostile)),
+                                           error_of(edited(good, "\\\"stream\\\"", "\\\"" + hostile + "\\\""))}) {
+            CHECK(message != "no error");
+            CHECK(message.size() < 1200);
+            CHECK_NOTHROW(nlohmann::json(message).dump());  // which refuses what is not UTF-8
+        }
+    }
 }
 
 TEST_CASE("deep nesting does not overflow a stack") {

@@ -6,6 +6,7 @@
 
 #include "adasgn/engine.h"
 #include "adasgn/thread_pool.h"
+#include "checked_engine.h"
 #include "random_model.h"
 
 using namespace adasgn;
@@ -16,12 +17,12 @@ TEST_CASE("several engines in several threads") {
     std::mt19937 random(2);
     const std::vector<float> clips = random_floats(3 * 8 * 66, random);
     std::vector<float> expected(3 * 14);
-    Engine(model, {3, 1, nullptr}).run(clips.data(), 3, 1, {expected.data()});
+    CheckedEngine(model, {3, 1, nullptr}).run(clips.data(), 3, 1, {expected.data()});
     std::vector<std::vector<float>> found(4, std::vector<float>(3 * 14));
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
         threads.emplace_back([&, i] {
-            Engine engine(model, {3, 1 + i % 3, nullptr});
+            CheckedEngine engine(model, {3, 1 + i % 3, nullptr});
             for (int repeat = 0; repeat < 3; ++repeat) {
                 engine.run(clips.data(), 3, 1, {found[i].data()});
             }

@@ -1,0 +1,77 @@
+#include "adasgn/checks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace adasgn {
+
+namespace {
+
+void expect_between(ErrorKind kind, const char* what, std::int64_t value, std::int64_t low, std::int64_t high) {
+    if (value < low || value > high) {
+        throw Error(kind, std::string(what) + ": expected " + std::to_string(low) + " to " + std::to_string(high) +
+                              ", found " + std::to_string(value));
+    }
+}
+
+std::size_t first_not_finite(const float* values, std::size_t count) {
+    return std::find_if(values, values + count, [](float x) { return !std::isfinite(x); }) - values;
+}
+
+}  // namespace
+
+void expect_option(const char* what, std::int64_t value, std::int64_t low, std::int64_t high) {
+    expect_between(ErrorKind::engine, what, value, low, high);
+}
+
+void expect_range(const char* what, std::int64_t value, std::int64_t low, std::int64_t high) {
+    expect_between(ErrorKind::clip, what, value, low, high);
+}
+
+int checked_clips(int samples, int persons, int max_batch) {
+    expect_range("persons", persons, 1, max_batch);
+    expect_range("clips (samples x persons; the engine's max_batch is the most)",
+                 static_cast<std::int64_t>(samples) * persons, 0, max_batch);
+    return samples * persons;
+}
+
+void expect_actions(const Description& description, const std::int32_t* actions, int count) {
+    const auto branches = static_cast<std::int32_t>(description.branches.size());
+    for (int i = 0; i < count; ++i) {
+        if (actions[i] < 0 || actions[i] >= branches) {
+            throw Error(ErrorKind::clip, "actions: expected branch numbers 0 to " + std::to_string(branches - 1) +
+                                             ", found " + std::to_string(actions[i]) + " at frame " +
+                                             std::to_string(i));
+        }
+    }
+}
+
+bool all_finite(const float* values, std::size_t count) {
+    return first_not_finite(values, count) == count;
+}
+
+void fail_not_finite(const char* what, const float* values, std::size_t count) {
+    const std::size_t at = first_not_finite(values, count);
+    throw Error(ErrorKind::clip,
+                std::string(what) + ": expected finite values, found " +
+                    (at < count ? std::to_string(values[at]) : std::string("some too large to compute with")) +
+                    " at position " + std::to_string(at) + " of " + std::to_string(count));
+}
+
+void fail_not_finite_clips(const Description& description, const float* clips, int count) {
+    const std::size_t frame_floats = static_cast<std::size_t>(description.joints) * kCoordinates;
+    const std::size_t floats = count * description.frames * frame_floats;
+    const std::size_t at = first_not_finite(clips, floats);
+    if (at == floats) {
+        throw Error(ErrorKind::clip, "clips: expected coordinates whose products are finite, found some too large");
+    }
+    const std::size_t frame = at / frame_floats;
+    throw Error(ErrorKind::clip, "clip " + std::to_string(frame / description.frames) +
+                                     ": expected finite coordinates, found " + std::to_string(clips[at]) +
+                                     " at frame " + std::to_string(frame % description.frames) + ", joint " +
+                                     std::to_string(at % frame_floats / kCoordinates) + ", coordinate " +
+                                     std::to_string(at % kCoordinates));
+}
+
+}  // namespace adasgn

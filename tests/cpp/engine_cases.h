@@ -1,0 +1,287 @@
+// What every engine must do, whatever it runs on: each case compares with the double-precision reference. A Backend
+// offers
+//   auto make(const Model& model, int max_batch) const   an engine with the interface of adasgn::Engine
+//   double tolerance() const                              relative error of features and logits (BRIEF §7)
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "adasgn/constants.h"
+#include "adasgn/engine.h"
+#include "random_model.h"
+#include "reference.h"
+
+namespace adasgn::testing {
+
+constexpr float kPoison = -7.5e30F;
+constexpr std::size_t kGuard = 64;
+
+template <class T>
+constexpr T poison_of() {
+    if constexpr (std::is_integral_v<T>) {
+        return -222473315;  // the other is beyond an integer's range
+    } else {
+        return kPoison;
+    }
+}
+
+// An output of `size` values, poisoned, between guard zones that destruction checks.
+template <class T>
+class Output {
+  public:
+    explicit Output(std::size_t size) : values_(size + 2 * kGuard, poison_of<T>()) {}
+    ~Output() {
+        for (std::size_t i = 0; i < kGuard; ++i) {
+            CHECK(values_[i] == poison_of<T>());
+            CHECK(values_[values_.size() - 1 - i] == poison_of<T>());
+        }
+    }
+    T* data() { return values_.data() + kGuard; }
+    std::vector<T> copy() { return {values_.begin() + kGuard, values_.end() - kGuard}; }
+
+  private:
+    std::vector<T> values_;
+};
+
+inline std::vector<int> reference_actions(const Model& model, const float* clip) {
+    const Description& d = model.description;
+    std::vector<int> actions(d.frames, 0);
+    if (d.adaptive) {
+        const Doubles scores = action_logits(model, clip_features(model, clip, actions));
+        const auto count = static_cast<std::ptrdiff_t>(d.branches.size());
+        for (int t = 0; t < d.frames; ++t) {
+            const double* const row = scores.data() + t * count;
+            actions[t] = static_cast<int>(std::max_element(row, row + count) - row);
+        }
+    }
+    return actions;
+}
+
+// Features (T, 256) frame by frame, and logits (K,), of one clip.
+inline void check_clip(const Model& model, const float* clip, const std::vector<int>& actions, const float* features,
+                       const float* logits, double tolerance) {
+    const Doubles truth = clip_features(model, clip, actions);
+    for (int t = 0; t < model.description.frames; ++t) {
+        CAPTURE(t);
+        CAPTURE(model.description.branches[actions[t]].name);
+        const Doubles row(truth.begin() + t * kFeature, truth.begin() + (t + 1) * kFeature);
+        CHECK(relative_error(row, features + t * kFeature) < tolerance);
+    }
+    CHECK(relative_error(class_logits(model, truth), logits) < tolerance);
+}
+
+// run() on a random model, actions included.
+template <class Backend>
+void check_run(const Backend& backend, const Shape& shape, int clips, unsigned seed) {
+    const Model model = random_model(shape, seed);
+    const Description& d = model.description;
+    auto engine = backend.make(model, clips);
+    std::mt19937 random(seed + 1);
+    const std::size_t floats = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
+    const std::vector<float> input = random_floats(clips * floats, random);
+    const std::size_t frames = static_cast<std::size_t>(clips) * d.frames;
+    Output<float> logits(static_cast<std::size_t>(clips) * d.classes);
+    Output<std::int32_t> actions(frames);
+    Output<float> features(frames * kFeature);
+    engine.run(input.data(), clips, 1, {logits.data(), actions.data(), features.data()});
+    for (int clip = 0; clip < clips; ++clip) {
+        CAPTURE(clip);
+        const float* const from = input.data() + clip * floats;
+        const std::vector<int> expected = reference_actions(model, from);
+        CHECK(std::equal(expected.begin(), expected.end(), actions.data() + clip * d.frames));
+        check_clip(model, from, expected, features.data() + clip * d.frames * kFeature,
+                   logits.data() + clip * d.classes, backend.tolerance());
+    }
+}
+
+// Mixed, an empty branch, all frames in one branch.
+template <class Backend>
+void check_forced_actions(const Backend& backend) {
+    const Model model = random_model(kAdaptive22, 10);
+    auto engine = backend.make(model, 2);
+    std::mt19937 random(11);
+    const std::vector<float> clips = random_floats(2 * 20 * 22 * 3, random);
+    std::vector<std::vector<std::int32_t>> cases;
+    for (std::int32_t branch = 0; branch < 6; ++branch) {
+        cases.emplace_back(40, branch);
+    }
+    cases.emplace_back();
+    for (int i = 0; i < 40; ++i) {
+        cases.back().push_back((i * 7 + i / 5) % 6);
+    }
+    cases.emplace_back(40, 5);
+    cases.back()[17] = 2;  // a single frame of its own, four empty branches
+    for (const auto& actions : cases) {
+        Output<float> logits(2 * 14);
+        Output<float> features(40 * kFeature);
+        Output<std::int32_t> taken(40);
+        engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data(), taken.data(), features.data()});
+        CHECK(taken.copy() == actions);
+        for (int clip = 0; clip < 2; ++clip) {
+            const std::vector<int> own(actions.begin() + clip * 20, actions.begin() + (clip + 1) * 20);
+            check_clip(model, clips.data() + clip * 20 * 66, own, features.data() + clip * 20 * kFeature,
+                       logits.data() + clip * 14, backend.tolerance());
+        }
+    }
+}
+
+// Fuse averages the branches' logits; persons are averaged.
+template <class Backend>
+void check_fuse_and_persons(const Backend& backend) {
+    const Model model = random_model(kAdaptive22, 12);
+    auto engine = backend.make(model, 4);
+    std::mt19937 random(13);
+    const std::vector<float> clips = random_floats(4 * 20 * 66, random);
+    Doubles expected(2 * 14, 0.0);
+    for (int clip = 0; clip < 4; ++clip) {
+        for (int branch = 0; branch < 6; ++branch) {
+            const Doubles features = clip_features(model, clips.data() + clip * 20 * 66, std::vector<int>(20, branch));
+            const Doubles logits = class_logits(model, features);
+            for (int k = 0; k < 14; ++k) {
+                expected[clip / 2 * 14 + k] += logits[k] / 12;
+            }
+        }
+    }
+    Output<float> logits(2 * 14);
+    engine.run_fuse(clips.data(), 2, 2, {logits.data()});
+    CHECK(relative_error(expected, logits.data()) < backend.tolerance());
+
+    Output<float> alone(4 * 14);
+    Output<float> averaged(2 * 14);
+    engine.run(clips.data(), 4, 1, {alone.data()});
+    engine.run(clips.data(), 2, 2, {averaged.data()});
+    for (int sample = 0; sample < 2; ++sample) {
+        for (int k = 0; k < 14; ++k) {
+            const float mean = (alone.data()[sample * 28 + k] + alone.data()[sample * 28 + 14 + k]) / 2;
+            CHECK(averaged.data()[sample * 14 + k] == doctest::Approx(mean).epsilon(1e-5));
+        }
+    }
+}
+
+// The stages put together are run.
+template <class Backend>
+void check_stages(const Backend& backend) {
+    const Model model = random_model(kAdaptive22, 14);
+    auto engine = backend.make(model, 2);
+    std::mt19937 random(15);
+    const std::vector<float> clips = random_floats(2 * 20 * 66, random);
+    std::vector<float> previous(clips.size());
+    for (std::size_t i = 0; i < clips.size(); ++i) {
+        previous[i] = i % (20 * 66) < 66 ? clips[i] : clips[i - 66];  // the first frame stands still
+    }
+    Output<float> logits(2 * 14);
+    Output<std::int32_t> actions(40);
+    Output<float> features(40 * kFeature);
+    engine.run(clips.data(), 2, 1, {logits.data(), actions.data(), features.data()});
+
+    Output<float> policy(40 * kFeature);
+    Output<float> routed(40 * kFeature);
+    Output<float> routed_alone(40 * kFeature);
+    Output<std::int32_t> chosen(40);
+    Output<float> scores(40 * 6);
+    Output<float> head(2 * 14);
+    engine.policy_features(clips.data(), previous.data(), 40, policy.data());
+    engine.actions(policy.data(), 2, chosen.data(), scores.data());
+    engine.branch_features(clips.data(), previous.data(), chosen.data(), 40, policy.data(), routed.data());
+    engine.branch_features(clips.data(), previous.data(), chosen.data(), 40, nullptr, routed_alone.data());
+    engine.temporal_head(routed.data(), 2, head.data());
+    CHECK(chosen.copy() == actions.copy());
+    const Doubles expected_scores = action_logits(model, clip_features(model, clips.data(), std::vector<int>(20, 0)));
+    CHECK(relative_error(expected_scores, scores.data()) < 1e-5);  // the policy is exact in every precision
+    const std::vector<float> run_features = features.copy();
+    const std::vector<float> run_logits = logits.copy();
+    CHECK(relative_error({run_features.begin(), run_features.end()}, routed.data()) < 1e-6);
+    CHECK(routed.copy() == routed_alone.copy());
+    CHECK(relative_error({run_logits.begin(), run_logits.end()}, head.data()) < 1e-6);
+}
+
+// A tie of action logits goes to the lowest index.
+template <class Backend>
+void check_tie(const Backend& backend) {
+    Model model = random_model(kAdaptive22, 16);
+    auto& weight = model.tensors["policy.weight"].values;
+    std::fill(weight.begin(), weight.end(), 0.0F);
+    auto& bias = model.tensors["policy.bias"].values;
+    bias = {0, 1, 3, 2, 3, 3};
+    auto engine = backend.make(model, 1);
+    std::mt19937 random(17);
+    const std::vector<float> clip = random_floats(20 * 66, random);
+    Output<float> logits(14);
+    Output<std::int32_t> actions(20);
+    engine.run(clip.data(), 1, 1, {logits.data(), actions.data()});
+    CHECK(actions.copy() == std::vector<std::int32_t>(20, 2));
+}
+
+// An empty batch is no work.
+template <class Backend>
+void check_empty(const Backend& backend) {
+    auto engine = backend.make(random_model(kAdaptive22, 18), 1);
+    Output<float> logits(0);
+    Output<std::int32_t> actions(0);
+    engine.run(nullptr, 0, 1, {logits.data()});
+    engine.run_fuse(nullptr, 0, 1, {logits.data()});
+    engine.policy_features(nullptr, nullptr, 0, logits.data());
+    engine.actions(nullptr, 0, actions.data(), nullptr);
+    engine.branch_features(nullptr, nullptr, nullptr, 0, nullptr, logits.data());
+    engine.temporal_head(nullptr, 0, logits.data());
+}
+
+// What does not fit is a named error and no output; the engine goes on after it.
+template <class Backend>
+void check_errors(const Backend& backend) {
+    const Model model = random_model(kAdaptive22, 19);
+    auto engine = backend.make(model, 2);
+    std::mt19937 random(20);
+    std::vector<float> clips = random_floats(3 * 20 * 66, random);
+    std::vector<float> logits(3 * 14, kPoison);
+    const auto message = [&](auto&& call) -> std::string {
+        try {
+            call();
+        } catch (const Error& error) {
+            CHECK(std::all_of(logits.begin(), logits.end(), [](float x) { return x == kPoison; }));
+            return error.what();
+        }
+        return "no error";
+    };
+    const auto contains = [](const std::string& text, const char* part) {
+        return text.find(part) != std::string::npos;
+    };
+
+    CHECK(contains(message([&] { engine.run(clips.data(), 3, 1, {logits.data()}); }), "expected 0 to 2, found 3"));
+    CHECK(contains(message([&] { engine.run(clips.data(), 2, 2, {logits.data()}); }), "found 4"));
+    CHECK(contains(message([&] { engine.run(clips.data(), 1, 0, {logits.data()}); }), "persons"));
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        for (const std::size_t at :
+             {std::size_t{0}, std::size_t{20 * 66 + 3 * 66 + 7 * 3 + 2}, std::size_t{2 * 20 * 66 - 1}}) {
+            const float kept = clips[at];
+            clips[at] = bad;
+            const std::string text = message([&] { engine.run(clips.data(), 2, 1, {logits.data()}); });
+            CHECK(contains(text, "expected finite coordinates"));
+            if (at == 20 * 66 + 3 * 66 + 7 * 3 + 2) {
+                CHECK(contains(text, "clip 1"));
+                CHECK(contains(text, "frame 3, joint 7, coordinate 2"));
+            }
+            clips[at] = kept;
+        }
+    }
+    std::vector<std::int32_t> actions(40, 1);
+    actions[33] = 6;
+    CHECK(contains(message([&] { engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data()}); }),
+                   "expected branch numbers 0 to 5, found 6 at frame 33"));
+    actions[33] = -1;
+    CHECK(
+        contains(message([&] { engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data()}); }), "found -1"));
+
+    Output<float> afterwards(14);
+    engine.run(clips.data(), 1, 1, {afterwards.data()});
+    const Doubles features = clip_features(model, clips.data(), reference_actions(model, clips.data()));
+    CHECK(relative_error(class_logits(model, features), afterwards.data()) < backend.tolerance());
+}
+
+}  // namespace adasgn::testing
