@@ -1,65 +1,199 @@
-"""Build script: compiles the native engine; the project's metadata is in pyproject.toml.
+"""Build script: compiles the native engine and, beside a torch, the torch ops; metadata is in pyproject.toml.
 
-Needs a C++17 compiler and pybind11, nothing else: no torch, no CUDA, no CMake. Sources and flags are those of
-CMakeLists.txt.
+The engine needs a C++17 compiler and pybind11, nothing else. Environment variables:
+
+    ADASGN_BUILD_TORCH=auto|on|off   torch ops; auto: if torch can be imported here (see --no-build-isolation)
+    ADASGN_BUILD_CUDA=auto|on|off    CUDA part; auto: if nvcc is found (CUDACXX, CUDA_HOME, PATH, /usr/local/cuda)
+    TORCH_CUDA_ARCH_LIST, CUDAARCHS  GPUs to compile for; by default all from 8.0, on a Jetson its own
+    MAX_JOBS                         compilers at once; by default what processors and memory allow
+
+What was built, and why a part was not, is written to adasgn_edge/_build.json. Sources and flags of the engine are those
+of CMakeLists.txt.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import platform
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
-from setuptools import setup
+import pybind11
+from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = "csrc/adasgn/cpu/kernels_isa.cpp"
-KERNEL_FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # not there when a build front end runs this file
+
+from build_support.compiling import Unit, compile_units
+from build_support.cuda import Toolkit, find_cuda
+from build_support.jobs import job_count
+from build_support.parts import Absent, BuildError
+from build_support.torch_part import TorchHeaders, find_torch
+
+KERNELS = Path("csrc/adasgn/cpu/kernels_isa.cpp")
+KERNEL_FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 X86_FLAGS = {
-    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma"],
-    "avx2": ["-mavx2", "-mfma"],
-    "sse2": [],
+    "avx512": ("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma"),
+    "avx2": ("-mavx2", "-mfma"),
+    "sse2": (),
 }
-ARM_FLAGS: dict[str, list[str]] = {"neon": []}
+ARM_FLAGS: dict[str, tuple[str, ...]] = {"neon": ()}
+COMMON_FLAGS = ("-std=c++17", "-O2", "-g0", "-fvisibility=hidden", "-Icsrc", "-isystemthird_party")
+NVCC_FLAGS = ("-std=c++17", "-O3", "-Icsrc", "-Ikernels", "--compiler-options=-fPIC,-fvisibility=hidden,-g0")
 
 
-def kernel_flags() -> dict[str, list[str]]:
+def kernel_flags() -> dict[str, tuple[str, ...]]:
     """Machine flags by instruction set, for the processor this is built on."""
     machine = platform.machine()
     if machine in ("x86_64", "AMD64"):
         return X86_FLAGS
     if machine in ("aarch64", "arm64"):
         return ARM_FLAGS
-    raise SystemExit(f"adasgn_edge: expected an x86-64 or aarch64 processor, found {machine}")
+    raise BuildError(f"processor: expected x86-64 or aarch64, found {machine}")
 
 
-class BuildEngine(build_ext):
-    """Compiles the kernels once for each instruction set, then the rest."""
+def files(*patterns: str) -> list[Path]:
+    """Sources that match, in an order that does not change."""
+    return sorted(path for pattern in patterns for path in Path().glob(pattern))
 
-    def build_extension(self, ext: Pybind11Extension) -> None:
-        objects = []
-        for isa, flags in kernel_flags().items():
-            objects += self.compiler.compile(
-                [KERNELS],
-                output_dir=str(Path(self.build_temp) / isa),
-                macros=[("ADASGN_ISA", isa)],
-                include_dirs=["csrc"],
-                extra_postargs=["-std=c++17", *KERNEL_FLAGS, *flags],
-                depends=ext.depends,
+
+class Parts:
+    """What is built here: decided once, from the environment and the machine."""
+
+    def __init__(self) -> None:
+        kernels = files("kernels/*.cu")
+        self.torch = find_torch(os.environ)
+        self.cuda = find_cuda(os.environ, bool(kernels))
+        self.torch_cuda = self._torch_cuda()
+        strings = self.torch.string_flags if isinstance(self.torch, TorchHeaders) else []
+        common = (*COMMON_FLAGS, *strings)
+
+        self.core = [Unit(path, common) for path in files("csrc/adasgn/*.cpp", "csrc/adasgn/cpu/dispatch.cpp")]
+        for isa, machine in kernel_flags().items():
+            self.core.append(Unit(KERNELS, (*common, *KERNEL_FLAGS, f"-DADASGN_ISA={isa}", *machine)))
+        self.gpu: list[Unit] = []
+        with_cuda = common
+        if isinstance(self.cuda, Toolkit):
+            with_cuda = (*common, "-DADASGN_CUDA", "-Ikernels", f"-isystem{self.cuda.include}")
+            targets = tuple(flag for one in self.cuda.architectures for flag in one.flags)
+            self.gpu = [Unit(path, (*NVCC_FLAGS, *strings, *targets), self.cuda.nvcc) for path in kernels]
+            self.gpu += [Unit(path, with_cuda) for path in files("kernels/*.cpp", "csrc/adasgn/cuda/*.cpp")]
+        self.python = [
+            Unit(path, (*with_cuda, f"-isystem{pybind11.get_include()}")) for path in files("csrc/python/*.cpp")
+        ]
+        self.ops: list[Unit] = []
+        if isinstance(self.torch, TorchHeaders):
+            plain = isinstance(self.torch_cuda, Absent)
+            sources = files("csrc/torch/*.cpp") if plain else files("csrc/torch/*.cpp", "csrc/torch/cuda/*.cpp")
+            flags = (*(common if plain else with_cuda), *self.torch.flags)
+            self.ops = [Unit(path, flags) for path in sources]
+
+    def _torch_cuda(self) -> Absent | None:
+        """Why the torch ops have no CUDA part; None: they have."""
+        if isinstance(self.cuda, Absent):
+            return self.cuda
+        if isinstance(self.torch, Absent):
+            return self.torch
+        if self.torch.cuda is None:
+            return Absent(f"torch {self.torch.version} was made without CUDA", "install a torch with CUDA, then again")
+        return None
+
+    def extensions(self) -> list[Extension]:
+        """The modules to link; their objects come from :meth:`objects_of`."""
+        modules = [Extension("adasgn_edge._native", [], language="c++")]
+        if isinstance(self.torch, TorchHeaders):
+            # No path to torch is noted: its libraries are in the process when this one is loaded.
+            libraries = ["c10", "torch_cpu"] if self.torch_cuda else ["c10", "torch_cpu", "c10_cuda", "torch_cuda"]
+            folder = str(self.torch.folder / "lib")
+            modules.append(
+                Extension("adasgn_edge._torch_ops", [], language="c++", libraries=libraries, library_dirs=[folder])
             )
-        ext.extra_objects = objects
-        super().build_extension(ext)
+        for module, gpu in zip(modules, (self.cuda, self.torch_cuda or self.cuda), strict=False):
+            if isinstance(gpu, Toolkit):
+                # The runtime is linked in and looks for the driver when first used: it loads where there is none.
+                module.extra_link_args = [str(gpu.library / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"]
+        return modules
+
+    def units_of(self, module: str) -> list[Unit]:
+        """What is linked into a module. Both hold the engine: the torch ops must not depend on pybind11's module."""
+        if module == "adasgn_edge._native":
+            return [*self.core, *self.gpu, *self.python]
+        return [*self.core, *([] if self.torch_cuda else self.gpu), *self.ops]
+
+    def record(self, compiler: str) -> dict[str, object]:
+        """The content of _build.json; adasgn_edge/build_info.py reads it."""
+
+        def absent(part: Absent) -> dict[str, object]:
+            return {"built": False, "reason": part.reason, "remedy": part.remedy}
+
+        cuda: dict[str, object]
+        if isinstance(self.cuda, Toolkit):
+            version = ".".join(map(str, self.cuda.version))
+            cuda = {"built": True, "version": version, "architectures": [str(a) for a in self.cuda.architectures]}
+        else:
+            cuda = absent(self.cuda)
+        torch: dict[str, object]
+        if isinstance(self.torch, TorchHeaders):
+            gpu = {"built": True, "version": self.torch.cuda} if self.torch_cuda is None else absent(self.torch_cuda)
+            torch = {"built": True, "version": self.torch.version, "cuda": gpu}
+        else:
+            torch = absent(self.torch)
+        return {
+            "version": 1,
+            "machine": platform.machine(),
+            "compiler": compiler,
+            "flags": " ".join(COMMON_FLAGS),
+            "instruction_sets": {isa: " ".join(flags) for isa, flags in kernel_flags().items()},
+            "cuda": cuda,
+            "torch": torch,
+        }
+
+    def statements(self) -> list[str]:
+        """What is built and what is not, for the person who reads along."""
+        if isinstance(self.cuda, Toolkit):
+            version, targets = ".".join(map(str, self.cuda.version)), ", ".join(map(str, self.cuda.architectures))
+            cuda = f"CUDA {version} for {targets}"
+        else:
+            cuda = f"not built: {self.cuda.reason}; {self.cuda.remedy}"
+        if isinstance(self.torch, TorchHeaders):
+            without = "" if self.torch_cuda is None else f", without CUDA: {self.torch_cuda.reason}"
+            torch = f"against torch {self.torch.version}{without}"
+        else:
+            torch = f"not built: {self.torch.reason}; {self.torch.remedy}"
+        return [f"instruction sets: {', '.join(kernel_flags())}", f"CUDA part: {cuda}", f"torch ops: {torch}"]
 
 
-sources = [*Path("csrc/adasgn").glob("*.cpp"), Path("csrc/adasgn/cpu/dispatch.cpp"), Path("csrc/python/module.cpp")]
-native = Pybind11Extension(
-    "adasgn_edge._native",
-    sorted(map(str, sources)),
-    include_dirs=["csrc", "third_party"],
-    depends=sorted(map(str, Path("csrc").rglob("*.h"))),
-    cxx_std=17,
-    extra_compile_args=["-O2", "-g0"],
-)
+class BuildParts(build_ext):
+    """Compiles everything several files at a time, links the modules, notes what they are."""
 
-ParallelCompile("ADASGN_BUILD_JOBS", default=2).install()  # two at a time: boards have little memory
-setup(ext_modules=[native], cmdclass={"build_ext": BuildEngine})
+    def run(self) -> None:
+        super().run()
+        # After the modules, which setuptools copies into the source tree of an editable installation.
+        folder = Path(self.get_ext_fullpath("adasgn_edge._native")).parent
+        if not parts.ops:
+            Path(self.get_ext_fullpath("adasgn_edge._torch_ops")).unlink(missing_ok=True)  # of an earlier build
+        said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)
+        record = parts.record(said.stdout.splitlines()[0])
+        (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n")
+
+    def build_extensions(self) -> None:
+        jobs = job_count(os.environ)
+        for line in [*parts.statements(), f"{jobs} compilers at once (MAX_JOBS)"]:
+            print(f"adasgn_edge: {line}", flush=True)
+        units = list(dict.fromkeys(unit for module in self.extensions for unit in parts.units_of(module.name)))
+        headers = [path for folder in ("csrc", "kernels", "third_party") for path in Path(folder).rglob("*.h*")]
+        headers += list(Path("kernels").rglob("*.cuh"))
+        if self.force:
+            shutil.rmtree(self.build_temp, ignore_errors=True)
+        objects = compile_units(self.compiler, units, Path(self.build_temp), headers, jobs)
+        for module in self.extensions:
+            module.extra_objects = [objects[unit] for unit in parts.units_of(module.name)]
+            module.depends = module.extra_objects
+        super().build_extensions()
+
+
+parts = Parts()
+setup(ext_modules=parts.extensions(), cmdclass={"build_ext": BuildParts})

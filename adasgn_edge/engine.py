@@ -1,10 +1,11 @@
 """A model file loaded on a device, ready to run; needs NumPy alone.
 
-    engine = adasgn_edge.load("model.adasgn")
-    result = engine.run(clips)              # (B, T, V, C) → result.logits (B, K)
+    engine = adasgn_edge.load("model.adasgn")     # or device="cuda"
+    result = engine.run(clips)                    # (B, T, V, C) → result.logits (B, K)
 
 Symbols: B clips, P persons, T frames, V joints, C = 3 coordinates, A branches, K classes, N frames of any clips.
-Arrays may have any strides and any real type; they are taken as float32. Results are arrays of the caller's own.
+Arrays may have any strides and any real type; they are taken as float32. Results are arrays of the caller's own. On a
+GPU, clips may also be arrays that lie there already (anything with ``__cuda_array_interface__`` or DLPack).
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from adasgn_edge.build_info import read_build
+from adasgn_edge.device_array import DeviceArray, on_device
 from adasgn_edge.errors import ClipError, EngineError, LayoutError, ModelFileError
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["DEVICES", "Engine", "ModelDescription", "Result", "instruction_sets", "load"]
+__all__ = ["DEVICES", "PRECISIONS", "Engine", "ModelDescription", "Result", "instruction_sets", "load"]
 
-DEVICES = ("cpu",)
-"""Devices that `load` accepts."""
+DEVICES = ("cpu", "cuda")
+"""Devices that `load` accepts; "cuda:1" names the second GPU."""
+
+PRECISIONS = ("f32", "f16")
+"""Arithmetic of an engine: exact, or binary16 on tensor cores with float accumulation. The policy is always exact."""
 
 Floats = NDArray[np.float32]
 
@@ -68,10 +74,11 @@ class Engine:
     `max_batch`.
     """
 
-    def __init__(self, native: Any, device: str, max_batch: int, threads: int) -> None:
+    def __init__(self, native: Any, device: str, max_batch: int, threads: int, precision: str = "f32") -> None:
         """Use :func:`load`."""
         self._native = native
         self.device = device
+        self.precision = precision
         self.max_batch = max_batch
         self.threads = threads
         facts = native.description
@@ -84,7 +91,9 @@ class Engine:
 
     @property
     def instruction_set(self) -> str:
-        """What the CPU runs it with: "avx512", "avx2", "sse2" or "neon"."""
+        """What the CPU runs it with: "avx512", "avx2", "sse2" or "neon"; EngineError on a GPU."""
+        if self.device != "cpu":
+            raise EngineError(f"instruction set: expected an engine on the CPU, found one on {self.device}")
         return str(self._native.instruction_set)
 
     def run(self, clips: ArrayLike, actions: ArrayLike | None = None, *, features: bool = False) -> Result:
@@ -98,14 +107,25 @@ class Engine:
         if actions is not None:
             forced = _integers("actions", actions)
             forced = forced if persons else forced[:, None]
-        logits, taken, pooled = self._native.run(array, forced, features)
+        if isinstance(array, DeviceArray):
+            logits, taken, pooled = self._native.run_device(*self._on_device(array), forced, features, fuse=False)
+        else:
+            logits, taken, pooled = self._native.run(array, forced, features)
         if not persons:
             taken, pooled = taken[:, 0], pooled[:, 0] if features else None
         return Result(logits, taken, pooled)
 
     def run_fuse(self, clips: ArrayLike) -> Result:
         """Every branch on every frame of clips (B, T, V, C) or (B, P, T, V, C), the branches' logits averaged."""
-        return Result(self._native.run_fuse(self._clips(clips)[0]), None, None)
+        array, _ = self._clips(clips)
+        if isinstance(array, DeviceArray):
+            return Result(self._native.run_device(*self._on_device(array), None, False, fuse=True)[0], None, None)
+        return Result(self._native.run_fuse(array), None, None)
+
+    def prepare(self, clips: int, persons: int = 1, *, features: bool = False) -> None:
+        """Make the first run of such a batch as fast as all others: on a GPU, capture its CUDA graph now."""
+        if self.device != "cpu":
+            self._native.prepare(clips, persons, features)
 
     # -- stages, for callers that keep features of their own ------------------------------------------------------
 
@@ -147,14 +167,22 @@ class Engine:
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    def _clips(self, clips: ArrayLike) -> tuple[Floats, bool]:
-        """Clips as (B, P, T, V, C), and whether they came with persons."""
-        array = _floats("clips", clips)
-        if array.ndim not in (4, 5):
-            facts = self.description
+    def _clips(self, clips: Any) -> tuple[Any, bool]:
+        """Clips as (B, P, T, V, C), an array or a DeviceArray, and whether they came with persons."""
+        array: Any = None if self.device == "cpu" else on_device(clips, int(self.device.partition(":")[2] or 0))
+        if array is None:
+            array = _floats("clips", clips)
+        shape, facts = array.shape, self.description
+        there = isinstance(array, DeviceArray)
+        if len(shape) not in (4, 5) or (there and shape[-3:] != (facts.frames, facts.joints, 3)):
             expected = f"(B, {facts.frames}, {facts.joints}, 3) or (B, persons, {facts.frames}, {facts.joints}, 3)"
-            raise ClipError(f"clips: expected shape {expected}, found {array.shape}")
-        return (array, True) if array.ndim == 5 else (array[:, None], False)
+            raise ClipError(f"clips: expected shape {expected}, found {shape}")
+        if len(shape) == 5:
+            return array, True
+        return (array._replace(shape=(shape[0], 1, *shape[1:])) if there else array[:, None]), False
+
+    def _on_device(self, array: DeviceArray) -> tuple[int, int, int, int]:
+        return array.address, array.shape[0], array.shape[1], array.stream
 
 
 def load(
@@ -162,19 +190,39 @@ def load(
     device: str = "cpu",
     *,
     max_batch: int = 64,
-    threads: int = 1,
+    precision: str | None = None,
+    threads: int | None = None,
     instruction_set: str | None = None,
 ) -> Engine:
-    """Load a ``.adasgn`` file on a device.
+    """Load a ``.adasgn`` file on a device: "cpu", "cuda" or "cuda:<index>".
 
-    max_batch: the most clips (times persons) of one run; memory for them is taken now. threads: of this engine.
-    instruction_set: one of :func:`instruction_sets`, by default the best this processor has. Raises ModelFileError
-    for a file that is missing, damaged or of another version, EngineError for a device or options that cannot be had.
+    max_batch: the most clips (times persons) of one run; memory for them is taken now. precision: one of PRECISIONS,
+    by default "f32" on the CPU, which has no other, and "f16" on a GPU. On the CPU only, threads: of this engine, by
+    default 1; instruction_set: one of :func:`instruction_sets`, by default the best this processor has. Raises
+    ModelFileError for a file that is missing, damaged or of another version, EngineError for a device or options that
+    cannot be had.
     """
-    if device not in DEVICES:
-        raise EngineError(f"device: expected one of {', '.join(DEVICES)}, found {device!r}")
-    native = _native().Engine(os.fspath(Path(path)), max_batch, threads, instruction_set)
-    return Engine(native, device, max_batch, threads)
+    name, _, index = device.partition(":")
+    if name not in DEVICES or (index and (name == "cpu" or not index.isdecimal())):
+        raise EngineError(f'device: expected "cpu", "cuda" or "cuda:<index>", found {device!r}')
+    if precision is not None and precision not in PRECISIONS:
+        raise EngineError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
+    file = os.fspath(Path(path))
+    if name == "cpu":
+        if precision == "f16":
+            raise EngineError("precision: expected f32 on the CPU, found f16")
+        threads = 1 if threads is None else threads
+        return Engine(_native().Engine(file, max_batch, threads, instruction_set), device, max_batch, threads)
+    for option, value in (("threads", threads), ("instruction_set", instruction_set)):
+        if value is not None:
+            raise EngineError(f"{option}: expected none on a GPU, found {value!r}")
+    native = _native()
+    if not hasattr(native, "CudaEngine"):
+        part = read_build().cuda
+        raise EngineError(f"device {device!r}: this installation has no CUDA part: {part.reason}; {part.remedy}")
+    precision = precision or "f16"
+    engine = native.CudaEngine(file, max_batch, precision == "f16", int(index or 0))
+    return Engine(engine, device, max_batch, 1, precision)
 
 
 def instruction_sets() -> tuple[str, ...]:

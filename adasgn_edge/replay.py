@@ -1,8 +1,8 @@
 """A recording played through a model as it would arrive: frame after frame, a label each time.
 
 At every step the frames received so far are the clip, preprocessed as in testing, so the last update is the
-classification of the whole recording. Needs NumPy; what runs the model is any callable (:class:`Classifier`), by
-default the PyTorch reference.
+classification of the whole recording. Needs NumPy; what runs the model is any callable (:class:`Classifier`): the
+native engine for a model file, the PyTorch reference for trained weights.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.data.preprocess import check_recording, make_clip
+from adasgn_edge.engine import Engine
+from adasgn_edge.engine import load as load_engine
 from adasgn_edge.errors import ClipError, ModelConfigError
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
+from adasgn_edge.model_file import read_model_file
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["Classifier", "ClipCost", "Replay", "Update"]
+__all__ = ["Classifier", "ClipCost", "EngineClassifier", "Replay", "Update"]
+
+MODEL_FILE = ".adasgn"
 
 
 class Classifier(Protocol):
@@ -29,6 +34,19 @@ class Classifier(Protocol):
 
     def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """clip (B, T, V, C) → class logits (B, classes) and the branch that each frame took (B, T)."""
+
+
+class EngineClassifier:
+    """The native engine as a :class:`Classifier`; at most the engine's `max_batch` persons."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Class logits (B, classes) and the branch that each frame took (B, T)."""
+        result = self.engine.run(clip)
+        assert result.actions is not None  # only `run_fuse` has none
+        return result.logits, result.actions.astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,8 @@ class Update:
 class Replay:
     """Plays recordings through a model. A recording is one (L, V, 3) track, or several: one per person.
 
-    Raises ModelConfigError when layout, class names and configuration do not fit together.
+    runtime: what runs the model, for people. Raises ModelConfigError when layout, class names and configuration do not
+    fit together.
     """
 
     def __init__(
@@ -93,6 +112,7 @@ class Replay:
         config: ModelConfig,
         class_names: Sequence[str],
         stream: str = "joint",
+        runtime: str = "PyTorch",
     ) -> None:
         if layout.joint_count != config.joints:
             raise ModelConfigError(
@@ -101,6 +121,7 @@ class Replay:
         if len(class_names) != config.classes:
             raise ModelConfigError(f"replay: expected {config.classes} class names, found {len(class_names)}")
         self.layout, self.config, self.class_names, self.stream = layout, config, tuple(class_names), stream
+        self.runtime = runtime
         self._classify = classify
         self._cost = CostTable(config)
         dense = CostTable(ModelConfig.dense(config.joints, config.classes, config.frames))
@@ -108,10 +129,21 @@ class Replay:
 
     @classmethod
     def load(cls, path: str | Path, threads: int | None = None) -> Replay:
-        """A replay through the PyTorch reference of a weights file; raises CheckpointError for a bad one.
+        """A replay of a model file (``.adasgn``) through the native engine, of trained weights through PyTorch.
 
-        threads: if given, PyTorch's for the whole process. One clip is little work: on a busy machine one is fastest.
+        threads: the engine's, by default 1; PyTorch's for the whole process, by default as it is. One clip is little
+        work: on a busy machine one is fastest. Raises ModelFileError, EngineError or CheckpointError.
         """
+        if Path(path).suffix == MODEL_FILE:
+            model = read_model_file(path)
+            engine = load_engine(path, threads=threads or 1)
+            runtime = f"native engine, {engine.instruction_set}"
+            classify = EngineClassifier(engine)
+            return cls(classify, model.layout, model.config, model.class_names, model.stream, runtime)
+        return cls._load_weights(path, threads)
+
+    @classmethod
+    def _load_weights(cls, path: str | Path, threads: int | None) -> Replay:
         import torch
 
         from adasgn_edge.model.reference import ReferenceClassifier

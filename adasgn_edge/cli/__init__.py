@@ -21,6 +21,10 @@ def main() -> None:
         from adasgn_edge.cli.app import app
     except ModuleNotFoundError as error:
         if error.name in ("typer", "rich", "click"):
+            if sys.argv[1:2] == ["doctor"]:
+                from adasgn_edge.cli import doctor
+
+                sys.exit(doctor.main(sys.argv[2:]))
             sys.exit(f"adasgn-edge: the command line needs {error.name!r}: pip install 'adasgn-edge[cli]'")
         raise
     try:

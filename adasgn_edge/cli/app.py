@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import classify, convert, cost, demo, evaluate, export, plot, train
+from adasgn_edge.cli import classify, convert, cost, demo, doctor, evaluate, export, plot, train
 
 __all__ = ["app"]
 
@@ -43,6 +43,16 @@ for _name, _module in (
     ("export", export),
 ):
     _typer.command(_name)(_module.command)
+
+
+@_typer.command(
+    "doctor",
+    help=doctor.SUMMARY,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def _doctor(context: typer.Context) -> None:
+    raise typer.Exit(doctor.main(context.args))
 
 
 def app() -> None:

@@ -20,7 +20,8 @@ def command(
         list[Path], typer.Argument(metavar="FILE...", help="Clips: .txt, .csv or .npz.", show_default=False)
     ],
     model: Annotated[
-        Path | None, typer.Option(help="Weights file.  [default: the shipped model]", show_default=False)
+        Path | None,
+        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped weights]", show_default=False),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to give for a clip.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line in place of a table.")] = False,
@@ -34,10 +35,13 @@ def command(
     """
     from adasgn_edge.data.recordings import read_clip
     from adasgn_edge.errors import ClipError, DatasetError
-    from adasgn_edge.model.weights import shipped_weights
     from adasgn_edge.replay import Replay
 
-    replay = Replay.load(model or shipped_weights(), threads=1)
+    if model is None:
+        from adasgn_edge.model.weights import shipped_weights
+
+        model = shipped_weights()
+    replay = Replay.load(model, threads=1)
     rows = []
     failed = False
     for path in files:

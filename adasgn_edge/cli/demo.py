@@ -76,7 +76,8 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed performs or picks other clips.")] = 0,
     model: Annotated[
-        Path | None, typer.Option(help="Weights file.  [default: the shipped model]", show_default=False)
+        Path | None,
+        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped weights]", show_default=False),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Play test sequences of SHREC'17 below this folder and score them.")
@@ -93,13 +94,16 @@ def command(
     """
     from rich.console import Console
 
-    from adasgn_edge.model.weights import shipped_weights
     from adasgn_edge.replay import Replay
 
     if not 0 < speed < float("inf"):
         raise typer.BadParameter(f"expected a positive number, found {speed}", param_hint="--speed")
     chosen = _choose_gestures(gestures)
-    replay = Replay.load(model or shipped_weights(), threads=1)
+    if model is None:
+        from adasgn_edge.model.weights import shipped_weights
+
+        model = shipped_weights()
+    replay = Replay.load(model, threads=1)
     _expect_gestures_model(replay)
     if data is None:
         clips = _made_clips(replay.class_names, chosen, count or _DEFAULT_COUNT["made"], seed)
@@ -290,7 +294,8 @@ def _print_summary(console: Console, replay: Replay, tally: Tally) -> None:
         "frames by branch",
         "  ".join(f"{name} {share:.0%}" for name, share in zip(replay.branch_names, shares, strict=True)),
     )
-    table.add_row("time of the model", f"{1e3 * float(np.median(tally.seconds)):.1f} ms an update, median (PyTorch)")
+    milliseconds = 1e3 * float(np.median(tally.seconds))
+    table.add_row("time of the model", f"{milliseconds:.1f} ms an update, median ({replay.runtime})")
     mistakes = [
         f"{clip.title}: {replay.class_names[update.label]}"
         for clip, update in tally.results

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from adasgn_edge.cli import classify
+from adasgn_edge.errors import ModelFileError
+from adasgn_edge.export import export_weights
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import ModelConfig
@@ -115,6 +119,47 @@ def test_broken_files_are_named_and_the_others_still_labelled(
         assert labelled == [str(clips["clip.txt"]), str(clips["clip.csv"])]
     else:
         assert all(str(clips[name]) in result.stdout for name in ("clip.txt", "clip.csv"))
+
+
+WITHOUT_TORCH = """
+import sys
+from adasgn_edge.cli import main
+sys.argv[:1] = ["adasgn-edge", "classify", "--json", "--top", "14", "--model"]
+try:
+    main()
+finally:
+    assert "numpy" in sys.modules
+    print("loaded torch" if "torch" in sys.modules else "no torch", file=sys.stderr)
+"""
+
+
+def test_a_model_file_is_run_by_the_native_engine_without_torch(
+    weights: Path, clips: dict[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
+    model = tmp_path / "gestures.adasgn"
+    export_weights(weights, model)
+    files = [str(clips["clip.npz"]), str(clips["pair.npz"])]
+    command = [sys.executable, "-c", WITHOUT_TORCH, str(model), *files]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "no torch"
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = [json.loads(line) for line in run(weights, "--json", "--top", 14, *files).stdout.splitlines()]
+    assert [row["persons"] for row in found] == [1, 2]
+    for one, other in zip(found, expected, strict=True):
+        assert one["label"] == other["label"]
+        assert one["action_shares"] == other["action_shares"]
+        assert one["cost"] == pytest.approx(other["cost"])
+        confidences = [{entry["label"]: entry["confidence"] for entry in row["top"]} for row in (one, other)]
+        assert confidences[0] == pytest.approx(confidences[1], abs=1e-4)
+
+
+def test_a_damaged_model_file_is_named(clips: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "broken.adasgn"
+    path.write_bytes(b"no model")
+    with pytest.raises(ModelFileError, match=r"broken\.adasgn"):
+        run(path, clips["clip.npz"])
 
 
 def test_only_broken_files_print_no_table(weights: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from adasgn_edge.cli.canvas import Canvas, View
 from adasgn_edge.cli.screen import Moment, Screen, bar
 from adasgn_edge.data.shrec import class_names
 from adasgn_edge.errors import CheckpointError, DatasetError, ModelConfigError
+from adasgn_edge.export import export_weights
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import ModelConfig
@@ -124,6 +125,16 @@ def test_recorded_test_sequences_are_played_and_scored(weights: Path, replay: Re
     one = clip_lines(run("--model", weights, "--data", shrec_tree, "--gestures", "Pinch"))
     assert len(one) == 1
     assert "Pinch, gesture_4/finger_2/subject_1/essai_1" in one[0]
+
+
+def test_a_model_file_plays_through_the_native_engine(weights: Path, tmp_path: Path) -> None:
+    pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
+    model = tmp_path / "gestures.adasgn"
+    export_weights(weights, model)
+    output, expected = (run("--model", path, "--count", 4) for path in (model, weights))
+    assert clip_lines(output) == clip_lines(expected)
+    assert "median (native engine, " in output
+    assert "median (PyTorch)" in expected
 
 
 def test_ctrl_c_ends_with_the_summary_so_far(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,8 +92,8 @@ def test_persons_are_averaged(shrec):
     assert engine.run_fuse(clips.reshape(3, 2, *clips.shape[1:])).logits.shape == (3, 14)
 
 
-def test_stages_put_together_are_run(shrec):
-    engine = adasgn_edge.load(shrec.path, max_batch=2)
+def check_stages(engine, shrec):
+    """The stages put together are run, on an exact engine of any device."""
     clips = shrec.clips(2, seed=5)
     previous = np.concatenate([clips[:, :1], clips[:, :-1]], axis=1)
     frames, before = clips.reshape(-1, 22, 3), previous.reshape(-1, 22, 3)
@@ -108,6 +108,10 @@ def test_stages_put_together_are_run(shrec):
     assert relative_error(engine.temporal_head(features), whole.logits) < 1e-6
     still = engine.policy_features(frames)
     np.testing.assert_array_equal(still, engine.policy_features(frames, frames))
+
+
+def test_stages_put_together_are_run(shrec):
+    check_stages(adasgn_edge.load(shrec.path, max_batch=2), shrec)
 
 
 def test_the_batch_does_not_change_a_clip(shrec):

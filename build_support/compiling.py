@@ -1,0 +1,58 @@
+"""Compiling many files, several at once, each only when it or a header has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from build_support.parts import BuildError
+
+__all__ = ["Unit", "compile_units"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A file to compile with options of its own; nvcc: the compiler for it, None: the C++ compiler."""
+
+    source: Path
+    flags: tuple[str, ...]
+    nvcc: Path | None = None
+
+
+def compile_units(
+    compiler: Any, units: Sequence[Unit], folder: Path, headers: Sequence[Path], jobs: int
+) -> dict[Unit, str]:
+    """Object files by unit; compiler: setuptools' own. An object is made again when its source or any header is newer.
+
+    Options are part of an object's path, so a build against another torch does not take what was made for the last.
+    """
+    newest_header = max((header.stat().st_mtime for header in headers), default=0.0)
+
+    def work(unit: Unit) -> str:
+        key = hashlib.sha256("\0".join([*unit.flags, str(unit.nvcc)]).encode()).hexdigest()[:12]
+        made = folder / key / unit.source.with_suffix(".o")
+        made.parent.mkdir(parents=True, exist_ok=True)
+        if not made.exists() or made.stat().st_mtime < max(newest_header, unit.source.stat().st_mtime):
+            if unit.nvcc is None:
+                (found,) = compiler.compile(
+                    [str(unit.source)], output_dir=str(folder / key), extra_postargs=list(unit.flags)
+                )
+                if Path(found) != made:
+                    raise BuildError(f"object file: expected {made}, found {found}")
+            else:
+                _run([str(unit.nvcc), "-c", str(unit.source), "-o", str(made), *unit.flags])
+        return str(made)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(units, pool.map(work, units), strict=True))
+
+
+def _run(command: list[str]) -> None:
+    print(*command, flush=True)
+    if (code := subprocess.run(command).returncode) != 0:
+        raise BuildError(f"{command[0]} failed on {command[2]} (exit status {code})")

@@ -1,0 +1,272 @@
+"""What setup.py decides: nvcc, architectures, jobs, which parts are asked for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from build_support.compiling import Unit, compile_units
+from build_support.cuda import Architecture, Toolkit, architectures, find_cuda, find_nvcc
+from build_support.jobs import MEMORY_OF_A_JOB, available_memory, job_count
+from build_support.parts import Absent, BuildError, settle, switch
+from build_support.torch_part import TorchHeaders, find_torch
+
+NOWHERE = Path("/nonexistent")
+
+
+@pytest.fixture
+def program(tmp_path: Path):
+    """Factory: an executable script."""
+
+    def make(name: str, text: str = "exit 0") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_part_is_auto_on_or_off():
+    assert [switch("X", {}), switch("X", {"X": "ON"}), switch("X", {"X": "off"})] == ["auto", "on", "off"]
+    with pytest.raises(BuildError, match="X: expected auto, on or off, found 'yes'"):
+        switch("X", {"X": "yes"})
+
+
+def test_what_is_asked_for_in_vain_is_an_error():
+    absent = Absent("there is none", "get one")
+    assert settle("X", {}, absent) is absent
+    with pytest.raises(BuildError, match="X=on, but there is none; get one"):
+        settle("X", {"X": "on"}, absent)
+
+
+def test_torch_switched_off_or_hidden(monkeypatch):
+    assert "ADASGN_BUILD_TORCH=off" in find_torch({"ADASGN_BUILD_TORCH": "off"}).reason
+    monkeypatch.setitem(sys.modules, "torch", None)  # find_spec and import fail
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = find_torch({})
+    assert "build isolation" in found.reason
+    assert "--no-build-isolation" in found.remedy
+    with pytest.raises(BuildError, match="ADASGN_BUILD_TORCH=on, but torch was not in the environment"):
+        find_torch({"ADASGN_BUILD_TORCH": "on"})
+
+
+def test_torch_of_this_environment():
+    torch = pytest.importorskip("torch")
+    found = find_torch({"ADASGN_BUILD_TORCH": "on"})
+    assert isinstance(found, TorchHeaders)
+    assert found.version == torch.__version__
+    assert (found.folder / "include/torch/library.h").is_file()
+
+
+# -- CUDA -----------------------------------------------------------------------------------------------------------
+
+
+def test_where_nvcc_is_looked_for(program, tmp_path):
+    nvcc = program("path/nvcc")
+    home = program("home/bin/nvcc").parents[1]
+    default = program("default/bin/nvcc").parents[1]
+    path = {"PATH": str(nvcc.parent)}
+    assert find_nvcc(path, NOWHERE) == nvcc
+    assert find_nvcc({**path, "CUDA_HOME": str(home)}, NOWHERE) == home / "bin/nvcc"
+    assert find_nvcc({**path, "CUDA_HOME": str(home), "CUDACXX": str(nvcc)}, NOWHERE) == nvcc
+    assert find_nvcc({**path, "CUDACXX": "nvcc"}, NOWHERE) == nvcc
+    assert find_nvcc({"PATH": "/nonexistent"}, default) == default / "bin/nvcc"
+    assert find_nvcc({"PATH": "/nonexistent"}, NOWHERE).reason == "no CUDA toolkit was found when it was built"
+    for variable in ("CUDACXX", "CUDA_HOME"):  # named, but wrong: another toolkit must not be taken in silence
+        assert variable in find_nvcc({**path, variable: "/nonexistent"}, default).reason
+
+
+def test_cuda_switched_off_without_sources_or_asked_for_in_vain(program):
+    assert "ADASGN_BUILD_CUDA=off" in find_cuda({"ADASGN_BUILD_CUDA": "off"}, sources=True).reason
+    assert "no CUDA part" in find_cuda({}, sources=False).reason
+    broken = str(program("broken/nvcc", "exit 3"))
+    assert "does not run" in find_cuda({"CUDACXX": broken}, sources=True).reason
+    strange = str(program("strange/nvcc", "echo hello"))
+    assert "does not say" in find_cuda({"CUDACXX": strange}, sources=True).reason
+    for environment in ({"CUDACXX": broken}, {"CUDACXX": "/nonexistent"}):
+        with pytest.raises(BuildError, match="ADASGN_BUILD_CUDA=on, but"):
+            find_cuda({**environment, "ADASGN_BUILD_CUDA": "on"}, sources=True)
+
+
+def test_a_toolkit_without_the_static_runtime(program, tmp_path):
+    said = f"""case "$1" in
+--version) echo "Cuda compilation tools, release 12.6, V12.6.68" ;;
+*) echo '#$ TOP={tmp_path}/bin/..' >&2 ;;
+esac"""
+    nvcc = str(program("bin/nvcc", said))
+    environment = {"CUDACXX": nvcc}
+    assert "lacks include/cuda_runtime.h" in find_cuda(environment, sources=True).reason
+    target = tmp_path / "targets/aarch64-linux"
+    (target / "include").mkdir(parents=True)
+    (target / "include/cuda_runtime.h").touch()
+    assert "lacks libcudart_static.a" in find_cuda(environment, sources=True).reason
+    (target / "lib").mkdir()
+    (target / "lib/libcudart_static.a").touch()
+    found = find_cuda({**environment, "CUDAARCHS": "87-real"}, sources=True)
+    assert isinstance(found, Toolkit)
+    assert (found.version, found.library, found.include) == ((12, 6), target / "lib", target / "include")
+    assert list(map(str, found.architectures)) == ["8.7"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "version", "expected"),
+    [
+        ({}, (12, 6), "8.0 8.6 8.7 8.9 9.0+PTX"),
+        ({}, (13, 0), "8.0 8.6 8.7 8.9 9.0 11.0 12.0+PTX"),
+        ({"TORCH_CUDA_ARCH_LIST": ""}, (12, 6), "8.0 8.6 8.7 8.9 9.0+PTX"),
+        ({"TORCH_CUDA_ARCH_LIST": "8.7"}, (12, 6), "8.7"),
+        ({"TORCH_CUDA_ARCH_LIST": "8.7+PTX"}, (12, 6), "8.7+PTX"),
+        ({"TORCH_CUDA_ARCH_LIST": "9.0a;8.0 8.6+PTX"}, (12, 6), "8.0 8.6+PTX 9.0a"),
+        ({"TORCH_CUDA_ARCH_LIST": "7.5 8.0 10.0 12.0+PTX"}, (13, 0), "8.0 10.0 12.0+PTX"),
+        ({"CUDAARCHS": "87-real;90"}, (12, 6), "8.7 9.0+PTX"),
+        ({"CUDAARCHS": "87-virtual"}, (12, 6), "8.7 PTX only"),
+        ({"CUDAARCHS": "87-virtual;87-real"}, (12, 6), "8.7+PTX"),
+        ({"CUDAARCHS": "110"}, (13, 0), "11.0+PTX"),
+        ({"CUDAARCHS": "80", "TORCH_CUDA_ARCH_LIST": "8.9"}, (12, 6), "8.9"),
+    ],
+)
+def test_lists_of_architectures(environment, version, expected):
+    assert " ".join(map(str, architectures(environment, version, NOWHERE))) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "environment", "version", "expected"),
+    [
+        ("nvidia,p3768-0000+p3767-0005\0nvidia,p3767-0005\0nvidia,tegra234\0", {}, (12, 6), "8.7"),
+        ("nvidia,p3971-0089+p3834-0008\0nvidia,tegra264\0", {}, (13, 0), "11.0"),
+        ("nvidia,tegra264\0", {}, (12, 6), "8.0 8.6 8.7 8.9 9.0+PTX"),
+        ("nvidia,tegra194\0", {}, (12, 6), "8.0 8.6 8.7 8.9 9.0+PTX"),
+        ("nvidia,tegra234\0", {"CUDAARCHS": "87;90-real"}, (12, 6), "8.7+PTX 9.0"),
+    ],
+)
+def test_a_jetson_compiles_for_itself(names, environment, version, expected, tmp_path):
+    tree = tmp_path / "proc/device-tree"
+    tree.mkdir(parents=True)
+    (tree / "compatible").write_text(names)
+    assert " ".join(map(str, architectures(environment, version, tmp_path))) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"CUDAARCHS": "native"}, "the GPU of the building machine must not decide, found 'native'"),
+        ({"CUDAARCHS": "all-major"}, "expected entries like 87"),
+        ({"CUDAARCHS": "8.7"}, "CUDAARCHS: expected entries like 87"),
+        ({"TORCH_CUDA_ARCH_LIST": "87"}, "expected entries like 8.7"),
+        ({"TORCH_CUDA_ARCH_LIST": "Orin"}, "expected entries like 8.7"),
+        ({"TORCH_CUDA_ARCH_LIST": "7.2;7.5"}, "expected an architecture from 8.0 up, found '7.2;7.5'"),
+    ],
+)
+def test_lists_that_cannot_be_met(environment, message):
+    with pytest.raises(BuildError, match=re.escape(message)):
+        architectures(environment, (13, 0))
+
+
+def test_options_of_an_architecture():
+    assert list(Architecture(87, ptx=True).flags) == [
+        "-gencode=arch=compute_87,code=sm_87",
+        "-gencode=arch=compute_87,code=compute_87",
+    ]
+    assert list(Architecture(87, binary=False, ptx=True).flags) == ["-gencode=arch=compute_87,code=compute_87"]
+
+
+# -- compiling ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "processors", "memory", "expected"),
+    [
+        ({}, 8, 100 * MEMORY_OF_A_JOB, 8),
+        ({}, 6, 8_000_000_000, 5),
+        ({}, 6, 2_000_000_000, 1),
+        ({}, 6, 0, 1),
+        ({"MAX_JOBS": "3"}, 8, 0, 3),
+    ],
+)
+def test_jobs_fit_processors_and_memory(environment, processors, memory, expected):
+    assert job_count(environment, processors, memory) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "many"])
+def test_jobs_that_are_no_number(text):
+    with pytest.raises(BuildError, match="MAX_JOBS: expected a positive number"):
+        job_count({"MAX_JOBS": text})
+
+
+def test_memory_of_a_container(tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 8000000 kB\nMemAvailable:    6000000 kB\n")
+    assert available_memory(tmp_path) == 6_144_000_000
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.current").write_text("500\n")
+    (group / "memory.max").write_text("max\n")
+    assert available_memory(tmp_path) == 6_144_000_000
+    (group / "memory.max").write_text("2000\n")
+    assert available_memory(tmp_path) == 1500
+
+
+@pytest.fixture
+def compiler():
+    distutils = pytest.importorskip("setuptools._distutils.ccompiler")
+    from setuptools._distutils.sysconfig import customize_compiler
+
+    made = distutils.new_compiler()
+    customize_compiler(made)
+    return made
+
+
+def test_only_what_changed_is_compiled_again(compiler, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source, header = Path("one.cpp"), Path("one.h")
+    header.write_text("#define VALUE 1\n")
+    source.write_text('#include "one.h"\nint value() { return VALUE; }\n')
+    plain, other = Unit(source, ("-O0",)), Unit(source, ("-O0", "-DOTHER"))
+
+    def times() -> list[int]:
+        objects = compile_units(compiler, [plain, other], Path("objects"), [header], 2)
+        assert objects[plain] != objects[other]
+        return [Path(objects[unit]).stat().st_mtime_ns for unit in (plain, other)]
+
+    first = times()
+    assert times() == first
+    header.write_text("#define VALUE 2\n")
+    assert all(b > a for a, b in zip(first, times(), strict=True))
+    source.write_text("syntax error")
+    with pytest.raises(Exception, match=r"failed|returned non-zero"):
+        times()
+
+
+def test_a_kernel_with_the_static_runtime_loads_without_a_gpu(compiler, tmp_path, monkeypatch):
+    toolkit = find_cuda({**os.environ, "TORCH_CUDA_ARCH_LIST": "8.7"}, sources=True)
+    if isinstance(toolkit, Absent):
+        pytest.skip(toolkit.reason)
+    monkeypatch.chdir(tmp_path)
+    source = Path("kernel.cu")
+    source.write_text(
+        "__global__ void twice(float* x) { x[threadIdx.x] *= 2; }\n"
+        'extern "C" int launch(float* x) { twice<<<1, 32>>>(x); return cudaGetLastError(); }\n'
+        'extern "C" int version() { int v = 0; cudaRuntimeGetVersion(&v); return v; }\n'
+    )
+    flags = ("--compiler-options=-fPIC", *(flag for one in toolkit.architectures for flag in one.flags))
+    unit = Unit(source, flags, toolkit.nvcc)
+    objects = compile_units(compiler, [unit], Path("objects"), [], 1)
+    runtime = str(toolkit.library / "libcudart_static.a")
+    compiler.link_shared_object(
+        [objects[unit]], "kernel.so", extra_postargs=[runtime, "-ldl", "-lrt", "-lpthread"], target_lang="c++"
+    )
+    library = ctypes.CDLL(str(tmp_path / "kernel.so"))
+    assert library.version() == toolkit.version[0] * 1000 + toolkit.version[1] * 10
+    source.write_text("syntax error")
+    with pytest.raises(BuildError, match=r"failed on kernel.cu"):
+        compile_units(compiler, [unit], Path("objects"), [source], 1)
