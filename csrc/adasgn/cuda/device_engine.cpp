@@ -1,0 +1,269 @@
+#include "adasgn/cuda/device_engine.h"
+
+#include <algorithm>
+#include <string>
+
+#include "adasgn/checks.h"
+
+namespace adasgn::cuda {
+
+namespace {
+
+// Up to this many frames a multiprocessor, each frame has a block of its own: they all run at once or nearly so, and
+// neither the router nor a tile's other frames are waited for.
+constexpr int kFramesPerMultiprocessor = 2;
+
+DeviceTraits checked_device(int device) {
+    const int count = device_count();
+    if (count == 0) {
+        throw Error(ErrorKind::engine, "device: expected a GPU, found none that the driver shows, or no driver");
+    }
+    if (device < 0 || device >= count) {
+        throw Error(ErrorKind::engine, "device: expected a GPU below " + std::to_string(count) +
+                                           " (how many this machine has), found " + std::to_string(device));
+    }
+    DeviceTraits traits;
+    expect_ok(device_traits(device, traits), "the device's properties");
+    if (traits.architecture < 80) {
+        throw Error(ErrorKind::engine, "device: expected compute capability 8.0 or higher, found " +
+                                           std::to_string(traits.architecture / 10) + "." +
+                                           std::to_string(traits.architecture % 10) + " (" + traits.name + ")");
+    }
+    return traits;
+}
+
+EngineOptions checked(const EngineOptions& options) {
+    expect_option("max_batch", options.max_batch, 1, kMaxBatch);
+    return options;
+}
+
+}  // namespace
+
+DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
+    : description_(model.description), options_(checked(options)), traits_(checked_device(options.device)) {
+    const OnDevice device(options_.device);
+    const PackedModel packed(model, options_.precision);
+    weights_ = DeviceMemory<unsigned char>(packed.bytes().size());
+    expect_ok(copy_to_device(weights_.data(), packed.bytes().data(), packed.bytes().size(), nullptr),
+              "upload of weights");
+    for (int i = 0; i < static_cast<int>(description_.branches.size()); ++i) {
+        branches_.push_back(packed.branch(i, weights_.data()));
+        most_joints_ = std::max<int>(most_joints_, branches_.back().joints);
+    }
+    policy_ = packed.policy(weights_.data());
+    temporal_ = packed.temporal(weights_.data());
+
+    const auto frames = static_cast<std::size_t>(max_frames());
+    const std::size_t element = options_.precision == Precision::f32 ? 4 : 2;
+    features_ = DeviceMemory<float>(frames * kFeature);
+    across_ = DeviceMemory<unsigned char>(frames * kFeature * element);
+    pooled_ = DeviceMemory<float>(static_cast<std::size_t>(options_.max_batch) * kTemporal);
+    actions_ = DeviceMemory<std::int32_t>(frames);
+    counts_ = DeviceMemory<int>(kMaxBranches);
+    lists_ = DeviceMemory<int>(frames * branches_.size());
+    fault_ = DeviceMemory<int>(2);
+    expect_ok(zero(fault_.data(), 2 * sizeof(int), nullptr), "clearing memory");
+    expect_ok(synchronise(nullptr), "upload of weights");
+}
+
+Schedule DeviceEngine::schedule(int frames) const {
+    if (forced_) {
+        return *forced_;
+    }
+    Schedule schedule{};
+    schedule.block_per_frame = frames <= kFramesPerMultiprocessor * traits_.multiprocessors;
+    // High tiles read the weights less often, as long as there are enough of them for all multiprocessors.
+    const TileRows highest = highest_branch_tile(options_.precision, traits_.shared_per_block);
+    const bool many = frames >= frames_of_tile(highest, most_joints_) * traits_.multiprocessors;
+    schedule.branch_rows = many ? highest : TileRows::r32;
+    const TileRows highest_temporal = highest_temporal_tile(options_.precision);
+    const int rows_of_clip = description_.frames + kTaps - 1;
+    const int clips = frames / description_.frames;
+    const bool fits = rows_of_clip <= static_cast<int>(TileRows::r32);
+    const bool many_clips = clips >= static_cast<int>(highest_temporal) / rows_of_clip * traits_.multiprocessors;
+    schedule.temporal_rows = fits && !many_clips ? TileRows::r32 : highest_temporal;
+    return schedule;
+}
+
+void DeviceEngine::force_schedule(const Schedule& schedule) {
+    forced_ = schedule;
+}
+
+Frames DeviceEngine::whole_clips(const float* clips, int count) const {
+    Frames frames{};
+    frames.coordinates = clips;
+    frames.previous = clips - static_cast<std::ptrdiff_t>(description_.joints) * kCoordinates;
+    frames.count = count * description_.frames;
+    frames.input_joints = description_.joints;
+    frames.clip_frames = description_.frames;
+    frames.fault = fault_.data();
+    return frames;
+}
+
+Frames DeviceEngine::single_frames(const float* coordinates, const float* previous, int count) const {
+    Frames frames = whole_clips(coordinates, 0);
+    frames.previous = previous;
+    frames.count = count;
+    frames.clip_frames = 0;
+    return frames;
+}
+
+BranchParameters DeviceEngine::branch_parameters(const Frames& frames, float* features) const {
+    BranchParameters p{};
+    p.frames = frames;
+    std::copy(branches_.begin(), branches_.end(), p.branches);
+    p.branch_count = static_cast<int>(branches_.size());
+    p.features = features;
+    return p;
+}
+
+void DeviceEngine::run_one_branch(const Frames& frames, int branch, float* features, Stream stream) {
+    BranchParameters p = branch_parameters(frames, features);
+    p.only = branch;
+    expect_ok(run_branches(p, precision(branch), schedule(frames.count).branch_rows, stream), "a branch");
+}
+
+void DeviceEngine::run_routed(const Frames& frames, float* features, Stream stream) {
+    BranchParameters p = branch_parameters(frames, features);
+    p.counts = counts_.data();
+    p.lists = lists_.data();
+    expect_ok(run_branches(p, options_.precision, schedule(frames.count).branch_rows, stream), "the branches");
+}
+
+void DeviceEngine::route_frames(const Frames& frames, const float* features, const std::int32_t* given,
+                                std::int32_t* actions, float* action_logits, bool lists, Stream stream) {
+    RouteParameters p{};
+    p.frames = frames.count;
+    p.clip_frames = description_.frames;
+    p.branch_count = static_cast<int>(branches_.size());
+    p.policy = policy_;
+    p.features = features;
+    p.given = given;
+    p.actions = actions;
+    p.action_logits = action_logits;
+    p.fault = fault_.data();
+    p.skip = description_.adaptive ? 0 : -1;  // the policy's features serve
+    if (lists) {
+        p.counts = counts_.data();
+        p.lists = lists_.data();
+        expect_ok(zero(counts_.data(), kMaxBranches * sizeof(int), stream), "clearing memory");
+    }
+    expect_ok(route(p, stream), "the router");
+}
+
+void DeviceEngine::head(const float* features, int samples, int persons, float* logits, float scale, bool add,
+                        Stream stream) {
+    TemporalParameters p{};
+    p.weights = temporal_;
+    p.clips = samples * persons;
+    p.clip_frames = description_.frames;
+    p.persons = persons;
+    p.classes = description_.classes;
+    p.features = features;
+    p.across = across_.data();
+    p.pooled = pooled_.data();
+    p.logits = logits;
+    p.scale = scale;
+    p.add = add;
+    const TileRows rows = schedule(p.clips * description_.frames).temporal_rows;
+    expect_ok(temporal(p, options_.precision, rows, stream), "the temporal module");
+}
+
+void DeviceEngine::run(const float* clips, const std::int32_t* given, int samples, int persons,
+                       const DeviceResult& result, Stream stream) {
+    const int count = checked_clips(samples, persons, options_.max_batch);
+    const OnDevice device(options_.device);
+    const Frames frames = whole_clips(clips, count);
+    float* const features = result.features != nullptr ? result.features : features_.data();
+    std::int32_t* const actions = result.actions != nullptr ? result.actions : actions_.data();
+    if (schedule(frames.count).block_per_frame) {
+        FrameParameters p{};
+        p.frames = frames;
+        std::copy(branches_.begin(), branches_.end(), p.branches);
+        p.branch_count = static_cast<int>(branches_.size());
+        p.policy = policy_;
+        p.given = given;
+        p.actions = actions;
+        p.features = features;
+        expect_ok(run_frames(p, options_.precision, stream), "the frames");
+    } else {
+        run_one_branch(frames, 0, features, stream);  // dense: all there is; adaptive: what the policy looks at
+        if (description_.adaptive) {
+            route_frames(frames, features, given, actions, nullptr, true, stream);
+            run_routed(frames, features, stream);
+        } else if (given != nullptr) {
+            route_frames(frames, nullptr, given, actions, nullptr, false, stream);  // checks them
+        } else {
+            expect_ok(zero(actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
+        }
+    }
+    head(features, samples, persons, result.logits, 1.0F, false, stream);
+}
+
+void DeviceEngine::run_fuse(const float* clips, int samples, int persons, float* logits, Stream stream) {
+    const int count = checked_clips(samples, persons, options_.max_batch);
+    const OnDevice device(options_.device);
+    const float scale = 1.0F / static_cast<float>(branches_.size());
+    for (int branch = 0; branch < static_cast<int>(branches_.size()); ++branch) {
+        run_one_branch(whole_clips(clips, count), branch, features_.data(), stream);
+        head(features_.data(), samples, persons, logits, scale, branch > 0, stream);
+    }
+}
+
+void DeviceEngine::policy_features(const float* frames, const float* previous, int count, float* features,
+                                   Stream stream) {
+    expect_range("frames (at most max_batch · T)", count, 0, max_frames());
+    const OnDevice device(options_.device);
+    run_one_branch(single_frames(frames, previous, count), 0, features, stream);
+}
+
+void DeviceEngine::actions(const float* features, int clips, std::int32_t* actions, float* action_logits,
+                           Stream stream) {
+    expect_range("clips (the engine's max_batch is the most)", clips, 0, options_.max_batch);
+    const OnDevice device(options_.device);
+    const Frames frames = whole_clips(nullptr, clips);
+    if (description_.adaptive) {
+        route_frames(frames, features, nullptr, actions, action_logits, false, stream);
+    } else {
+        expect_ok(zero(actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
+    }
+}
+
+void DeviceEngine::branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
+                                   const float* policy_features, float* features, Stream stream) {
+    expect_range("frames (at most max_batch · T)", count, 0, max_frames());
+    const OnDevice device(options_.device);
+    const Frames single = single_frames(frames, previous, count);
+    if (description_.adaptive && policy_features != nullptr) {
+        if (policy_features != features) {
+            expect_ok(copy_on_device(features, policy_features,
+                                     static_cast<std::size_t>(count) * kFeature * sizeof(float), stream),
+                      "copying features");
+        }
+    } else {
+        run_one_branch(single, 0, features, stream);
+    }
+    route_frames(single, nullptr, actions, nullptr, nullptr, description_.adaptive, stream);
+    if (description_.adaptive) {
+        run_routed(single, features, stream);
+    }
+}
+
+void DeviceEngine::temporal_head(const float* features, int clips, float* logits, Stream stream) {
+    expect_range("clips (the engine's max_batch is the most)", clips, 0, options_.max_batch);
+    const OnDevice device(options_.device);
+    head(features, clips, 1, logits, 1.0F, false, stream);
+}
+
+Fault DeviceEngine::fault(Stream stream) {
+    const OnDevice device(options_.device);
+    int flags[2] = {0, 0};
+    expect_ok(copy_to_host(flags, fault_.data(), sizeof flags, stream), "reading the device's checks");
+    expect_ok(synchronise(stream), "reading the device's checks");
+    if (flags[0] != 0 || flags[1] != 0) {
+        expect_ok(zero(fault_.data(), sizeof flags, stream), "clearing memory");
+    }
+    return as_fault(flags);
+}
+
+}  // namespace adasgn::cuda

@@ -1,0 +1,109 @@
+// A model on a GPU, for callers whose data is there already. Constructing uploads the weights and allocates all
+// scratch memory for a stated maximum batch; after that every function only launches kernels on the caller's stream:
+// nothing allocates, nothing waits, all can be captured in a graph. The scratch memory is the engine's own, so one
+// engine serves one stream at a time.
+//
+// Pointers are device pointers. Symbols as in adasgn/engine.h: V joints, T frames, A branches, K classes. Counts are
+// checked here (Error, kind clip); what the data holds is checked on the device and reported by `fault`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "adasgn/cuda/memory.h"
+#include "adasgn/cuda/packed_model.h"
+#include "adasgn/model.h"
+#include "launch.h"
+
+namespace adasgn::cuda {
+
+struct EngineOptions {
+    int max_batch = 1;                     // most clips (samples x persons) of one run
+    Precision precision = Precision::f16;  // of all but the policy, which is exact always
+    int device = 0;
+};
+
+// How a number of frames is launched; chosen from the device's traits and the frames' number, or by tests.
+struct Schedule {
+    bool block_per_frame;  // kernels/branch_frames.cu: no router; else tiles of
+    TileRows branch_rows;
+    TileRows temporal_rows;
+};
+
+struct DeviceResult {
+    float* logits;                    // (samples, K)
+    std::int32_t* actions = nullptr;  // (samples, persons, T)
+    float* features = nullptr;        // (samples, persons, T, 256)
+};
+
+// The last frame that could not be right, of those launched since the last look; -1: none.
+struct Fault {
+    int not_finite = -1;  // coordinates are NaN or infinite
+    int bad_action = -1;  // no number of a branch
+};
+
+class DeviceEngine {
+  public:
+    // Throws Error (engine) where there is no such device, or a model or options that it cannot run.
+    DeviceEngine(const Model& model, const EngineOptions& options);
+
+    const Description& description() const { return description_; }
+    const EngineOptions& options() const { return options_; }
+    const DeviceTraits& traits() const { return traits_; }
+    int max_frames() const { return options_.max_batch * description_.frames; }
+
+    // Clips (samples, persons, T, V, 3); given actions (samples, persons, T), or null for the policy's.
+    void run(const float* clips, const std::int32_t* given, int samples, int persons, const DeviceResult& result,
+             Stream stream);
+    // Every branch on every frame, the class logits averaged, to logits (samples, K).
+    void run_fuse(const float* clips, int samples, int persons, float* logits, Stream stream);
+
+    // The stages, as of adasgn::Engine.
+    void policy_features(const float* frames, const float* previous, int count, float* features, Stream stream);
+    void actions(const float* features, int clips, std::int32_t* actions, float* action_logits, Stream stream);
+    void branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
+                         const float* policy_features, float* features, Stream stream);
+    void temporal_head(const float* features, int clips, float* logits, Stream stream);
+
+    // What the device found since the last call; waits for the stream. Device memory of the two flags, for callers
+    // that copy them along with results (one more than the frame, 0: none) and clear them on their own.
+    Fault fault(Stream stream);
+    int* fault_flags() const { return fault_.data(); }
+    static Fault as_fault(const int* flags) { return {flags[0] - 1, flags[1] - 1}; }
+
+    Schedule schedule(int frames) const;
+    void force_schedule(const Schedule& schedule);
+
+  private:
+    Frames whole_clips(const float* clips, int count) const;
+    Frames single_frames(const float* frames, const float* previous, int count) const;
+    BranchParameters branch_parameters(const Frames& frames, float* features) const;
+    Precision precision(int branch) const { return branch_precision(description_, options_.precision, branch); }
+
+    void run_one_branch(const Frames& frames, int branch, float* features, Stream stream);
+    void run_routed(const Frames& frames, float* features, Stream stream);
+    void route_frames(const Frames& frames, const float* features, const std::int32_t* given, std::int32_t* actions,
+                      float* action_logits, bool lists, Stream stream);
+    void head(const float* features, int samples, int persons, float* logits, float scale, bool add, Stream stream);
+
+    Description description_;
+    EngineOptions options_;
+    DeviceTraits traits_;
+    DeviceMemory<unsigned char> weights_;
+    std::vector<BranchWeights> branches_;
+    PolicyWeights policy_{};
+    TemporalWeights temporal_{};
+    int most_joints_ = 1;  // of a branch
+    std::optional<Schedule> forced_;
+
+    DeviceMemory<float> features_;        // (max_batch, T, 256)
+    DeviceMemory<unsigned char> across_;  // (max_batch, T, 256)
+    DeviceMemory<float> pooled_;          // (max_batch, 512)
+    DeviceMemory<std::int32_t> actions_;  // (max_batch, T)
+    DeviceMemory<int> counts_;            // (A,)
+    DeviceMemory<int> lists_;             // (A, max_batch · T)
+    DeviceMemory<int> fault_;             // (2,)
+};
+
+}  // namespace adasgn::cuda

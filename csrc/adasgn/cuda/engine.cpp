@@ -1,0 +1,340 @@
+#include "adasgn/cuda/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "adasgn/checks.h"
+
+namespace adasgn::cuda {
+
+namespace {
+
+constexpr int kUntimed = 10;           // runs before those that are timed
+constexpr int kMostTimed = 1'000'000;  // batches, repeats
+
+}  // namespace
+
+struct Engine::State {
+    // mode, samples, persons, whether features are wanted, whether clips come from the host
+    using Key = std::tuple<Mode, int, int, bool, bool>;
+
+    DeviceEngine device;
+    OwnStream stream;
+    std::size_t frames;                  // max_batch · T
+    std::size_t coordinates;             // of a frame, V · 3
+    DeviceMemory<float> clips;           // (max_batch, T, V, 3)
+    DeviceMemory<float> previous;        // likewise, of the stages
+    DeviceMemory<float> inputs;          // (max_batch, T, 256), of the stages
+    DeviceMemory<float> features;        // (max_batch, T, 256)
+    DeviceMemory<float> logits;          // (max_batch, K)
+    DeviceMemory<float> action_logits;   // (max_batch, T, A)
+    DeviceMemory<std::int32_t> given;    // (max_batch, T)
+    DeviceMemory<std::int32_t> actions;  // (max_batch, T)
+    PinnedMemory<float> host_clips;      // pinned: what graphs copy from and to
+    PinnedMemory<std::int32_t> host_given;
+    PinnedMemory<float> host_logits;
+    PinnedMemory<std::int32_t> host_actions;
+    PinnedMemory<float> host_features;
+    PinnedMemory<int> host_fault;
+    std::map<Key, Graph> graphs;
+
+    // The device is the current one already.
+    State(const Model& model, const EngineOptions& options)
+        : device(model, options),
+          frames(static_cast<std::size_t>(device.max_frames())),
+          coordinates(static_cast<std::size_t>(model.description.joints) * kCoordinates),
+          clips(frames * coordinates),
+          previous(frames * coordinates),
+          inputs(frames * kFeature),
+          features(frames * kFeature),
+          logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
+          action_logits(frames * model.description.branches.size()),
+          given(frames),
+          actions(frames),
+          host_clips(frames * coordinates),
+          host_given(frames),
+          host_logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
+          host_actions(frames),
+          host_features(frames * kFeature),
+          host_fault(2) {}
+
+    const Description& description() const { return device.description(); }
+
+    template <class T>
+    void upload(T* to, const T* from, std::size_t count) {
+        expect_ok(copy_to_device(to, from, count * sizeof(T), stream.get()), "copy to the device");
+    }
+
+    template <class T>
+    void download(T* to, const T* from, std::size_t count) {
+        expect_ok(copy_to_host(to, from, count * sizeof(T), stream.get()), "copy from the device");
+    }
+
+    void enqueue(Mode mode, int samples, int persons, bool with_features, bool from_host) {
+        const std::size_t count = static_cast<std::size_t>(samples) * persons * description().frames;
+        const std::size_t values = static_cast<std::size_t>(samples) * description().classes;
+        if (from_host) {
+            upload(clips.data(), host_clips.data(), count * coordinates);
+        }
+        if (mode == Mode::forced) {
+            upload(given.data(), host_given.data(), count);
+        }
+        if (mode == Mode::fuse) {
+            device.run_fuse(clips.data(), samples, persons, logits.data(), stream.get());
+        } else {
+            device.run(clips.data(), mode == Mode::forced ? given.data() : nullptr, samples, persons,
+                       {logits.data(), actions.data(), features.data()}, stream.get());
+            download(host_actions.data(), actions.data(), count);
+            if (with_features) {
+                download(host_features.data(), features.data(), count * kFeature);
+            }
+        }
+        download(host_logits.data(), logits.data(), values);
+        download(host_fault.data(), device.fault_flags(), 2);
+    }
+
+    const Graph& graph(Mode mode, int samples, int persons, bool with_features, bool from_host) {
+        const Key key{mode, samples, persons, with_features, from_host};
+        const auto found = graphs.find(key);
+        if (found != graphs.end()) {
+            return found->second;
+        }
+        Graph made(stream.get(), [&] { enqueue(mode, samples, persons, with_features, from_host); });
+        return graphs.emplace(key, std::move(made)).first->second;
+    }
+
+    // Null `on_host`: the clips lie in `on_device`.
+    void run(Mode mode, const float* on_host, const float* on_device, const std::int32_t* actions_given, int samples,
+             int persons, const Result& result) {
+        const int count = checked_clips(samples, persons, device.options().max_batch);
+        const std::size_t all = static_cast<std::size_t>(count) * description().frames;
+        if (mode == Mode::fuse && (result.actions != nullptr || result.features != nullptr)) {
+            throw Error(ErrorKind::clip,
+                        "fuse: expected no actions and no features to be asked for, since every branch runs");
+        }
+        if (mode == Mode::forced) {
+            expect_actions(description(), actions_given, static_cast<int>(all));
+            std::copy(actions_given, actions_given + all, host_given.data());
+        }
+        if (count == 0) {
+            return;
+        }
+        const OnDevice current(device.options().device);
+        const Graph& launched = graph(mode, samples, persons, result.features != nullptr, on_host != nullptr);
+        if (on_host != nullptr) {
+            std::copy(on_host, on_host + all * coordinates, host_clips.data());
+        } else {
+            expect_ok(copy_on_device(clips.data(), on_device, all * coordinates * sizeof(float), stream.get()),
+                      "copy on the device");
+        }
+        launched.launch(stream.get());
+        expect_ok(synchronise(stream.get()), "a run");
+        if (host_fault.data()[0] != 0) {
+            static_cast<void>(device.fault(stream.get()));  // cleared for the next run
+            if (on_host == nullptr) {
+                download(host_clips.data(), clips.data(), all * coordinates);
+                expect_ok(synchronise(stream.get()), "a run");
+            }
+            fail_not_finite_clips(description(), host_clips.data(), count);
+        }
+        std::copy(host_logits.data(), host_logits.data() + static_cast<std::size_t>(samples) * description().classes,
+                  result.logits);
+        if (result.actions != nullptr) {
+            std::copy(host_actions.data(), host_actions.data() + all, result.actions);
+        }
+        if (result.features != nullptr) {
+            std::memcpy(result.features, host_features.data(), all * kFeature * sizeof(float));
+        }
+    }
+
+    std::vector<double> time_graph(const float* from, int batches, int samples, int persons, int repeats, bool wait,
+                                   float* logits_to) {
+        const int count = checked_clips(samples, persons, device.options().max_batch);
+        expect_range("clips of a timed run", count, 1, device.options().max_batch);
+        expect_range("batches", batches, 1, kMostTimed);
+        expect_range("repeats", repeats, 1, kMostTimed);
+        const OnDevice current(device.options().device);
+        const std::size_t floats = static_cast<std::size_t>(count) * description().frames * coordinates;
+        const DeviceMemory<float> timed(batches * floats);
+        upload(timed.data(), from, batches * floats);
+        const Graph kernels(stream.get(), [&] {
+            device.run(clips.data(), nullptr, samples, persons, {logits.data(), actions.data(), features.data()},
+                       stream.get());
+        });
+        std::vector<OwnEvent> before(repeats);
+        std::vector<OwnEvent> after(repeats);
+        for (int i = -std::min(kUntimed, repeats); i < repeats; ++i) {
+            const float* const input = timed.data() + std::max(i, 0) % batches * floats;
+            expect_ok(copy_on_device(clips.data(), input, floats * sizeof(float), stream.get()), "copy on the device");
+            if (wait) {
+                expect_ok(synchronise(stream.get()), "a run");
+            }
+            if (i >= 0) {
+                before[i].record(stream.get());
+            }
+            kernels.launch(stream.get());
+            if (i >= 0) {
+                after[i].record(stream.get());
+            }
+        }
+        download(logits_to, logits.data(), static_cast<std::size_t>(samples) * description().classes);
+        expect_ok(synchronise(stream.get()), "a run");
+        if (device.fault(stream.get()).not_finite >= 0) {
+            fail_not_finite_clips(description(), from, batches * count);
+        }
+        std::vector<double> microseconds(repeats);
+        for (int i = 0; i < repeats; ++i) {
+            microseconds[i] = before[i].microseconds_until(after[i]);
+        }
+        return microseconds;
+    }
+
+    // Frames of a stage to the device; returns where the frames before them lie, null for none.
+    const float* upload_frames(const float* from, const float* before, int count) {
+        expect_range("frames (at most max_batch · T)", count, 0, device.max_frames());
+        const std::size_t floats = count * coordinates;
+        upload(clips.data(), from, floats);
+        if (before == nullptr) {
+            return nullptr;
+        }
+        upload(previous.data(), before, floats);
+        return previous.data();
+    }
+
+    void finish_features(const float* from, const float* before, int count, float* to) {
+        const Fault fault = device.fault(stream.get());
+        const std::size_t floats = count * coordinates;
+        if (fault.not_finite >= 0) {
+            const std::size_t at = fault.not_finite * coordinates;
+            const bool current = before == nullptr || !all_finite(from + at, coordinates);
+            fail_not_finite(current ? "frames" : "previous frames", current ? from : before, floats);
+        }
+        download(to, features.data(), static_cast<std::size_t>(count) * kFeature);
+        expect_ok(synchronise(stream.get()), "a stage");
+    }
+};
+
+Engine::Engine(const Model& model, const EngineOptions& options) {
+    if (options.device < 0 || options.device >= device_count()) {
+        static_cast<void>(DeviceEngine(model, options));  // says so
+    }
+    const OnDevice current(options.device);
+    state_ = std::make_unique<State>(model, options);
+}
+
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+DeviceEngine& Engine::on_device() {
+    return state_->device;
+}
+
+const DeviceEngine& Engine::on_device() const {
+    return state_->device;
+}
+
+void Engine::run(const float* clips, int samples, int persons, const Result& result) {
+    state_->run(Mode::adaptive, clips, nullptr, nullptr, samples, persons, result);
+}
+
+void Engine::run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
+                        const Result& result) {
+    state_->run(Mode::forced, clips, nullptr, actions, samples, persons, result);
+}
+
+void Engine::run_fuse(const float* clips, int samples, int persons, const Result& result) {
+    state_->run(Mode::fuse, clips, nullptr, nullptr, samples, persons, result);
+}
+
+void Engine::run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
+                        const Result& result) {
+    state_->run(mode, nullptr, device_clips, actions, samples, persons, result);
+}
+
+void Engine::prepare(Mode mode, int samples, int persons, bool features) {
+    if (checked_clips(samples, persons, max_batch()) > 0) {
+        const OnDevice current(state_->device.options().device);
+        state_->graph(mode, samples, persons, features, true);
+    }
+}
+
+std::vector<double> Engine::time_graph(const float* clips, int batches, int samples, int persons, int repeats,
+                                       bool wait, float* logits) {
+    return state_->time_graph(clips, batches, samples, persons, repeats, wait, logits);
+}
+
+void Engine::force_schedule(const Schedule& schedule) {
+    state_->device.force_schedule(schedule);
+    state_->graphs.clear();  // they hold the launches of another
+}
+
+void Engine::policy_features(const float* frames, const float* previous, int count, float* features) {
+    State& state = *state_;
+    const OnDevice current(state.device.options().device);
+    const float* const before = state.upload_frames(frames, previous, count);
+    state.device.policy_features(state.clips.data(), before, count, state.features.data(), state.stream.get());
+    state.finish_features(frames, previous, count, features);
+}
+
+void Engine::actions(const float* features, int clips, std::int32_t* actions, float* action_logits) {
+    State& state = *state_;
+    const Description& description = state.description();
+    if (action_logits != nullptr && !description.adaptive) {
+        throw Error(ErrorKind::clip, "action logits: expected an adaptive model, found kind " + description.kind);
+    }
+    expect_range("clips (the engine's max_batch is the most)", clips, 0, state.device.options().max_batch);
+    const OnDevice current(state.device.options().device);
+    const std::size_t frames = static_cast<std::size_t>(clips) * description.frames;
+    if (!all_finite(features, frames * kFeature)) {
+        fail_not_finite("features", features, frames * kFeature);
+    }
+    state.upload(state.inputs.data(), features, frames * kFeature);
+    state.device.actions(state.inputs.data(), clips, state.actions.data(),
+                         action_logits == nullptr ? nullptr : state.action_logits.data(), state.stream.get());
+    state.download(actions, state.actions.data(), frames);
+    if (action_logits != nullptr) {
+        state.download(action_logits, state.action_logits.data(), frames * description.branches.size());
+    }
+    expect_ok(synchronise(state.stream.get()), "a stage");
+}
+
+void Engine::branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
+                             const float* policy_features, float* features) {
+    State& state = *state_;
+    const OnDevice current(state.device.options().device);
+    const float* const before = state.upload_frames(frames, previous, count);
+    expect_actions(state.description(), actions, count);
+    state.upload(state.given.data(), actions, static_cast<std::size_t>(count));
+    float* ready = nullptr;
+    if (policy_features != nullptr) {
+        const std::size_t floats = static_cast<std::size_t>(count) * kFeature;
+        if (!all_finite(policy_features, floats)) {
+            fail_not_finite("policy features", policy_features, floats);
+        }
+        ready = state.inputs.data();
+        state.upload(ready, policy_features, floats);
+    }
+    state.device.branch_features(state.clips.data(), before, state.given.data(), count, ready, state.features.data(),
+                                 state.stream.get());
+    state.finish_features(frames, previous, count, features);
+}
+
+void Engine::temporal_head(const float* features, int clips, float* logits) {
+    State& state = *state_;
+    const Description& description = state.description();
+    expect_range("clips (the engine's max_batch is the most)", clips, 0, state.device.options().max_batch);
+    const OnDevice current(state.device.options().device);
+    const std::size_t floats = static_cast<std::size_t>(clips) * description.frames * kFeature;
+    if (!all_finite(features, floats)) {
+        fail_not_finite("features", features, floats);
+    }
+    state.upload(state.inputs.data(), features, floats);
+    state.device.temporal_head(state.inputs.data(), clips, state.logits.data(), state.stream.get());
+    state.download(logits, state.logits.data(), static_cast<std::size_t>(clips) * description.classes);
+    expect_ok(synchronise(state.stream.get()), "a stage");
+}
+
+}  // namespace adasgn::cuda

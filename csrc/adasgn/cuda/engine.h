@@ -1,0 +1,63 @@
+// A model on a GPU behind the interface of adasgn::Engine: arrays of the host in, arrays of the host out. Each kind of
+// run (mode, samples, persons) is captured as one CUDA graph the first time, copies included, and replayed with new
+// input after that.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "adasgn/cuda/device_engine.h"
+#include "adasgn/engine.h"
+
+namespace adasgn::cuda {
+
+class Engine {
+  public:
+    Engine(const Model& model, const EngineOptions& options);
+    ~Engine();
+    Engine(Engine&&) noexcept;
+    Engine& operator=(Engine&&) noexcept;
+
+    const Description& description() const { return on_device().description(); }
+    int max_batch() const { return on_device().options().max_batch; }
+
+    // As of adasgn::Engine; each returns when the results are there.
+    void run(const float* clips, int samples, int persons, const Result& result);
+    void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons, const Result& result);
+    void run_fuse(const float* clips, int samples, int persons, const Result& result);
+    void policy_features(const float* frames, const float* previous, int count, float* features);
+    void actions(const float* features, int clips, std::int32_t* actions, float* action_logits);
+    void branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
+                         const float* policy_features, float* features);
+    void temporal_head(const float* features, int clips, float* logits);
+
+    // As run, run_forced (given actions, of the host) and run_fuse, for clips that lie on the device already.
+    enum class Mode { adaptive, forced, fuse };
+    void run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
+                    const Result& result);
+
+    // Captures the graph of a kind of run beforehand, so that the first such run is as fast as the others.
+    void prepare(Mode mode, int samples, int persons, bool features = false);
+
+    // For benchmarks: microseconds of `repeats` runs (adaptive) on the device alone, from before the launch of their
+    // graph, which has kernels and no copies of the host, until its last kernel has ended. Clips of the host (batches,
+    // samples, persons, T, V, 3) are uploaded beforehand; repeat i is on batch i % batches, and the last one's logits
+    // (samples, K) are written. wait: each repeat is launched on an idle device, so that its time has the launch in it;
+    // otherwise the device goes from one to the next, and the launches pass unnoticed.
+    std::vector<double> time_graph(const float* clips, int batches, int samples, int persons, int repeats, bool wait,
+                                   float* logits);
+
+    // For tests and benchmarks: how runs are launched from now on, instead of by what the device is.
+    void force_schedule(const Schedule& schedule);
+
+    // For callers whose results stay on the device too.
+    DeviceEngine& on_device();
+    const DeviceEngine& on_device() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace adasgn::cuda

@@ -1,0 +1,58 @@
+// A model as the CUDA kernels read it: one piece of memory to copy to a device, and where in it everything lies.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "adasgn/model.h"
+#include "launch.h"
+
+namespace adasgn::cuda {
+
+// The precision of a branch's products: that of the engine, but the branch that the policy looks at is always exact, so
+// that every engine routes alike.
+Precision branch_precision(const Description& description, Precision precision, int branch);
+
+class PackedModel {
+  public:
+    // Throws Error (engine) for a model that the kernels cannot run, naming the limit.
+    PackedModel(const Model& model, Precision precision);
+
+    const std::vector<unsigned char>& bytes() const { return bytes_; }
+
+    // The weights as kernel parameters, once bytes() lie at `base` on the device.
+    BranchWeights branch(int index, const void* base) const;
+    PolicyWeights policy(const void* base) const;  // null pointers for a model without
+    TemporalWeights temporal(const void* base) const;
+
+  private:
+    using Offset = std::size_t;
+    struct Branch {
+        BranchWeights weights;  // without pointers
+        Offset constants;
+        Offset stream;
+        Offset key_bias;
+    };
+    struct Temporal {
+        Offset across;
+        Offset across_bias;
+        Offset widen;
+        Offset widen_bias;
+        Offset classify;
+        Offset classify_bias;
+    };
+
+    Offset begin_array();
+    Offset add_floats(const std::vector<float>& values);
+    Branch pack_branch(const Model& model, int index, Precision precision);
+    Offset pack_constants(const Model& model, int index);
+
+    std::vector<unsigned char> bytes_;
+    std::vector<Branch> branches_;
+    bool adaptive_;
+    Offset policy_weight_ = 0;
+    Offset policy_bias_ = 0;
+    Temporal temporal_;
+};
+
+}  // namespace adasgn::cuda

@@ -1,0 +1,114 @@
+#ifdef ADASGN_CUDA
+
+#include "cuda_engine.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adasgn/cuda/engine.h"
+#include "native_engine.h"
+
+namespace adasgn {
+
+namespace {
+
+using CudaEngine = NativeEngine<cuda::Engine>;
+using Mode = cuda::Engine::Mode;
+
+std::unique_ptr<CudaEngine> load(const std::string& path, int max_batch, bool half, int device) {
+    const cuda::Precision precision = half ? cuda::Precision::f16 : cuda::Precision::f32;
+    return std::make_unique<CudaEngine>(cuda::Engine(read_model(path), {max_batch, precision, device}));
+}
+
+// What there is to run on: name, compute capability (87: 8.7), multiprocessors.
+py::list devices() {
+    py::list found;
+    for (int device = 0; device < cuda::device_count(); ++device) {
+        cuda::DeviceTraits traits;
+        cuda::expect_ok(cuda::device_traits(device, traits), "the device's properties");
+        found.append(py::make_tuple(traits.name, traits.architecture, traits.multiprocessors));
+    }
+    return found;
+}
+
+// Clips (samples, persons, T, V, 3) that lie on the device at an address, packed; `stream` is what wrote them, waited
+// for here (0: nothing to wait for).
+py::tuple run_device(CudaEngine& native, std::size_t address, int samples, int persons, std::size_t stream,
+                     const std::optional<Actions>& forced, bool with_features, bool fuse) {
+    const Description& d = native.engine().description();
+    if (forced) {
+        expect_shape("actions (B, persons, T)", *forced, {samples, persons, d.frames});
+    }
+    Floats logits({samples, d.classes});
+    py::object actions = py::none();
+    py::object features = py::none();
+    Result result{logits.mutable_data()};
+    if (!fuse) {
+        Actions array({samples, persons, d.frames});
+        result.actions = array.mutable_data();
+        actions = std::move(array);
+    }
+    if (with_features) {
+        Floats array({samples, persons, d.frames, kFeature});
+        result.features = array.mutable_data();
+        features = std::move(array);
+    }
+    const std::int32_t* const given = forced ? forced->data() : nullptr;
+    const Mode mode = fuse ? Mode::fuse : forced ? Mode::forced : Mode::adaptive;
+    native.alone([&] {
+        if (stream != 0) {
+            const cuda::OnDevice current(native.engine().on_device().options().device);
+            cuda::expect_ok(cuda::synchronise(reinterpret_cast<cuda::Stream>(stream)), "the stream of the clips");
+        }
+        native.engine().run_device(mode, reinterpret_cast<const float*>(address), given, samples, persons, result);
+    });
+    return py::make_tuple(logits, actions, features);
+}
+
+// Captures the graph of a batch beforehand.
+void prepare(CudaEngine& native, int samples, int persons, bool features) {
+    native.alone([&] { native.engine().prepare(Mode::adaptive, samples, persons, features); });
+}
+
+// Microseconds of every repeat, and the logits (B, K) of the last; clips (batches, B, persons, T, V, 3).
+py::tuple time_graph(CudaEngine& native, const Floats& clips, int repeats, bool wait) {
+    const Description& d = native.engine().description();
+    expect_shape("clips (batches, B, persons, T, V, C)", clips, {-1, -1, -1, d.frames, d.joints, kCoordinates});
+    const int samples = extent(clips, 1);
+    Floats logits({samples, d.classes});
+    std::vector<double> microseconds;
+    const float* const from = clips.data();
+    float* const to = logits.mutable_data();
+    const int batches = extent(clips, 0);
+    const int persons = extent(clips, 2);
+    native.alone(
+        [&] { microseconds = native.engine().time_graph(from, batches, samples, persons, repeats, wait, to); });
+    return py::make_tuple(py::array(py::cast(microseconds)), logits);
+}
+
+// "frames" or the rows of tiles, and the temporal module's: which kernels a batch runs on.
+void force_schedule(CudaEngine& native, bool block_per_frame, int branch_rows, int temporal_rows) {
+    const cuda::Schedule schedule{block_per_frame, static_cast<cuda::TileRows>(branch_rows),
+                                  static_cast<cuda::TileRows>(temporal_rows)};
+    native.alone([&] { native.engine().force_schedule(schedule); });
+}
+
+}  // namespace
+
+void define_cuda_engine(py::module_& module) {
+    module.def("cuda_devices", devices);
+    define_engine<cuda::Engine>(module, "CudaEngine")
+        .def(py::init(&load), py::arg("path"), py::arg("max_batch"), py::arg("half"), py::arg("device"),
+             py::call_guard<py::gil_scoped_release>())
+        .def("run_device", run_device, py::arg("address"), py::arg("samples"), py::arg("persons"), py::arg("stream"),
+             py::arg("actions"), py::arg("features"), py::arg("fuse"))
+        .def("prepare", prepare, py::arg("samples"), py::arg("persons"), py::arg("features"))
+        .def("time_graph", time_graph, py::arg("clips"), py::arg("repeats"), py::arg("wait"))
+        .def("force_schedule", force_schedule, py::arg("block_per_frame"), py::arg("branch_rows"),
+             py::arg("temporal_rows"));
+}
+
+}  // namespace adasgn
+
+#endif  // ADASGN_CUDA

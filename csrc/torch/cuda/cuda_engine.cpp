@@ -1,0 +1,107 @@
+#include "cuda_engine.h"
+
+#include <string>
+
+#include "adasgn/cuda/device_engine.h"
+#include "streams.h"
+
+namespace adasgn::ops {
+
+namespace {
+
+// Every call only launches kernels on torch's current stream.
+class CudaEngine final : public DeviceEngine {
+  public:
+    CudaEngine(const Model& model, const cuda::EngineOptions& options)
+        : engine_(model, options), order_(options.device) {}
+
+    c10::Device device() const override { return tensors_of(engine_.options().device); }
+    const Description& description() const override { return engine_.description(); }
+    const char* precision() const override {
+        return engine_.options().precision == cuda::Precision::f16 ? "f16" : "f32";
+    }
+    bool checks_values() const override { return false; }
+
+    void run(const float* clips, int samples, int persons, const Result& result) override {
+        const CallOrder::Call call(order_);
+        engine_.run(clips, nullptr, samples, persons, of_device(result), call.stream());
+    }
+    void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
+                    const Result& result) override {
+        const CallOrder::Call call(order_);
+        engine_.run(clips, actions, samples, persons, of_device(result), call.stream());
+    }
+    void run_fuse(const float* clips, int samples, int persons, const Result& result) override {
+        const CallOrder::Call call(order_);
+        engine_.run_fuse(clips, samples, persons, result.logits, call.stream());
+    }
+    void policy_features(const float* frames, const float* previous, int count, float* features) override {
+        const CallOrder::Call call(order_);
+        engine_.policy_features(frames, previous, count, features, call.stream());
+    }
+    void actions(const float* features, int clips, std::int32_t* actions, float* action_logits) override {
+        const CallOrder::Call call(order_);
+        engine_.actions(features, clips, actions, action_logits, call.stream());
+    }
+    void branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
+                         const float* policy_features, float* features) override {
+        const CallOrder::Call call(order_);
+        engine_.branch_features(frames, previous, actions, count, policy_features, features, call.stream());
+    }
+    void temporal_head(const float* features, int clips, float* logits) override {
+        const CallOrder::Call call(order_);
+        engine_.temporal_head(features, clips, logits, call.stream());
+    }
+
+    void check() override {
+        const CallOrder::Call call(order_);
+        const cuda::Fault fault = engine_.fault(call.stream());
+        // A frame is spoilt by the frame before it, too, through its velocity.
+        if (fault.not_finite >= 0) {
+            fail("finite coordinates, found NaN or infinity", fault.not_finite, " or in the frame before it");
+        }
+        if (fault.bad_action >= 0) {
+            fail("branch numbers 0 to " + std::to_string(description().branches.size() - 1) + ", found another",
+                 fault.bad_action, "");
+        }
+    }
+
+  private:
+    static cuda::DeviceResult of_device(const Result& result) {
+        return {result.logits, result.actions, result.features};
+    }
+
+    [[noreturn]] static void fail(const std::string& expected_found, int frame, const char* or_where) {
+        throw Error(ErrorKind::clip, "a call since the last check: expected " + expected_found + " in frame " +
+                                         std::to_string(frame) + or_where + " (counted through all clips of the call)");
+    }
+
+    cuda::DeviceEngine engine_;
+    CallOrder order_;
+};
+
+cuda::Precision precision_of(const std::optional<std::string>& name) {
+    if (!name || *name == "f16") {
+        return cuda::Precision::f16;
+    }
+    if (*name != "f32") {
+        throw Error(ErrorKind::engine, "precision: expected one of f32, f16, found '" + *name + "'");
+    }
+    return cuda::Precision::f32;
+}
+
+}  // namespace
+
+std::shared_ptr<DeviceEngine> load_on_cuda(const Model& model, c10::Device device, const LoadOptions& options) {
+    if (options.threads) {
+        throw Error(ErrorKind::engine, "threads: expected none on a GPU, found " + std::to_string(*options.threads));
+    }
+    if (options.instruction_set) {
+        throw Error(ErrorKind::engine, "instruction_set: expected none on a GPU, found " + *options.instruction_set);
+    }
+    return std::make_shared<CudaEngine>(
+        model, cuda::EngineOptions{option("max_batch", options.max_batch), precision_of(options.precision),
+                                   indexed(device).index()});
+}
+
+}  // namespace adasgn::ops

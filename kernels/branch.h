@@ -1,0 +1,471 @@
+// A tile's way from coordinates to pooled features, activations staying in shared memory and registers throughout.
+//
+// Columns are divided among the warps: each has its own columns of every product, for all rows of the tile, so that
+// weights pass through one warp alone, and the sums over neighbours and the maximum over a frame's joints are found
+// within it. A barrier stands before what needs all columns of a row: the next product.
+//
+//   moved ─▶ hidden (position, velocity) ─▶ d ─▶ queries ─▶ adjacency G          near: first layer's messages, then x1
+//   wide: hidden, then x2                    far: d, then G·x1                    near + far: G·x2
+#pragma once
+
+#include "tile.h"
+
+namespace adasgn::cuda {
+
+// Which frames a tile holds: frame f of it is list[f], or first + f without a list.
+struct TileFrames {
+    const int* list;
+    int first;
+    int count;
+
+    ADASGN_DEVICE int frame(int f) const { return list == nullptr ? first + f : load_global(list + f); }
+};
+
+// Where features go: (256,) of frame f of the tile to base + index · 256, the index being the frame's number or f.
+struct FeatureOutput {
+    float* base;
+    bool by_frame;
+
+    ADASGN_DEVICE float* feature(const TileFrames& frames, int f) const {
+        return base + static_cast<size_t>(by_frame ? frames.frame(f) : f) * kFeature;
+    }
+};
+
+ADASGN_DEVICE float relu(float x) {
+    return maximum(x, 0.0F);
+}
+
+// One branch on one tile. Several: more than one joint, and so an adjacency. Big: three graph layers.
+template <class Tile, bool Several, bool Big>
+class BranchTile {
+    using Precision = typename Tile::Precision;
+    using Element = typename Tile::Element;
+
+  public:
+    ADASGN_DEVICE BranchTile(const BranchWeights& branch, const Frames& input, const TileFrames& frames)
+        : constants_(branch.constants),
+          at_(constants_layout(input.input_joints, branch.joints, Big)),
+          key_bias_(branch.key_bias),
+          joints_(Several ? branch.joints : 1),
+          input_(input),
+          frames_(frames),
+          weights_(static_cast<const unsigned char*>(branch.stream) +
+                       static_cast<size_t>(warp()) * branch.stream_blocks * Precision::kBlockBytes,
+                   branch.stream_blocks, 1, Tile::ring()) {}
+
+    // All threads of the block; `to` is complete after the caller's next barrier.
+    ADASGN_DEVICE void run(const FeatureOutput& to) {
+        transform();
+        block_barrier();  // moved
+        hidden();
+        block_barrier();  // hidden layers
+        embed();
+        block_barrier();                                           // d
+        Element* const first = Big ? Tile::near() : Tile::wide();  // of the first layer
+        constexpr int kFirstStride = Big ? Tile::kStride128 : Tile::kStride256;
+        if constexpr (Several) {
+            Element* const queries = Big ? Tile::wide() + 2 * kHidden : Tile::near();  // where `first` is not
+            query(queries);
+            block_barrier();  // queries
+            adjacency(queries);
+            messages(first);
+            block_barrier();  // G, messages
+            mix<layer_width(Big, 0)>(first, kFirstStride, first);
+            warp_barrier();  // sums over neighbours, which the warp alone reads
+        }
+        if constexpr (!Big) {
+            Results<2> results = first_layer<2>(first);
+            if constexpr (Several) {
+                pool(results, first, to);
+            } else {
+                put(results, to);
+            }
+            return;
+        }
+        {
+            Results<1> results = first_layer<1>(first);
+            store(results, first, kFirstStride);
+        }
+        block_barrier();  // x1; d and the hidden layers are done with
+        {
+            Results<2> results = layer<kNode>(1, Tile::near(), Tile::kStride128, Tile::far());
+            store(results, Tile::wide(), Tile::kStride256);
+        }
+        block_barrier();  // x2; x1 and the sums over it are done with
+        Results<2> results = layer<kFeature>(2, Tile::wide(), Tile::kStride256, Tile::near());
+        if constexpr (Several) {
+            block_barrier();  // x2 is done with
+            pool(results, Tile::wide(), to);
+        } else {
+            put(results, to);
+        }
+    }
+
+  private:
+    template <int Blocks>
+    using Results = Accumulators<Tile::kTiles, Blocks>;
+    // Products of 64 columns: four warps side by side, the rows in two halves.
+    static constexpr int kHalfTiles = (Tile::kTiles + 1) / 2;
+    using HalfResults = Accumulators<kHalfTiles, 1>;
+
+    static constexpr int kHidden = Tile::kRows * Tile::kStride64;  // elements of a hidden layer
+    static constexpr int kFeatureColumns = kFeature / kWarps;      // of a warp
+    static_assert(kFeatureColumns == 2 * kBlock && kNode / kWarps == kBlock && 2 * kEmbedding / kWarps == kBlock);
+
+    // moved [position, velocity][coordinate][row]: the joints of the branch; rows beyond the frames are zero.
+    ADASGN_DEVICE void transform() const {
+        float* const moved = Tile::moved();
+        const int rows = frames_.count * joints_;
+        const int inputs = input_.input_joints;
+        for (int i = thread_index(); i < 2 * kCoordinates * Tile::kRows; i += kThreads) {
+            const int part = i / Tile::kRows;  // position's coordinates, then velocity's
+            const int row = i % Tile::kRows;
+            float sum = 0;
+            if (row < rows) {
+                const int frame = frames_.frame(row / joints_);
+                const int joint = row % joints_;
+                const int coordinate = part % kCoordinates;
+                const size_t offset = static_cast<size_t>(frame) * inputs * kCoordinates + coordinate;
+                const float* const current = input_.coordinates + offset;
+                const bool moving =
+                    input_.previous != nullptr && (input_.clip_frames == 0 || frame % input_.clip_frames != 0);
+                const float* const matrix = constants_ + at_.transform + part * inputs * joints_ + joint;
+                sum = load_global(constants_ + at_.shift + part * joints_ + joint);
+                if (part < kCoordinates) {
+                    for (int v = 0; v < inputs; ++v) {
+                        sum += load_global(matrix + v * joints_) * load_global(current + v * kCoordinates);
+                    }
+                } else if (moving) {
+                    const float* const previous = input_.previous + offset;
+                    for (int v = 0; v < inputs; ++v) {
+                        sum += load_global(matrix + v * joints_) *
+                               (load_global(current + v * kCoordinates) - load_global(previous + v * kCoordinates));
+                    }
+                }
+                if (!(sum - sum == 0)) {  // NaN or infinity: some coordinate was not finite
+                    atomic_max(input_.fault, frame + 1);
+                    sum = kNan;  // which all that follows keeps, so that the clip's scores say it too
+                }
+            }
+            moved[i] = sum;
+        }
+    }
+
+    // 3 -> 64 with ReLU: a warp per row, a lane per two channels.
+    ADASGN_DEVICE void hidden() const {
+        const float* const moved = Tile::moved();
+        const int channel = 2 * lane();
+        for (int part = 0; part < 2; ++part) {
+            const float* const weight = constants_ + at_.hidden + part * (kCoordinates + 1) * kEmbedding + channel;
+            float x[kCoordinates + 1];
+            float y[kCoordinates + 1];
+            for (int i = 0; i < kCoordinates + 1; ++i) {
+                x[i] = load_global(weight + i * kEmbedding);
+                y[i] = load_global(weight + i * kEmbedding + 1);
+            }
+            for (int row = warp(); row < Tile::kRows; row += kWarps) {
+                float a = x[kCoordinates];
+                float b = y[kCoordinates];
+                for (int c = 0; c < kCoordinates; ++c) {
+                    const float coordinate = moved[(part * kCoordinates + c) * Tile::kRows + row];
+                    a += coordinate * x[c];
+                    b += coordinate * y[c];
+                }
+                Precision::store_pair(Tile::wide() + part * kHidden + row * Tile::kStride64 + channel, relu(a),
+                                      relu(b));
+            }
+        }
+    }
+
+    // -- products of 64 columns ----------------------------------------------------------------------------------
+
+    ADASGN_DEVICE static int half_column() { return warp() % 4 * kBlock; }
+    ADASGN_DEVICE static int half_row() { return warp() / 4 * kHalfTiles * kBlock; }
+    // With one tile of 16 rows the second half is empty.
+    ADASGN_DEVICE static bool half_exists() { return half_row() < Tile::kRows; }
+
+    ADASGN_DEVICE HalfResults multiply_half(const Element* left) {
+        HalfResults results;
+        results.clear();
+        multiply<Precision>(results, left + (half_exists() ? half_row() : 0) * Tile::kStride64, Tile::kStride64,
+                            kEmbedding, weights_);
+        return results;
+    }
+
+    // d = relu(position's output) + relu(velocity's).
+    ADASGN_DEVICE void embed() {
+        HalfResults position = multiply_half(Tile::wide());
+        HalfResults velocity = multiply_half(Tile::wide() + kHidden);
+        if (!half_exists()) {
+            return;
+        }
+        const float* const bias = constants_ + at_.output_bias + half_column();
+        position.pairs([&](int, int column, float& x, float& y) {
+            x = relu(x + load_global(bias + column));
+            y = relu(y + load_global(bias + column + 1));
+        });
+        velocity.pairs([&](int, int column, float& x, float& y) {
+            x = relu(x + load_global(bias + kEmbedding + column));
+            y = relu(y + load_global(bias + kEmbedding + column + 1));
+        });
+        add(position, velocity);
+        Element* const d = Tile::far() + half_row() * Tile::kStride64 + half_column();
+        position.pairs([&](int row, int column, float& x, float& y) {
+            Precision::store_pair(d + row * Tile::kStride64 + column, x, y);
+        });
+    }
+
+    ADASGN_DEVICE static void add(HalfResults& to, const HalfResults& from) {
+#pragma unroll
+        for (int i = 0; i < kHalfTiles * 8; ++i) {
+            to.values[i / 8][0][i / 4 % 2][i % 4] += from.values[i / 8][0][i / 4 % 2][i % 4];
+        }
+    }
+
+    // D·q + r
+    ADASGN_DEVICE void query(Element* queries) {
+        HalfResults results = multiply_half(Tile::far());
+        if (!half_exists()) {
+            return;
+        }
+        const float* const start = constants_ + at_.query + half_column();
+        Element* const to = queries + half_row() * Tile::kStride64 + half_column();
+        results.pairs([&](int row, int column, float& x, float& y) {
+            const float* const r = start + joint_of(half_row() + row) * kEmbedding + column;
+            Precision::store_pair(to + row * Tile::kStride64 + column, x + load_global(r), y + load_global(r + 1));
+        });
+    }
+
+    // -- adjacency -----------------------------------------------------------------------------------------------
+
+    ADASGN_DEVICE int joint_of(int row) const {
+        return row % joints_;
+    }
+    ADASGN_DEVICE int joint_blocks() const {
+        return (joints_ + kBlock - 1) / kBlock;
+    }
+
+    template <class T>
+    ADASGN_DEVICE Rows<T> rows_of_frame(const T* first, int stride, int f) const {
+        return {first + f * joints_ * stride, stride, joints_ - 1};
+    }
+
+    // G: softmax of the rows of queries·Dᵀ + D·uᵀ + c, a warp per 16 rows of a frame.
+    ADASGN_DEVICE void adjacency(const Element* queries) const {
+        const float* const c = constants_ + at_.logits;
+        const int blocks = joint_blocks();
+        for (int unit = warp(); unit < frames_.count * blocks; unit += kWarps) {
+            const int f = unit / blocks;
+            const int first_row = unit % blocks * kBlock;
+            const Rows<Element> d = rows_of_frame(static_cast<const Element*>(Tile::far()), Tile::kStride64, f);
+            Accumulators<1, 2> logits;
+            logits.clear();
+            Precision::multiply_transposed(logits, rows_of_frame(queries, Tile::kStride64, f), first_row, d,
+                                           kEmbedding);
+            Precision::multiply_packed(logits, d, first_row, key_bias_, kEmbedding);
+            float most[2] = {-kInfinity, -kInfinity};  // of the lane's two rows
+            logits.pairs([&](int row, int column, float& x, float& y) {
+                const float* const constant = c + minimum(first_row + row, joints_ - 1) * joints_ + column;
+                x = column < joints_ ? x + load_global(constant) : -kInfinity;
+                y = column + 1 < joints_ ? y + load_global(constant + 1) : -kInfinity;
+                most[row / 8] = maximum(most[row / 8], maximum(x, y));
+            });
+            float sum[2] = {0, 0};
+            most[0] = over_columns(most[0], [](float a, float b) { return maximum(a, b); });
+            most[1] = over_columns(most[1], [](float a, float b) { return maximum(a, b); });
+            logits.pairs([&](int row, int, float& x, float& y) {
+                x = exponential(x - most[row / 8]);
+                y = exponential(y - most[row / 8]);
+                sum[row / 8] += x + y;
+            });
+            const float scale[2] = {1 / over_columns(sum[0], [](float a, float b) { return a + b; }),
+                                    1 / over_columns(sum[1], [](float a, float b) { return a + b; })};
+            Element* const to = Tile::adjacency() + (f * joints_ + first_row) * Tile::kStrideJoints;
+            logits.pairs([&](int row, int column, float& x, float& y) {
+                if (first_row + row < joints_) {
+                    Precision::store_pair(to + row * Tile::kStrideJoints + column, x * scale[row / 8],
+                                          y * scale[row / 8]);
+                }
+            });
+        }
+    }
+
+    // The lanes 4g … 4g + 3 hold a row's columns.
+    template <class Combine>
+    ADASGN_DEVICE static float over_columns(float value, const Combine& combine) {
+        value = combine(value, shuffle_xor(value, 1));
+        return combine(value, shuffle_xor(value, 2));
+    }
+
+    // to = G·from for each frame, this warp's columns of Width; reads all it needs of a frame before it writes, so that
+    // `to` may be `from`.
+    template <int Width>
+    ADASGN_DEVICE void mix(const Element* from, int stride, Element* to) const {
+        constexpr int kColumns = Width / kWarps;
+        const int column = warp() * kColumns;
+        for (int f = 0; f < frames_.count; ++f) {
+            const Rows<Element> g =
+                rows_of_frame(static_cast<const Element*>(Tile::adjacency()), Tile::kStrideJoints, f);
+            const Rows<Element> x = rows_of_frame(from, stride, f);
+            Element* const sums = to + f * joints_ * stride + column;
+            if (joints_ > kBlock) {
+                mix_frame<2, kColumns / kBlock>(g, x, column, sums, stride);
+            } else {
+                mix_frame<1, kColumns / kBlock>(g, x, column, sums, stride);
+            }
+        }
+        // Rows beyond the frames are multiplied like all others; nothing is read from their results.
+        constexpr int kPairs = kColumns / 2;
+        for (int i = frames_.count * joints_ * kPairs + lane(); i < Tile::kRows * kPairs; i += 32) {
+            Precision::store_pair(to + i / kPairs * stride + column + i % kPairs * 2, 0, 0);
+        }
+    }
+
+    template <int Tiles, int Blocks>
+    ADASGN_DEVICE void mix_frame(const Rows<Element>& g, const Rows<Element>& x, int column, Element* sums,
+                                 int stride) const {
+        Accumulators<Tiles, Blocks> results;
+        results.clear();
+        Precision::multiply_rows(results, g, x, column, Tiles * kBlock);
+        warp_barrier();  // all lanes have read
+        results.pairs([&](int row, int at, float& a, float& b) {
+            if (row < joints_) {
+                Precision::store_pair(sums + row * stride + at, a, b);
+            }
+        });
+    }
+
+    // -- graph layers --------------------------------------------------------------------------------------------
+
+    // D·neighbours + neighbours_constant
+    ADASGN_DEVICE void messages(Element* to) {
+        constexpr int kBlocks = Big ? 1 : 2;
+        constexpr int kStride = Big ? Tile::kStride128 : Tile::kStride256;
+        const int first_column = warp() * kBlocks * kBlock;
+        Results<kBlocks> results;
+        results.clear();
+        multiply<Precision>(results, static_cast<const Element*>(Tile::far()), Tile::kStride64, kEmbedding, weights_);
+        const float* const constant = constants_ + at_.neighbours_constant + first_column;
+        results.pairs([&](int row, int column, float& x, float& y) {
+            const float* const start = constant + joint_of(row) * layer_width(Big, 0) + column;
+            Precision::store_pair(to + row * kStride + first_column + column, x + load_global(start),
+                                  y + load_global(start + 1));
+        });
+    }
+
+    // relu(sums over neighbours, with several joints, + D·itself + bias)
+    template <int Blocks>
+    ADASGN_DEVICE Results<Blocks> first_layer(const Element* sums) {
+        constexpr int kStride = Big ? Tile::kStride128 : Tile::kStride256;
+        const int first_column = warp() * Blocks * kBlock;
+        Results<Blocks> results;
+        results.clear();
+        multiply<Precision>(results, static_cast<const Element*>(Tile::far()), Tile::kStride64, kEmbedding, weights_);
+        const float* const bias = constants_ + at_.bias[0] + first_column;
+        results.pairs([&](int row, int column, float& x, float& y) {
+            const float* const start = bias + joint_of(row) * layer_width(Big, 0) + column;
+            x += load_global(start);
+            y += load_global(start + 1);
+            if constexpr (Several) {
+                const float2 sum = Precision::load_pair(sums + row * kStride + first_column + column);
+                x += sum.x;
+                y += sum.y;
+            }
+            x = relu(x);
+            y = relu(y);
+        });
+        return results;
+    }
+
+    // relu((G·x)·neighbours + x·itself + bias), 256 columns; G·x passes through `sums`.
+    template <int Width>
+    ADASGN_DEVICE Results<2> layer(int index, const Element* x, int stride, Element* sums) {
+        Results<2> results;
+        if constexpr (Several) {
+            mix<Width>(x, stride, sums);
+            block_barrier();  // sums over neighbours
+            results.clear();
+            multiply<Precision>(results, static_cast<const Element*>(sums), stride, Width, weights_);
+        } else {
+            results.clear();
+        }
+        multiply<Precision>(results, x, stride, Width, weights_);
+        const float* const bias = constants_ + at_.bias[index] + warp() * kFeatureColumns;
+        results.pairs([&](int, int column, float& a, float& b) {
+            a = relu(a + load_global(bias + column));
+            b = relu(b + load_global(bias + column + 1));
+        });
+        return results;
+    }
+
+    template <int Blocks>
+    ADASGN_DEVICE void store(Results<Blocks>& results, Element* to, int stride) const {
+        const int first_column = warp() * Blocks * kBlock;
+        results.pairs([&](int row, int column, float& x, float& y) {
+            Precision::store_pair(to + row * stride + first_column + column, x, y);
+        });
+    }
+
+    // One joint: features as they are.
+    ADASGN_DEVICE void put(Results<2>& results, const FeatureOutput& to) const {
+        const int first_column = warp() * kFeatureColumns;
+        results.pairs([&](int row, int column, float& x, float& y) {
+            if (row < frames_.count) {
+                float* const feature = to.feature(frames_, row) + first_column + column;
+                *reinterpret_cast<float2*>(feature) = {x, y};
+            }
+        });
+    }
+
+    // Maxima over each frame's rows of this warp's columns; the rows pass through `rows`, of which the warp's columns
+    // are free: half a warp takes a frame's 16 pairs of columns, row by row.
+    ADASGN_DEVICE void pool(Results<2>& results, Element* rows, const FeatureOutput& to) const {
+        store(results, rows, Tile::kStride256);
+        warp_barrier();  // rows
+        const int column = warp() * kFeatureColumns + lane() % 16 * 2;
+        for (int f = lane() / 16; f < frames_.count; f += 2) {
+            const Element* const from = rows + f * joints_ * Tile::kStride256 + column;
+            float2 most{0, 0};
+            for (int joint = 0; joint < joints_; ++joint) {
+                const float2 pair = Precision::load_pair(from + joint * Tile::kStride256);
+                most.x = maximum(most.x, pair.x);
+                most.y = maximum(most.y, pair.y);
+            }
+            *reinterpret_cast<float2*>(to.feature(frames_, f) + column) = most;
+        }
+    }
+
+    static constexpr float kInfinity = __builtin_huge_valf();
+    static constexpr float kNan = __builtin_nanf("");
+
+    const float* constants_;
+    ConstantsLayout at_;
+    const void* key_bias_;
+    int joints_;
+    const Frames& input_;
+    TileFrames frames_;
+    typename Tile::Stream weights_;
+};
+
+// The one place that tells branch shapes apart.
+template <class Tile>
+ADASGN_DEVICE void run_one_joint(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
+                                 const FeatureOutput& to) {
+    if (branch.big) {
+        BranchTile<Tile, false, true>(branch, input, frames).run(to);
+    } else {
+        BranchTile<Tile, false, false>(branch, input, frames).run(to);
+    }
+}
+
+template <class Tile>
+ADASGN_DEVICE void run_several_joints(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
+                                      const FeatureOutput& to) {
+    if (branch.big) {
+        BranchTile<Tile, true, true>(branch, input, frames).run(to);
+    } else {
+        BranchTile<Tile, true, false>(branch, input, frames).run(to);
+    }
+}
+
+}  // namespace adasgn::cuda

@@ -1,0 +1,89 @@
+// The spatial modules on many frames: tiles of frames that the router has sorted.
+#include "branch.h"
+
+namespace adasgn::cuda {
+
+namespace {
+
+// Block b takes the b-th tile, counting the tiles of the dearest branch first, so that the last to finish are cheap.
+// The counts come from the device: the launch has blocks for the worst case, and surplus ones exit.
+template <class Tile>
+ADASGN_KERNEL(kThreads, 1)
+void branch_tiles(const __grid_constant__ BranchParameters p) {
+    int tile = block_index();
+    int branch = p.lists == nullptr ? p.only : p.branch_count - 1;
+    int count = 0;
+    int size = 1;
+    for (;; --branch) {
+        size = Tile::kRows / p.branches[branch].joints;
+        count = p.lists == nullptr ? p.frames.count : load_global(p.counts + branch);
+        const int tiles = (count + size - 1) / size;
+        if (tile < tiles) {
+            break;
+        }
+        tile -= tiles;
+        if (branch == 0 || p.lists == nullptr) {
+            return;
+        }
+    }
+    const int first = tile * size;
+    const int* const list = p.lists == nullptr ? nullptr : p.lists + branch * p.frames.count + first;
+    const TileFrames frames{list, first, minimum(size, count - first)};
+    const FeatureOutput to{p.features, true};
+    if (p.branches[branch].joints > 1) {
+        run_several_joints<Tile>(p.branches[branch], p.frames, frames, to);
+    } else {
+        run_one_joint<Tile>(p.branches[branch], p.frames, frames, to);
+    }
+}
+
+template <class Tile>
+Status launch_tiles(const BranchParameters& p, TileRows rows, Stream stream) {
+    const int blocks = branch_blocks(p, rows);
+    return blocks == 0 ? Status{} : launch(branch_tiles<Tile>, {blocks}, kThreads, Tile::kBytes, stream, p);
+}
+
+}  // namespace
+
+int frames_of_tile(TileRows rows, int joints) {
+    return static_cast<int>(rows) / joints;
+}
+
+TileRows highest_branch_tile(Precision precision, int shared) {
+    if (precision == Precision::f32) {
+        return TileRows::r32;
+    }
+    return Tile128::kBytes <= shared ? TileRows::r128 : TileRows::r64;
+}
+
+int branch_blocks(const BranchParameters& p, TileRows rows) {
+    const int count = p.frames.count;
+    if (p.lists == nullptr) {
+        const int size = frames_of_tile(rows, p.branches[p.only].joints);
+        return (count + size - 1) / size;
+    }
+    // All frames in the branch with the fewest frames a tile, and a broken tile in each of the others.
+    int most = 0;
+    for (int i = 0; i < p.branch_count; ++i) {
+        const int size = frames_of_tile(rows, p.branches[i].joints);
+        const int tiles = (count + size - 1) / size;
+        most = tiles > most ? tiles : most;
+    }
+    return count == 0 ? 0 : most + p.branch_count - 1;
+}
+
+Status run_branches(const BranchParameters& p, Precision precision, TileRows rows, Stream stream) {
+    if (precision == Precision::f32) {
+        return launch_tiles<ExactTile32>(p, TileRows::r32, stream);
+    }
+    switch (rows) {
+        case TileRows::r32:
+            return launch_tiles<Tile32>(p, rows, stream);
+        case TileRows::r64:
+            return launch_tiles<Tile64>(p, rows, stream);
+        default:
+            return launch_tiles<Tile128>(p, rows, stream);
+    }
+}
+
+}  // namespace adasgn::cuda

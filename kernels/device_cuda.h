@@ -1,0 +1,173 @@
+// device.h for nvcc: thin names for CUDA's functions and for the PTX instructions that have none. sm_80 and later.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#define ADASGN_KERNEL(threads, blocks) __global__ __launch_bounds__(threads, blocks)
+#define ADASGN_DEVICE __device__ __forceinline__
+
+namespace adasgn::cuda {
+
+ADASGN_DEVICE Half to_half(float value) {
+    Half half;
+    asm("cvt.rn.satfinite.f16.f32 %0, %1;" : "=h"(half.bits) : "f"(value));
+    return half;
+}
+
+ADASGN_DEVICE float to_float(Half half) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half.bits));
+    return value;
+}
+
+ADASGN_DEVICE std::uint32_t pack(float low, float high) {
+    std::uint32_t both;
+    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    return both;
+}
+
+ADASGN_DEVICE float2 unpack(std::uint32_t both) {
+    return {to_float(Half{static_cast<std::uint16_t>(both & 0xffffu)}),
+            to_float(Half{static_cast<std::uint16_t>(both >> 16)})};
+}
+
+ADASGN_DEVICE int thread_index() {
+    return static_cast<int>(threadIdx.x);
+}
+ADASGN_DEVICE int block_threads() {
+    return static_cast<int>(blockDim.x);
+}
+ADASGN_DEVICE int lane() {
+    return static_cast<int>(threadIdx.x % 32);
+}
+ADASGN_DEVICE int warp() {
+    return static_cast<int>(threadIdx.x / 32);
+}
+ADASGN_DEVICE int block_index() {
+    return static_cast<int>(blockIdx.x);
+}
+ADASGN_DEVICE int block_index_y() {
+    return static_cast<int>(blockIdx.y);
+}
+ADASGN_DEVICE int grid_blocks() {
+    return static_cast<int>(gridDim.x);
+}
+
+ADASGN_DEVICE unsigned char* shared_memory() {
+    extern __shared__ __align__(128) unsigned char adasgn_shared[];
+    return adasgn_shared;
+}
+
+ADASGN_DEVICE void block_barrier() {
+    __syncthreads();
+}
+ADASGN_DEVICE void warp_barrier() {
+    __syncwarp();
+}
+ADASGN_DEVICE float shuffle_xor(float value, int mask) {
+    return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+ADASGN_DEVICE int shuffle_xor(int value, int mask) {
+    return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+ADASGN_DEVICE unsigned ballot(bool vote) {
+    return __ballot_sync(0xffffffffu, vote);
+}
+ADASGN_DEVICE int count_bits(unsigned bits) {
+    return __popc(bits);
+}
+ADASGN_DEVICE int atomic_add(int* address, int value) {
+    return atomicAdd(address, value);
+}
+ADASGN_DEVICE int atomic_max(int* address, int value) {
+    return atomicMax(address, value);
+}
+ADASGN_DEVICE void fence() {
+    __threadfence();
+}
+
+template <class T>
+ADASGN_DEVICE T load_global(const T* address) {
+    return __ldg(address);
+}
+
+ADASGN_DEVICE std::uint32_t shared_address(const void* shared) {
+    return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
+}
+
+ADASGN_DEVICE void copy_async(void* shared, const void* global) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(shared)),
+                 "l"(__cvta_generic_to_global(global))
+                 : "memory");
+}
+
+ADASGN_DEVICE void copy_async_commit() {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+template <int N>
+ADASGN_DEVICE void copy_async_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+
+ADASGN_DEVICE void load_matrix(std::uint32_t (&r)[4], const Half* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+ADASGN_DEVICE void load_matrix_transposed(std::uint32_t (&r)[4], const Half* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+ADASGN_DEVICE void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+ADASGN_DEVICE float exponential(float x) {
+    return expf(x);
+}
+ADASGN_DEVICE float maximum(float a, float b) {
+    float greater;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(greater) : "f"(a), "f"(b));
+    return greater;
+}
+ADASGN_DEVICE int maximum(int a, int b) {
+    return max(a, b);
+}
+ADASGN_DEVICE int minimum(int a, int b) {
+    return min(a, b);
+}
+
+// What a kernel's type says of its parameters, kept from taking part in deduction.
+template <class T>
+struct Same {
+    using type = T;
+};
+
+template <class Parameters>
+Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
+              const typename Same<Parameters>::type& parameters) {
+    constexpr std::size_t without_opt_in = 48 * 1024;
+    if (shared_bytes > without_opt_in) {
+        const cudaError_t error =
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+        if (error != cudaSuccess) {
+            static_cast<void>(cudaGetLastError());  // reported here, not by the next call as well
+            return Status{error};
+        }
+    }
+    const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
+    kernel<<<blocks, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream)>>>(parameters);
+    return Status{cudaGetLastError()};
+}
+
+}  // namespace adasgn::cuda

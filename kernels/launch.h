@@ -1,0 +1,193 @@
+// The CUDA kernels as host code sees them: plain structs of device pointers and sizes, one function per launch, each
+// returning an error. Nothing here allocates, synchronises or knows of a framework; every launch can be captured.
+//
+// Symbols: V joints of a clip, V_i of a branch, T frames, N frames in all, A branches, K classes. docs/model_file.md
+// has the forward pass that the kernels compute.
+#pragma once
+
+#include <cstdint>
+
+#include "adasgn/constants.h"
+#include "runtime.h"
+
+#ifdef __CUDACC__
+#define ADASGN_HOST_DEVICE __host__ __device__
+#else
+#define ADASGN_HOST_DEVICE
+#endif
+
+namespace adasgn::cuda {
+
+// f32: the exact mode, on the ordinary arithmetic units. f16: weights and activations binary16 on tensor cores,
+// accumulated in float; coordinates, softmax, policy and class scores stay float.
+enum class Precision { f32, f16 };
+
+constexpr int kMaxBranches = 2 * kMaxJointSets;
+constexpr int kMaxBranchJoints = 32;  // V_i
+
+constexpr int kBlock = 16;  // packed weights come in blocks of 16 x 16 (kernels/weight_stream.h)
+constexpr int kWarps = 8;   // of a thread block of the branch kernels
+constexpr int kThreads = 32 * kWarps;
+
+constexpr int kPolicyFrames = 8;  // frames of a thread block of the policy kernel: one a warp, so that few finish soon
+
+// Output width of graph layer k of a branch (the input of layer 0 is 64 wide).
+ADASGN_HOST_DEVICE constexpr int layer_width(bool big, int layer) {
+    return big && layer == 0 ? kNode : kFeature;
+}
+
+// Where in BranchWeights::constants each array begins, in floats. All but the last begin at an even place.
+struct ConstantsLayout {
+    int transform;            // [position, velocity][coordinate][V][V_i]
+    int shift;                // [position, velocity][coordinate][V_i]
+    int hidden;               // [position, velocity][three rows of weight, bias][64]
+    int output_bias;          // [position, velocity][64]
+    int bias[kMaxLayers];     // [V_i][width] of layer 0, [width] of the others
+    int query;                // r [V_i][64], with several joints; as the next two
+    int neighbours_constant;  // [V_i][width]
+    int logits;               // c [V_i][V_i]
+    int size;
+};
+
+ADASGN_HOST_DEVICE constexpr ConstantsLayout constants_layout(int input_joints, int joints, bool big) {
+    ConstantsLayout layout{};
+    int at = 0;
+    layout.transform = at;
+    at += 2 * kCoordinates * input_joints * joints;
+    layout.shift = at;
+    at += 2 * kCoordinates * joints;
+    layout.hidden = at;
+    at += 2 * (kCoordinates + 1) * kEmbedding;
+    layout.output_bias = at;
+    at += 2 * kEmbedding;
+    for (int layer = 0; layer < (big ? 3 : 1); ++layer) {
+        layout.bias[layer] = at;
+        at += (layer == 0 ? joints : 1) * layer_width(big, layer);
+    }
+    layout.query = at;
+    layout.neighbours_constant = at;
+    layout.logits = at;
+    if (joints > 1) {
+        layout.neighbours_constant = layout.query + joints * kEmbedding;
+        layout.logits = layout.neighbours_constant + joints * layer_width(big, 0);
+        at = layout.logits + joints * joints;
+    }
+    layout.size = at;
+    return layout;
+}
+
+// One branch on the device.
+struct BranchWeights {
+    const float* constants;  // ConstantsLayout
+    // All products' weights in the order in which each warp uses them, [warp][block of 16 x 16]:
+    //   position.output, velocity.output, q (several joints): warp w takes columns 16·(w % 4) and on
+    //   each layer's neighbours (several joints), then itself: warp w takes width/8 columns from w·width/8 on
+    // each product along its inputs, 16 at a time; where a warp has 32 columns, two blocks side by side follow each
+    // other.
+    const void* stream;
+    int stream_blocks;     // per warp
+    const void* key_bias;  // u as a product's right side, columns the V_i joints filled up to 32: blocks [2][4]
+    std::int16_t joints;   // V_i
+    std::int16_t big;      // three graph layers rather than one
+};
+
+// The frames to run. Frame n's coordinates (V, 3) begin at coordinates + n·V·3, those of the frame before it at
+// previous + n·V·3; its velocity is zero where previous is null, or where clip_frames is not 0 and divides n. So for
+// whole clips previous = coordinates - V·3 and clip_frames = T.
+struct Frames {
+    const float* coordinates;
+    const float* previous;
+    int count;  // N
+    int input_joints;
+    int clip_frames;
+    int* fault;  // [2]: one more than a frame with coordinates that are not finite, and with an action out of range
+};
+
+// Features of frames by tiles of one branch each.
+struct BranchParameters {
+    Frames frames;
+    BranchWeights branches[kMaxBranches];
+    int branch_count;
+    const int* counts;  // (A,) frames of each branch, and
+    const int* lists;   // (A, N) which; null: all frames through branch `only`
+    int only;
+    float* features;  // (N, 256)
+};
+
+struct PolicyWeights {
+    const float* weight;  // [A][3 taps][256]
+    const float* bias;    // [A]
+};
+
+// A block per frame, from coordinates to feature: the policy on the frame and its neighbours, then the branch it picks.
+// For few frames, where every block finds a multiprocessor of its own, this needs no router.
+struct FrameParameters {
+    Frames frames;
+    BranchWeights branches[kMaxBranches];
+    int branch_count;
+    PolicyWeights policy;       // null pointers: dense, every frame through branch 0
+    const std::int32_t* given;  // (N,) actions of the caller; null: the policy's
+    std::int32_t* actions;      // (N,), unless null
+    float* features;            // (N, 256)
+};
+
+// Actions from policy features, and the frames of each branch.
+struct RouteParameters {
+    int frames;  // N
+    int clip_frames;
+    int branch_count;
+    PolicyWeights policy;
+    const float* features;      // (N, 256) of branch 0; unused with given actions
+    const std::int32_t* given;  // (N,); null: the policy's
+    std::int32_t* actions;      // (N,), unless null
+    float* action_logits;       // (N, A), unless null
+    int* counts;                // (A,), zero before the launch; null: no lists
+    int* lists;                 // (A, N)
+    int skip;                   // a branch whose frames are not listed; -1: none
+    int* fault;                 // as in Frames
+};
+
+struct TemporalWeights {
+    // Blocks of 16 x 16, [columns / 32][inputs / 16][2]; across has the three taps' inputs one after another.
+    const void* across;
+    const float* across_bias;  // (T, 256)
+    const void* widen;
+    const float* widen_bias;  // (512,)
+    const float* classify;    // [K][512]
+    const float* classify_bias;
+};
+
+struct TemporalParameters {
+    TemporalWeights weights;
+    int clips;  // samples x persons
+    int clip_frames;
+    int persons;
+    int classes;
+    const float* features;  // (clips, T, 256)
+    void* across;           // (clips, T, 256), float or binary16 as the precision
+    float* pooled;          // (clips, 512)
+    float* logits;          // (samples, K), averaged over the persons
+    float scale;            // of what is written to logits; with `add`, added to what is there (fuse mode)
+    bool add;
+};
+
+// Rows of a tile: 32 for few frames, the rest for many. The height decides the shared memory of a block, so the
+// greatest that a device takes is a trait of the device (kernels/tile.h).
+enum class TileRows { r32 = 32, r64 = 64, r128 = 128 };
+
+// Highest tiles of a device whose blocks may have `shared` bytes of shared memory.
+TileRows highest_branch_tile(Precision precision, int shared);
+TileRows highest_temporal_tile(Precision precision);  // fits every device
+
+// Frames that share a tile: those of one branch whose joints, stacked, fit its rows.
+int frames_of_tile(TileRows rows, int joints);
+
+// Upper bound of the thread blocks that route any N frames; surplus blocks exit.
+int branch_blocks(const BranchParameters& parameters, TileRows rows);
+
+Status run_branches(const BranchParameters& parameters, Precision precision, TileRows rows, Stream stream);
+Status run_frames(const FrameParameters& parameters, Precision precision, Stream stream);
+Status route(const RouteParameters& parameters, Stream stream);
+Status temporal(const TemporalParameters& parameters, Precision precision, TileRows rows, Stream stream);
+
+}  // namespace adasgn::cuda

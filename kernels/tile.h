@@ -1,0 +1,67 @@
+// A tile: the frames of one branch that a thread block takes through the branch at once, their joints stacked as rows,
+// and where in shared memory its activations lie.
+#pragma once
+
+#include "weight_stream.h"
+
+namespace adasgn::cuda {
+
+// Rows are padded by 16 bytes: eight rows one after another, or the rows of a quarter warp, then lie in different
+// banks.
+template <class Precision>
+constexpr int row_stride(int width) {
+    return width + 16 / static_cast<int>(sizeof(typename Precision::Element));
+}
+
+// The visible list of what is instantiated: rows of a tile in 16s, and depth of the weights' rings. The bytes that
+// follow from it decide on which devices a tile can be used (at most 99 KB a block on 8.6, 8.9 and 12.0; 163 KB on 8.0
+// and 8.7; 227 KB on 9.0 to 11.0). The ring of a low tile is deep because its products are short.
+template <class Precision_, int Tiles_, int Stages_>
+struct Tile {
+    using Precision = Precision_;
+    using Element = typename Precision::Element;
+    static constexpr int kTiles = Tiles_;
+    static constexpr int kStages = Stages_;
+    static constexpr int kRows = kBlock * kTiles;
+
+    static constexpr int kStride64 = row_stride<Precision>(kEmbedding);
+    static constexpr int kStride128 = row_stride<Precision>(kNode);
+    static constexpr int kStride256 = row_stride<Precision>(kFeature);
+    static constexpr int kStrideJoints = row_stride<Precision>(kMaxBranchJoints);
+
+    // Shared memory in bytes. `wide` holds rows of 256 channels; `near` and `far` rows of 128 each, or together 256.
+    static constexpr int kWide = 0;
+    static constexpr int kNear = kWide + kRows * kStride256 * static_cast<int>(sizeof(Element));
+    static constexpr int kFar = kNear + kRows * kStride128 * static_cast<int>(sizeof(Element));
+    static constexpr int kAdjacency = kFar + kRows * kStride128 * static_cast<int>(sizeof(Element));
+    static constexpr int kRings = kAdjacency + kRows * kStrideJoints * static_cast<int>(sizeof(Element));
+    static constexpr int kBytes = kRings + kWarps * kStages * Precision::kBlockBytes;
+
+    static_assert(3 * kStride64 <= kStride256, "position's and velocity's hidden layer and the queries share `wide`");
+    static_assert(kStride256 <= 2 * kStride128, "rows of 256 fit `near` and `far` together");
+    static_assert(2 * kCoordinates * sizeof(float) <= kStrideJoints * sizeof(Element),
+                  "the transformed coordinates lie where the adjacency comes later");
+    static_assert(kNear % 128 == 0 && kRings % 16 == 0);
+
+    using Stream = WeightStream<Precision, kStages>;
+
+    ADASGN_DEVICE static Element* wide() { return reinterpret_cast<Element*>(shared_memory() + kWide); }
+    ADASGN_DEVICE static Element* near() { return reinterpret_cast<Element*>(shared_memory() + kNear); }
+    ADASGN_DEVICE static Element* far() { return reinterpret_cast<Element*>(shared_memory() + kFar); }
+    ADASGN_DEVICE static Element* adjacency() { return reinterpret_cast<Element*>(shared_memory() + kAdjacency); }
+    ADASGN_DEVICE static float* moved() { return reinterpret_cast<float*>(shared_memory() + kAdjacency); }
+    // Of this warp, in bytes of shared memory.
+    ADASGN_DEVICE static int ring() { return kRings + warp() * kStages * Precision::kBlockBytes; }
+};
+
+using ExactTile16 = Tile<Binary32, 1, 3>;
+using ExactTile32 = Tile<Binary32, 2, 3>;
+using Tile16 = Tile<Binary16, 1, 8>;
+using Tile32 = Tile<Binary16, 2, 8>;
+using Tile64 = Tile<Binary16, 4, 4>;
+using Tile128 = Tile<Binary16, 8, 4>;
+
+static_assert(ExactTile32::kBytes <= 99 * 1024 && Tile32::kBytes <= 99 * 1024 && Tile64::kBytes <= 99 * 1024);
+static_assert(Tile128::kBytes <= 163 * 1024);
+
+}  // namespace adasgn::cuda

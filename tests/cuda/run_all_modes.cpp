@@ -1,0 +1,259 @@
+// Every mode of the CUDA engine once, in both precisions and under every schedule, for tools that watch a GPU
+// (compute-sanitizer; tools/prove_on_gpu.py) and for a first look at a new one. A random model, so that no file is
+// needed; logits are compared with the reference in double precision. The same program runs on the emulated device.
+//
+// Exit status: 0 all is well, 1 wrong results or an error, 2 no GPU.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "adasgn/cuda/engine.h"
+#include "adasgn/error.h"
+#include "random_model.h"
+#include "reference.h"
+
+namespace {
+
+using namespace adasgn;
+using namespace adasgn::testing;
+using cuda::Engine;
+using cuda::Precision;
+using cuda::TileRows;
+
+constexpr int kMostFrames = 30;  // what tiles of 32 rows have room for in the temporal module
+constexpr int kClips = 3;
+constexpr int kPersons = 3;  // of one sample: the same clips with their scores averaged
+
+struct Runs {
+    const char* name;
+    Precision precision;
+    cuda::Schedule schedule;
+};
+
+const std::vector<Runs> kRuns = {
+    {"f32, a block per frame", Precision::f32, {true, TileRows::r32, TileRows::r32}},
+    {"f32, tiles of 32 rows", Precision::f32, {false, TileRows::r32, TileRows::r32}},
+    {"f32, tiles of 32 rows, temporal tiles of 64", Precision::f32, {false, TileRows::r32, TileRows::r64}},
+    {"f16, a block per frame", Precision::f16, {true, TileRows::r32, TileRows::r32}},
+    {"f16, tiles of 32 rows", Precision::f16, {false, TileRows::r32, TileRows::r32}},
+    {"f16, tiles of 64 rows", Precision::f16, {false, TileRows::r64, TileRows::r64}},
+    {"f16, tiles of 128 rows", Precision::f16, {false, TileRows::r128, TileRows::r128}},
+};
+
+// A model, clips for it, and the logits (kClips, K) of one action on all frames, and of every branch averaged.
+struct Case {
+    Model model;
+    std::vector<float> clips;
+    std::vector<std::int32_t> actions;
+    Doubles forced;
+    Doubles fused;
+
+    explicit Case(const Shape& shape) : model(random_model(shape, 41)) {
+        const Description& d = model.description;
+        std::mt19937 random(42);
+        clips = random_floats(static_cast<std::size_t>(kClips) * clip_floats(), random);
+        const int branches = static_cast<int>(d.branches.size());
+        for (int frame = 0; frame < kClips * d.frames; ++frame) {
+            actions.push_back(frame % branches);
+        }
+        fused.assign(static_cast<std::size_t>(kClips) * d.classes, 0.0);
+        for (int clip = 0; clip < kClips; ++clip) {
+            const float* const at = clips.data() + clip * clip_floats();
+            const std::vector<int> taken(actions.begin() + clip * d.frames, actions.begin() + (clip + 1) * d.frames);
+            const Doubles scores = class_logits(model, clip_features(model, at, taken));
+            forced.insert(forced.end(), scores.begin(), scores.end());
+            for (int branch = 0; branch < branches; ++branch) {
+                const Doubles part = class_logits(model, clip_features(model, at, std::vector<int>(d.frames, branch)));
+                for (int k = 0; k < d.classes; ++k) {
+                    fused[clip * d.classes + k] += part[k] / branches;
+                }
+            }
+        }
+    }
+
+    std::size_t clip_floats() const {
+        return static_cast<std::size_t>(model.description.frames) * model.description.joints * kCoordinates;
+    }
+};
+
+// Makes the engine's runs, and counts what is not as it should be.
+class Checks {
+  public:
+    Checks(const Case& given, const Runs& runs)
+        : case_(given),
+          d_(given.model.description),
+          name_(std::string(runs.name) + ", " + (d_.adaptive ? "adaptive" : "dense")),
+          tolerance_(runs.precision == Precision::f32 ? 1e-5 : 6e-3),  // as in test_cuda_engine.cpp
+          engine_(given.model, {kClips, runs.precision, 0}) {
+        engine_.force_schedule(runs.schedule);
+    }
+
+    int run() {
+        whole_runs();
+        on_device();
+        timed();
+        stages();
+        std::printf("%-60s %s, largest error %.1e\n", name_.c_str(), wrong_ == 0 ? "ok" : "WRONG", worst_);
+        std::fflush(stdout);
+        return wrong_;
+    }
+
+  private:
+    void whole_runs() {
+        std::vector<float> logits(kClips * d_.classes);
+        std::vector<float> features(static_cast<std::size_t>(kClips) * d_.frames * kFeature);
+        chosen_.resize(static_cast<std::size_t>(kClips) * d_.frames);
+        for (int repeat = 0; repeat < 2; ++repeat) {  // the second time from the graph of the first
+            engine_.run_forced(case_.clips.data(), case_.actions.data(), kClips, 1,
+                               {logits.data(), nullptr, features.data()});
+            compare("forced", case_.forced, logits);
+            engine_.run_fuse(case_.clips.data(), kClips, 1, {logits.data()});
+            compare("fuse", case_.fused, logits);
+            engine_.run(case_.clips.data(), kClips, 1, {logits.data(), chosen_.data()});
+            adaptive_.clear();
+            for (int clip = 0; clip < kClips; ++clip) {
+                const std::vector<int> taken(chosen_.begin() + clip * d_.frames,
+                                             chosen_.begin() + (clip + 1) * d_.frames);
+                const Doubles scores = class_logits(
+                    case_.model, clip_features(case_.model, case_.clips.data() + clip * case_.clip_floats(), taken));
+                adaptive_.insert(adaptive_.end(), scores.begin(), scores.end());
+            }
+            compare("run", adaptive_, logits);
+        }
+        std::vector<float> averaged(d_.classes);
+        engine_.run(case_.clips.data(), 1, kPersons, {averaged.data()});
+        Doubles expected(d_.classes, 0.0);
+        for (int i = 0; i < kClips * d_.classes; ++i) {
+            expected[i % d_.classes] += adaptive_[i] / kPersons;
+        }
+        compare("persons", expected, averaged);
+        engine_.run(case_.clips.data(), 1, 1, {logits.data()});
+        compare("one clip", Doubles(adaptive_.begin(), adaptive_.begin() + d_.classes),
+                std::vector<float>(logits.begin(), logits.begin() + d_.classes));
+    }
+
+    void on_device() {
+        const cuda::DeviceMemory<float> there(case_.clips.size());
+        cuda::expect_ok(
+            cuda::copy_to_device(there.data(), case_.clips.data(), case_.clips.size() * sizeof(float), nullptr),
+            "copy to the device");
+        cuda::expect_ok(cuda::synchronise(nullptr), "copy to the device");
+        std::vector<float> logits(kClips * d_.classes);
+        engine_.run_device(Engine::Mode::adaptive, there.data(), nullptr, kClips, 1, {logits.data()});
+        compare("run on the device", adaptive_, logits);
+        engine_.run_device(Engine::Mode::forced, there.data(), case_.actions.data(), kClips, 1, {logits.data()});
+        compare("forced on the device", case_.forced, logits);
+        engine_.run_device(Engine::Mode::fuse, there.data(), nullptr, kClips, 1, {logits.data()});
+        compare("fuse on the device", case_.fused, logits);
+    }
+
+    void timed() {
+        std::vector<float> logits(kClips * d_.classes);
+        for (const bool wait : {false, true}) {
+            const std::vector<double> microseconds =
+                engine_.time_graph(case_.clips.data(), 1, kClips, 1, 2, wait, logits.data());
+            compare("timed run", adaptive_, logits);
+            if (microseconds.size() != 2 || !(std::min(microseconds[0], microseconds[1]) > 0.0)) {
+                fail("timed run: expected two positive times");
+            }
+        }
+    }
+
+    void stages() {
+        const int frames = kClips * d_.frames;
+        std::vector<float> previous(case_.clips);
+        const std::size_t frame_floats = case_.clip_floats() / d_.frames;
+        for (int clip = 0; clip < kClips; ++clip) {
+            const auto first = case_.clips.begin() + clip * static_cast<std::ptrdiff_t>(case_.clip_floats());
+            std::copy(first, first + case_.clip_floats() - frame_floats,
+                      previous.begin() + clip * static_cast<std::ptrdiff_t>(case_.clip_floats()) + frame_floats);
+        }
+        std::vector<float> policy(static_cast<std::size_t>(frames) * kFeature);
+        std::vector<float> features(policy.size());
+        std::vector<std::int32_t> actions(frames);
+        std::vector<float> action_logits(static_cast<std::size_t>(frames) * d_.branches.size());
+        std::vector<float> logits(kClips * d_.classes);
+        engine_.policy_features(case_.clips.data(), previous.data(), frames, policy.data());
+        engine_.actions(policy.data(), kClips, actions.data(), d_.adaptive ? action_logits.data() : nullptr);
+        if (actions != chosen_) {
+            fail("stages: other actions than those of run");
+        }
+        for (const float* const known :
+             {static_cast<const float*>(policy.data()), static_cast<const float*>(nullptr)}) {
+            engine_.branch_features(case_.clips.data(), previous.data(), actions.data(), frames, known,
+                                    features.data());
+            engine_.temporal_head(features.data(), kClips, logits.data());
+            compare("stages", adaptive_, logits);
+        }
+    }
+
+    // Clip by clip.
+    void compare(const char* what, const Doubles& expected, const std::vector<float>& found) {
+        for (std::size_t at = 0; at < expected.size(); at += d_.classes) {
+            const Doubles row(expected.begin() + static_cast<std::ptrdiff_t>(at),
+                              expected.begin() + static_cast<std::ptrdiff_t>(at) + d_.classes);
+            const double error = relative_error(row, found.data() + at);
+            worst_ = std::isnan(error) ? error : std::max(worst_, error);
+            if (!(error < tolerance_)) {
+                fail(std::string(what) + ": error " + std::to_string(error) + " of the logits' norm");
+            }
+        }
+    }
+
+    void fail(const std::string& text) {
+        std::fprintf(stderr, "%s: %s\n", name_.c_str(), text.c_str());
+        ++wrong_;
+    }
+
+    const Case& case_;
+    const Description& d_;
+    std::string name_;
+    double tolerance_;
+    Engine engine_;
+    std::vector<std::int32_t> chosen_;
+    Doubles adaptive_;  // logits on the actions that `run` chose
+    int wrong_ = 0;
+    double worst_ = 0.0;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    const int frames = count > 1 ? std::atoi(arguments[1]) : kAdaptive22.frames;
+    if (count > 2 || frames < 1 || frames > kMostFrames) {
+        std::fprintf(stderr, "usage: run_all_modes [FRAMES of a clip, 1 to %d]\n", kMostFrames);
+        return EXIT_FAILURE;
+    }
+    if (cuda::device_count() == 0) {
+        std::fprintf(stderr, "no CUDA device: the driver shows no GPU, or there is no driver\n");
+        return 2;
+    }
+    try {
+        cuda::DeviceTraits traits;
+        cuda::expect_ok(cuda::device_traits(0, traits), "the device's properties");
+        std::printf("%s, compute capability %d.%d\n", traits.name.c_str(), traits.architecture / 10,
+                    traits.architecture % 10);
+        int wrong = 0;
+        for (Shape shape : {kAdaptive22, kDense25}) {
+            shape.frames = frames;
+            const Case given(shape);
+            for (const Runs& runs : kRuns) {
+                if (runs.schedule.branch_rows > cuda::highest_branch_tile(runs.precision, traits.shared_per_block)) {
+                    std::printf("%-60s left out: more shared memory than this device has\n", runs.name);
+                    continue;
+                }
+                wrong += Checks(given, runs).run();
+            }
+        }
+        return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return EXIT_FAILURE;
+    }
+}

@@ -1,0 +1,227 @@
+// The CUDA engine on the emulated device: every case of every engine, in both precisions, under every schedule.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "adasgn/cuda/engine.h"
+#include "emulator.h"
+#include "engine_cases.h"
+
+using namespace adasgn;
+using namespace adasgn::testing;
+using cuda::Precision;
+using cuda::TileRows;
+
+namespace {
+
+// An engine that at its end has left no finding of the emulator's instruments.
+class EmulatedEngine : public cuda::Engine {
+  public:
+    EmulatedEngine(const Model& model, const cuda::EngineOptions& options, const cuda::Schedule& schedule)
+        : cuda::Engine(model, options) {
+        force_schedule(schedule);
+    }
+    ~EmulatedEngine() {
+        for (const cuda::emulator::Finding& finding : cuda::emulator::findings()) {
+            FAIL_CHECK(finding.text);
+        }
+        CHECK(cuda::emulator::check_guards() == "");
+    }
+};
+
+struct Emulated {
+    Precision precision;
+    cuda::Schedule schedule;
+    const char* name;
+
+    // binary16 rounds to 5e-4; the random weights make the softmax sharp, which multiplies that. The trained model is
+    // held to the error of PyTorch in binary16 (tests/engine).
+    double tolerance() const { return precision == Precision::f32 ? 1e-5 : 6e-3; }
+    EmulatedEngine make(const Model& model, int max_batch) const {
+        return EmulatedEngine(model, {max_batch, precision, 0}, schedule);
+    }
+};
+
+const std::vector<Emulated> kBackends = {
+    {Precision::f32, {true, TileRows::r32, TileRows::r32}, "f32, a block per frame"},
+    {Precision::f32, {false, TileRows::r32, TileRows::r32}, "f32, tiles of 32 rows"},
+    {Precision::f32, {false, TileRows::r32, TileRows::r64}, "f32, temporal tiles of 64 rows"},
+    {Precision::f16, {true, TileRows::r32, TileRows::r32}, "f16, a block per frame"},
+    {Precision::f16, {false, TileRows::r32, TileRows::r32}, "f16, tiles of 32 rows"},
+    {Precision::f16, {false, TileRows::r64, TileRows::r64}, "f16, tiles of 64 rows"},
+    {Precision::f16, {false, TileRows::r128, TileRows::r128}, "f16, tiles of 128 rows"},
+};
+
+template <class Check>
+void with_each_backend(const Check& check) {
+    for (const Emulated& backend : kBackends) {
+        INFO(backend.name);
+        check(backend);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("run agrees with the reference") {
+    with_each_backend([](const Emulated& backend) {
+        check_run(backend, kAdaptive22, 3, 1);
+        check_run(backend, kDense25, 1, 2);
+    });
+}
+
+TEST_CASE("odd shapes: one frame, one joint, 32 joints, no branch of one joint, more classes than a row holds") {
+    with_each_backend([](const Emulated& backend) {
+        check_run(backend, {7, {2, 3, 7}, {false, true}, 1, 2, true}, 2, 3);
+        check_run(backend, {1, {1}, {true}, 5, 3, false}, 3, 4);
+        check_run(backend, {32, {32}, {true}, 3, 300, false}, 1, 5);
+        check_run(backend, {40, {1, 17, 31}, {false}, 7, 33, true}, 2, 6);
+        check_run(backend, {25, {16, 25}, {false, true}, 3, 4, true}, 1, 7);
+    });
+}
+
+TEST_CASE("forced actions: mixed, an empty branch, all frames in one branch") {
+    with_each_backend([](const Emulated& backend) { check_forced_actions(backend); });
+}
+
+TEST_CASE("fuse averages the branches' logits; persons are averaged") {
+    with_each_backend([](const Emulated& backend) { check_fuse_and_persons(backend); });
+}
+
+TEST_CASE("the stages put together are run") {
+    with_each_backend([](const Emulated& backend) { check_stages(backend); });
+}
+
+TEST_CASE("a tie of action logits goes to the lowest index") {
+    with_each_backend([](const Emulated& backend) { check_tie(backend); });
+}
+
+TEST_CASE("an empty batch is no work") {
+    with_each_backend([](const Emulated& backend) { check_empty(backend); });
+}
+
+TEST_CASE("what does not fit is a named error and no output") {
+    with_each_backend([](const Emulated& backend) { check_errors(backend); });
+}
+
+TEST_CASE("the order of threads and blocks changes nothing") {
+    const Model model = random_model(kAdaptive22, 30);
+    std::mt19937 random(31);
+    const std::vector<float> clips = random_floats(2 * 20 * 66, random);
+    with_each_backend([&](const Emulated& backend) {
+        std::vector<float> expected;
+        using cuda::emulator::Order;
+        for (const cuda::emulator::Schedule schedule : {cuda::emulator::Schedule{Order::ascending, 1},
+                                                        {Order::descending, 1},
+                                                        {Order::random, 1},
+                                                        {Order::random, 2}}) {
+            cuda::emulator::set_schedule(schedule);
+            EmulatedEngine engine = backend.make(model, 2);
+            Output<float> logits(2 * 14);
+            engine.run(clips.data(), 2, 1, {logits.data()});
+            if (expected.empty()) {
+                expected = logits.copy();
+            }
+            CHECK(expected == logits.copy());
+        }
+        cuda::emulator::set_schedule({});
+    });
+}
+
+TEST_CASE("every mode is captured as a graph and replayed with new input") {
+    const Model model = random_model(kAdaptive22, 32);
+    std::mt19937 random(33);
+    with_each_backend([&](const Emulated& backend) {
+        EmulatedEngine engine = backend.make(model, 2);
+        engine.prepare(cuda::Engine::Mode::adaptive, 2, 1);
+        const std::vector<std::int32_t> actions(40, 3);
+        for (int repeat = 0; repeat < 2; ++repeat) {  // the second time from the graph of the first
+            const std::vector<float> clips = random_floats(2 * 20 * 66, random);
+            Output<float> logits(2 * 14);
+            Output<float> forced(2 * 14);
+            engine.run(clips.data(), 2, 1, {logits.data()});
+            engine.run_forced(clips.data(), actions.data(), 2, 1, {forced.data()});
+            for (int clip = 0; clip < 2; ++clip) {
+                const float* const from = clips.data() + clip * 20 * 66;
+                const Doubles features = clip_features(model, from, reference_actions(model, from));
+                CHECK(relative_error(class_logits(model, features), logits.data() + clip * 14) < backend.tolerance());
+                const Doubles thirds = clip_features(model, from, std::vector<int>(20, 3));
+                CHECK(relative_error(class_logits(model, thirds), forced.data() + clip * 14) < backend.tolerance());
+            }
+        }
+    });
+}
+
+TEST_CASE(
+    "on the device, a clip that is not finite gets scores that are NaN, and a flag; other clips are as they were") {
+    const Model model = random_model(kAdaptive22, 37);
+    std::mt19937 random(38);
+    std::vector<float> clips = random_floats(3 * 20 * 66, random);
+    with_each_backend([&](const Emulated& backend) {
+        EmulatedEngine engine = backend.make(model, 3);
+        Output<float> expected(3 * 14);
+        engine.run(clips.data(), 3, 1, {expected.data()});
+        cuda::DeviceMemory<float> there(clips.size());
+        cuda::DeviceMemory<float> scores(3 * 14);
+        for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+            std::vector<float> broken = clips;
+            broken[20 * 66 + 5 * 66 + 8] = bad;
+            cuda::expect_ok(cuda::copy_to_device(there.data(), broken.data(), broken.size() * sizeof(float), nullptr),
+                            "copy");
+            engine.on_device().run(there.data(), nullptr, 3, 1, {scores.data()}, nullptr);
+            CHECK(engine.on_device().fault(nullptr).not_finite / 20 == 1);
+            CHECK(engine.on_device().fault(nullptr).not_finite == -1);
+            std::vector<float> logits(3 * 14);
+            cuda::expect_ok(cuda::copy_to_host(logits.data(), scores.data(), 3 * 14 * sizeof(float), nullptr), "copy");
+            for (int k = 0; k < 14; ++k) {
+                CHECK(logits[k] == expected.data()[k]);
+                CHECK(std::isnan(logits[14 + k]));
+                CHECK(logits[28 + k] == expected.data()[28 + k]);
+            }
+        }
+    });
+}
+
+TEST_CASE("a wild frame leaves the other frames of its tile as they are") {
+    const Model model = random_model(kAdaptive22, 34);
+    std::mt19937 random(35);
+    std::vector<float> clips = random_floats(2 * 20 * 66, random);
+    const std::vector<std::int32_t> actions(40, 5);
+    with_each_backend([&](const Emulated& backend) {
+        EmulatedEngine engine = backend.make(model, 2);
+        Output<float> calm(40 * kFeature);
+        Output<float> beside(40 * kFeature);
+        Output<float> logits(2 * 14);
+        engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data(), nullptr, calm.data()});
+        std::vector<float> wild = clips;
+        std::fill(wild.begin() + 20 * 66, wild.begin() + 21 * 66, 1e30F);  // finite; far beyond binary16
+        engine.run_forced(wild.data(), actions.data(), 2, 1, {logits.data(), nullptr, beside.data()});
+        CHECK(std::equal(calm.data(), calm.data() + 20 * kFeature, beside.data()));
+        CHECK(std::equal(calm.data() + 22 * kFeature, calm.data() + 40 * kFeature, beside.data() + 22 * kFeature));
+    });
+}
+
+TEST_CASE("models and devices that do not fit are named errors") {
+    const auto message = [](const Shape& shape, int device) -> std::string {
+        try {
+            cuda::Engine(random_model(shape, 36), {1, Precision::f16, device});
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    CHECK(message({33, {33}, {true}, 3, 5, false}, 0).find("at most 32 joints on a GPU, found B-33") !=
+          std::string::npos);
+    CHECK(message({5, {5}, {true}, 127, 5, false}, 0).find("at most 126 frames") != std::string::npos);
+    CHECK(message(kDense25, 1).find("expected a GPU below 1") != std::string::npos);
+    cuda::DeviceTraits old = cuda::emulator::default_traits();
+    old.architecture = 72;
+    cuda::emulator::set_traits(old);
+    CHECK(message(kDense25, 0).find("compute capability 8.0 or higher, found 7.2") != std::string::npos);
+    cuda::emulator::set_traits(cuda::emulator::default_traits());
+    cuda::emulator::set_memory_limit(1 << 20);
+    CHECK(message(kDense25, 0).find("memory for the engine") != std::string::npos);
+    cuda::emulator::set_memory_limit(std::size_t{8} << 30);
+}

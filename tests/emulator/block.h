@@ -1,0 +1,128 @@
+// One block at a time: its threads as fibers, who waits for what, and who runs next.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "device.h"
+#include "emulator.h"
+#include "observer.h"
+
+namespace adasgn::cuda::emulator {
+
+constexpr int lanes = 32;
+constexpr int most_threads = 1024;
+constexpr std::uint32_t all_lanes = 0xffffffffu;
+
+enum class Wait : std::uint8_t {
+    none,
+    block_barrier,
+    warp_barrier,
+    shuffle,
+    ballot,
+    load_matrix,
+    multiply_add,
+    finished,
+};
+
+struct PendingCopy {
+    void* shared;
+    const void* global;
+    int group;
+    Origin origin;
+};
+
+struct Fiber {
+    void* context = nullptr;  // of Boost.Context, while it does not run
+    int thread = 0;
+    std::uintptr_t stack = 0;  // where it begins
+    Wait wait = Wait::none;
+    const char* file = nullptr;  // where it waits
+    int line = 0;
+    int group = 0;  // of copies: the one not yet committed
+    std::vector<PendingCopy> copies;
+};
+
+struct Launch {
+    const void* kernel;
+    Invoke invoke;
+    const void* parameters;
+    Grid grid;
+    int threads;
+    std::size_t shared_bytes;
+};
+
+// A warp's collective that some lanes have reached: `payload[lane]` is what each brings and takes away.
+struct Warp {
+    std::uint32_t ready = 0;    // lanes that could run
+    std::uint32_t arrived = 0;  // lanes that wait for the others
+    Fiber* first = nullptr;     // the one that arrived first
+    void* payload[lanes];
+};
+
+class Machine {
+  public:
+    Schedule schedule;
+    std::vector<Finding> findings;
+
+    // The outcome of a whole launch: false with a finding added.
+    bool run(const Launch& launch);
+
+    // Called by the fiber that runs.
+    template <class Payload>
+    void collective(Wait kind, const char* file, int line, Payload& payload, void (*complete)(Warp&)) {
+        join_warp(kind, file, line, &payload, complete);
+    }
+    void join_warp(Wait kind, const char* file, int line, void* payload, void (*complete)(Warp&));
+    void join_block(const char* file, int line);
+    // Ends the launch with a finding. The text is put together here, where `failing` keeps it unobserved.
+    [[noreturn]] void fail(Instrument instrument, int thread, const char* what, const Origin& origin,
+                           bool tell_who_waits = false);
+
+    const Launch& launch() const { return *launch_; }
+    int block_x() const { return block_x_; }
+    int block_y() const { return block_y_; }
+    bool copies_at_once() const { return copies_at_once_; }
+    std::string kernel_and_block() const;
+
+  private:
+    bool run_block();
+    void run_fiber(Fiber& fiber);
+    void wait(Fiber& fiber, Wait kind, const char* file, int line);
+    Fiber* next();
+    void run_next();
+    void make_ready(int warp, std::uint32_t which);
+    void switch_to(Fiber& fiber);
+    std::string who_waits() const;
+    std::uint64_t random();
+    friend struct Entry;
+
+    const Launch* launch_ = nullptr;
+    int block_x_ = 0, block_y_ = 0;
+    bool copies_at_once_ = false;
+    bool failed_ = false;
+    std::uint64_t random_state_ = 1;
+    int arrived_ = 0, finished_ = 0;  // threads
+    Fiber* first_at_barrier_ = nullptr;
+    std::uint32_t ready_warps_ = 0;
+    Warp warps_[most_threads / lanes];
+    Fiber fibers_[most_threads];
+    Fiber host_;
+};
+
+Machine& machine();
+// The fiber that runs on this host thread; null outside kernels.
+extern thread_local Fiber* current;
+// Set while a finding is written down: what the fiber does then is not the kernel's doing.
+extern thread_local bool failing;
+
+constexpr std::size_t stack_bytes = 128 * 1024;
+unsigned char* stacks();  // most_threads of them
+
+// "name (file:line)" of a place in the code, as far as addr2line knows it.
+std::string place(const Origin& origin);
+std::string function_name(const void* code);
+
+}  // namespace adasgn::cuda::emulator
