@@ -1,0 +1,106 @@
+"""What is measured together: the groups, whose sides take turns within one run.
+
+==============================  ========================================================================================
+``speed-SUBJECT-bB-tN``         whole runs, NumPy arrays in and out, B clips at a time on N threads: dense SGN in
+                                every runtime, dense SGN and AdaSGN in our engine on every instruction set; with 64
+                                clips on one thread also a large sgemm and the multiply-add loop
+``stages-SUBJECT-SET``          one clip on one thread: the engine's stages, one by one, beside the multiply-add loop
+==============================  ========================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from adasgn_edge.engine import instruction_sets
+from bench.interleave import REST, Pace
+from bench.models import AIM_SUBJECT, SUBJECTS
+from bench.peers import GRAPHS, installed
+
+__all__ = ["BATCHES", "Group", "plan"]
+
+BATCHES = (1, 8, 64)
+OUR_MODELS = ("dense", "adasgn")
+STAGES = {
+    "adasgn": ("policy features", "actions", "branches", "temporal head", "run"),
+    "dense": ("branches", "temporal head", "run"),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is measured together. sides: their names, in the order of their turns; kind: "speed" or "stages"."""
+
+    kind: str
+    subject: str
+    batch: int
+    threads: int
+    sides: tuple[str, ...]
+    instruction_set: str = ""
+    quick: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in the table above."""
+        if self.kind == "stages":
+            return f"stages-{self.subject}-{self.instruction_set}"
+        return f"speed-{self.subject}-b{self.batch}-t{self.threads}"
+
+    def pace(self, clips: int) -> Pace:
+        """How long it is measured, so that all groups take a few minutes; the aims' group runs each of the `clips`."""
+        rest = REST if self.threads > 1 else 0.0
+        if self.quick:
+            return Pace(calls=2, seconds=1.0, least=3, rest=rest)
+        if self.kind == "stages":
+            return Pace(calls=8, seconds=5.0, least=10)
+        if self.batch == BATCHES[-1]:
+            return Pace(untimed=0, seconds=14.0, least=7, rest=rest)
+        if self.batch > 1:
+            return Pace(calls=3, seconds=9.0, least=7, rest=rest)
+        if self.threads == 1 and self.subject == AIM_SUBJECT:
+            rounds = -(-clips // 6)
+            return Pace(calls=6, least=rounds, most=rounds)
+        return Pace(calls=6, seconds=9.0, least=7, rest=rest)
+
+
+def plan(quick: bool = False) -> list[Group]:
+    """All groups, or a few that take seconds and show that everything works."""
+    subjects = (AIM_SUBJECT,) if quick else tuple(SUBJECTS)
+    sets = instruction_sets()[: 1 if quick else None]
+    groups = [
+        Group("stages", subject, 1, 1, _stage_sides(subject, isa), isa, quick) for subject in subjects for isa in sets
+    ]
+    for threads in (1,) if quick else sorted({1, len(os.sched_getaffinity(0))}):
+        for subject in subjects:
+            for batch in BATCHES[:2] if quick else BATCHES:
+                sides = _speed_sides(subject, batch, threads, quick)
+                groups.append(Group("speed", subject, batch, threads, sides, quick=quick))
+    return groups
+
+
+def _speed_sides(subject: str, batch: int, threads: int, quick: bool) -> tuple[str, ...]:
+    sides = [
+        f"{peer} {graph}"
+        for graph in GRAPHS[: 1 if quick else None]
+        for peer in installed()
+        if peer != "compile" or (not quick and _worth_compiling(graph, subject, threads))
+    ]
+    sides += [f"{model} {isa}" for model in OUR_MODELS for isa in instruction_sets()]
+    if batch == BATCHES[-1] and threads == 1:
+        sides += ["sgemm numpy", "sgemm torch", f"fma {instruction_sets()[0]}"]
+    return tuple(sides)
+
+
+def _worth_compiling(graph: str, subject: str, threads: int) -> bool:
+    """Compiling takes 10 to 20 s for each graph, subject and number of threads: on one thread; of AIM_SUBJECT the
+    second graph as well, and the first on all threads."""
+    if subject == AIM_SUBJECT:
+        return threads == 1 or graph == GRAPHS[0]
+    return threads == 1 and graph == GRAPHS[0]
+
+
+def _stage_sides(subject: str, isa: str) -> tuple[str, ...]:
+    stages = [f"{model} {stage}" for model, stages in STAGES.items() for stage in stages]
+    branches = [f"branch {name}" for name in SUBJECTS[subject].branch_names]
+    return (*stages, *branches, f"fma {isa}")

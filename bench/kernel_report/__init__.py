@@ -1,0 +1,1 @@
+"""What the CUDA kernels take of a GPU, found without one: registers, shared memory, spills, occupancy, compile time."""

@@ -1,0 +1,158 @@
+// Lists every launch that the kernels' own launchers make: a runtime that records launches instead of making them,
+// linked with the objects that nvcc made. So thread counts and bytes of dynamic shared memory are those of the launches
+// themselves, and a kernel that no launcher reaches is one that the compiler's report has and this list lacks.
+//
+//     inventory BYTES…    for devices whose blocks may have BYTES of shared memory, one line a launch:
+//                         BYTES <tab> mangled name <tab> threads <tab> dynamic bytes
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+#include "launch.h"
+
+namespace {
+
+struct Configuration {
+    dim3 grid;
+    dim3 block;
+    std::size_t shared = 0;
+};
+
+Configuration configuration;
+int shared_limit = 0;
+
+// Filled before main, by the objects' own start-up code.
+std::map<const void*, std::string>& names() {
+    static std::map<const void*, std::string> by_stub;
+    return by_stub;
+}
+
+std::map<const void*, int>& opted_in() {
+    static std::map<const void*, int> bytes;
+    return bytes;
+}
+
+cudaError_t record(const void* stub, dim3 block, std::size_t shared) {
+    constexpr std::size_t without_opt_in = 48 * 1024;
+    const auto name = names().find(stub);
+    if (name == names().end()) {
+        return cudaErrorInvalidDeviceFunction;
+    }
+    if (shared > without_opt_in && static_cast<std::size_t>(opted_in()[stub]) < shared) {
+        return cudaErrorInvalidValue;  // as the runtime would
+    }
+    std::printf("%d\t%s\t%u\t%zu\n", shared_limit, name->second.c_str(), block.x * block.y * block.z, shared);
+    return cudaSuccess;
+}
+
+void expect_ok(adasgn::cuda::Status status, const char* what) {
+    if (status) {
+        std::fprintf(stderr, "inventory: %s: error %d at %d bytes of shared memory\n", what, status.code, shared_limit);
+        std::exit(1);
+    }
+}
+
+// Every case that a launcher tells apart.
+void launch_all() {
+    using namespace adasgn::cuda;
+    constexpr TileRows heights[] = {TileRows::r32, TileRows::r64, TileRows::r128};
+    BranchParameters branch{};
+    branch.frames.count = 1;
+    branch.branches[0].joints = 1;
+    branch.branch_count = 1;
+    FrameParameters frame{};
+    frame.frames.count = 1;
+    const float policy = 0;
+    frame.policy.weight = &policy;  // adaptive
+    RouteParameters router{};
+    router.frames = 1;
+    TemporalParameters head{};
+    head.clips = head.clip_frames = head.persons = head.classes = 1;
+    for (const Precision precision : {Precision::f16, Precision::f32}) {
+        for (const TileRows rows : heights) {
+            if (rows <= highest_branch_tile(precision, shared_limit)) {
+                expect_ok(run_branches(branch, precision, rows, nullptr), "run_branches");
+            }
+            if (rows <= highest_temporal_tile(precision)) {
+                expect_ok(temporal(head, precision, rows, nullptr), "temporal");
+            }
+        }
+        for (const std::int16_t policy_joints : {1, 2}) {
+            frame.branches[0].joints = policy_joints;
+            expect_ok(run_frames(frame, precision, nullptr), "run_frames");
+        }
+    }
+    expect_ok(route(router, nullptr), "route");
+}
+
+}  // namespace
+
+// -- the runtime, as far as nvcc's host code calls it (crt/host_runtime.h)
+// ---------------------------------------------
+
+extern "C" {
+
+void** __cudaRegisterFatBinary(void* /*binary*/) {
+    static void* handle = nullptr;
+    return &handle;
+}
+void __cudaRegisterFatBinaryEnd(void** /*handle*/) {}
+void __cudaUnregisterFatBinary(void** /*handle*/) {}
+
+void __cudaRegisterFunction(void** /*handle*/, const char* stub, char* /*device*/, const char* name, int /*threads*/,
+                            uint3* /*thread*/, uint3* /*block*/, dim3* /*threads of*/, dim3* /*blocks of*/,
+                            int* /*warp*/) {
+    names()[stub] = name;
+}
+
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, std::size_t shared, struct CUstream_st* /*stream*/) {
+    configuration = {grid, block, shared};
+    return 0;
+}
+
+cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* shared, void* /*stream*/) {
+    *grid = configuration.grid;
+    *block = configuration.block;
+    *shared = configuration.shared;
+    return cudaSuccess;
+}
+
+// Toolkits before 12.8 or so launch by the stub, later ones by a handle.
+cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* stub) {
+    *kernel = reinterpret_cast<cudaKernel_t>(const_cast<void*>(stub));
+    return cudaSuccess;
+}
+
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 /*grid*/, dim3 block, void** /*arguments*/, std::size_t shared,
+                               cudaStream_t /*stream*/) {
+    return record(kernel, block, shared);
+}
+
+cudaError_t cudaLaunchKernel(const void* stub, dim3 /*grid*/, dim3 block, void** /*arguments*/, std::size_t shared,
+                             cudaStream_t /*stream*/) {
+    return record(stub, block, shared);
+}
+
+cudaError_t cudaFuncSetAttribute(const void* stub, cudaFuncAttribute attribute, int value) {
+    if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
+        opted_in()[stub] = value;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() {
+    return cudaSuccess;
+}
+
+}  // extern "C"
+
+int main(int count, char** arguments) {
+    for (int i = 1; i < count; ++i) {
+        shared_limit = std::atoi(arguments[i]);
+        launch_all();
+    }
+    return 0;
+}

@@ -1,0 +1,234 @@
+"""Makes the sides of a group: loads models, writes files and graphs, and shows that all sides compute the same."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import adasgn_edge
+from adasgn_edge.engine import Engine
+from adasgn_edge.model.adasgn import SGN, AdaSGN
+from adasgn_edge.model.config import FEATURE
+from bench.ceilings import fma_side, sgemm_sides
+from bench.groups import Group
+from bench.interleave import Side
+from bench.models import StageCost, Subject, load_subject
+from bench.peers import Peers, installed
+
+__all__ = ["TOLERANCE", "ValidationError", "Workplace", "logit_error"]
+
+TOLERANCE = 1e-5
+"""Most that any side's logits may differ from the reference in float64, as a share of their norm."""
+CHECKED = 64  # clips that are compared
+STAGE_CLIPS = 256  # clips that the stages take in turn
+
+
+class ValidationError(AssertionError):
+    """A side does not compute what it should, so its times mean nothing."""
+
+
+class Workplace:
+    """A folder for files and everything that several groups use; close it when done."""
+
+    def __init__(self) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="adasgn-bench-")
+        self._folder = Path(self._temporary.name)
+        self._subjects: dict[str, Subject] = {}
+        self._peers: dict[str, Peers] = {}
+        self._expected: dict[tuple[str, str], NDArray[np.float64]] = {}
+        self._order: dict[str, NDArray[np.int64]] = {}
+        self._compiled_for = ("", 0)
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._temporary.cleanup()
+
+    @property
+    def subjects(self) -> dict[str, Subject]:
+        """Those loaded so far, by name."""
+        return dict(self._subjects)
+
+    def subject(self, name: str) -> Subject:
+        """A subject of bench/models.py, its model files written."""
+        if name not in self._subjects:
+            subject = self._subjects[name] = load_subject(name)
+            subject.write(self._folder)
+            self._order[name] = np.random.default_rng(0).permutation(len(subject.clips))
+        return self._subjects[name]
+
+    def sides(self, group: Group) -> list[Side]:
+        """A group's sides in the order of their names; the multiply-add loop only where it can be compiled."""
+        torch.set_num_threads(group.threads)
+        made = self._stages(group) if group.kind == "stages" else self._runs(group)
+        for name in group.sides:
+            if name.startswith("fma "):
+                made += filter(None, [fma_side(name.removeprefix("fma "), self._folder)])
+        if "sgemm numpy" in group.sides:
+            made += sgemm_sides()
+        by_name = {side.name: side for side in made}
+        return [by_name[name] for name in group.sides if name in by_name]
+
+    def validate(self, group: Group, sides: Sequence[Side]) -> dict[str, float]:
+        """Error of every side that returns logits, relative to their norm; raises ValidationError above TOLERANCE."""
+        errors = {}
+        for side in sides:
+            if side.model:
+                calls = max(1, CHECKED // group.batch)
+                found = np.concatenate([side.call(number) for number in range(calls)])[:CHECKED]
+                errors[side.name] = logit_error(found, self._truth(group.subject, side.model))
+        wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
+        if wrong:
+            raise ValidationError(f"{group.name}: expected logits within {TOLERANCE:g} of the reference, found {wrong}")
+        return errors
+
+    # -- inputs: the clips in one random order for all groups, so that call number n is on the same clips ------------
+
+    def _inputs(self, group: Group) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int32]]]:
+        """Batches of clips (B, T, V, C) that together hold every clip, and the actions (B, T) of each."""
+        subject = self.subject(group.subject)
+        order = self._order[group.subject]
+        rows = np.resize(order, (-(-len(order) // group.batch), group.batch))
+        batches = [np.ascontiguousarray(subject.clips.arrays[row]) for row in rows]
+        return batches, [subject.actions[row].astype(np.int32) for row in rows]
+
+    @torch.no_grad()
+    def _truth(self, name: str, model: str) -> NDArray[np.float64]:
+        """Logits (CHECKED, K) of the first clips by the PyTorch reference in float64."""
+        if (name, model) not in self._expected:
+            subject = self.subject(name)
+            rows = np.resize(self._order[name], CHECKED)
+            clips = torch.from_numpy(subject.clips.arrays[rows]).double()
+            reference: SGN | AdaSGN = copy.deepcopy(subject.trained(model).model).double()
+            if isinstance(reference, AdaSGN):
+                prediction = reference.forward_forced(clips, torch.from_numpy(subject.actions[rows]))
+            else:
+                prediction = reference(clips)
+            self._expected[name, model] = prediction.logits.numpy()
+        return self._expected[name, model]
+
+    # -- whole runs ---------------------------------------------------------------------------------------------------
+
+    def _runs(self, group: Group) -> list[Side]:
+        subject = self.subject(group.subject)
+        batches, actions = self._inputs(group)
+        sides = []
+        for name in group.sides:
+            first, second = name.split(" ")
+            if first in installed():
+                call = self._peer(group).call(first, second, group.batch, group.threads)
+                sides.append(Side(name, _on(call, batches), model="dense"))
+            elif first in ("dense", "adasgn"):
+                engine = self._engine(group, first, second)
+                sides.append(_run_side(name, first, engine, subject, batches, actions))
+        return sides
+
+    def _peer(self, group: Group) -> Peers:
+        if group.subject not in self._peers:
+            folder = self._folder / group.subject
+            folder.mkdir()
+            dense = self.subject(group.subject).dense.model
+            assert isinstance(dense, SGN)
+            self._peers[group.subject] = Peers(dense, folder)
+        if self._compiled_for != (group.subject, group.threads):  # so that torch.compile never meets its limit
+            self._compiled_for = group.subject, group.threads
+            torch.compiler.reset()
+        return self._peers[group.subject]
+
+    def _engine(self, group: Group, model: str, isa: str) -> Engine:
+        self.subject(group.subject)  # writes the files
+        path = self._folder / f"{group.subject}-{model}.adasgn"
+        return adasgn_edge.load(path, max_batch=group.batch, threads=group.threads, instruction_set=isa)
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    def _stages(self, group: Group) -> list[Side]:
+        subject = self.subject(group.subject)
+        batches, actions = self._inputs(group)
+        batches, actions = batches[:STAGE_CLIPS], actions[:STAGE_CLIPS]
+        frames, before = [batch[0] for batch in batches], [_previous(batch)[0] for batch in batches]  # (T, V, C)
+        sides = []
+        for model in ("adasgn", "dense"):
+            engine = self._engine(group, model, group.instruction_set)
+            cost = StageCost(subject.trained(model).model.config)
+            known: list[NDArray[np.float32] | None] = [None] * len(frames)
+            taken = [np.zeros_like(rows[0]) for rows in actions]
+            if model == "adasgn":
+                known = [engine.policy_features(*pair) for pair in zip(frames, before, strict=True)]
+                taken = [rows[0] for rows in actions]
+                sides.append(Side("adasgn policy features", _on(engine.policy_features, frames, before),
+                                  cost.policy_features))  # fmt: skip
+                batched = [features[None] for features in known if features is not None]
+                sides.append(Side("adasgn actions", _on(engine.actions, batched), cost.policy))
+                sides += _branch_sides(engine, cost, frames, before)
+            of_branches = _on(engine.branch_features, frames, before, taken, known)
+            features = [of_branches(i)[None] for i in range(len(frames))]
+            sides += [
+                Side(f"{model} branches", of_branches, cost.branches(np.stack(taken))),
+                Side(f"{model} temporal head", _on(engine.temporal_head, features), cost.temporal),
+                _run_side(f"{model} run", model, engine, subject, batches, actions),
+            ]
+        return sides
+
+
+def logit_error(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """The largest error of a clip's logits (N, K), as a share of their norm."""
+    difference = np.linalg.norm(found.astype(np.float64) - expected, axis=-1)
+    return float((difference / np.linalg.norm(expected, axis=-1)).max())
+
+
+def _on(call: Callable[..., Any], *columns: Sequence[Any]) -> Callable[[int], Any]:
+    """`call` on the arguments number i of each column, round and round."""
+    rows = list(zip(*columns, strict=True))
+    return lambda i: call(*rows[i % len(rows)])
+
+
+def _branch_sides(
+    engine: Engine, cost: StageCost, frames: list[NDArray[np.float32]], before: list[NDArray[np.float32]]
+) -> list[Side]:
+    """Every branch alone, on all frames of a clip."""
+    sides = []
+    for action, name in enumerate(engine.description.branches):
+        taken = [np.full(len(frames[0]), action, np.int32)] * len(frames)
+        sides.append(Side(f"branch {name}", _on(engine.branch_features, frames, before, taken), cost.branch(action)))
+    return sides
+
+
+def _previous(clips: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The frame before each frame of clips (B, T, V, C); the first stands for its own."""
+    return np.concatenate([clips[:, :1], clips[:, :-1]], axis=1)
+
+
+def _run_side(
+    name: str,
+    model: str,
+    engine: Engine,
+    subject: Subject,
+    batches: list[NDArray[np.float32]],
+    actions: list[NDArray[np.int32]],
+) -> Side:
+    """A whole run, end to end: clips (B, T, V, C) → logits (B, K)."""
+    cost, count = StageCost(subject.trained(model).model.config), len(batches)
+
+    def run(i: int) -> NDArray[np.float32]:
+        return engine.run(batches[i % count]).logits
+
+    def run_forced(i: int) -> NDArray[np.float32]:
+        """The stages one by one: the policy runs, and then its actions are replaced."""
+        clips = batches[i % count]
+        rows, taken = clips.reshape(-1, *clips.shape[2:]), actions[i % count]
+        before = _previous(clips).reshape(rows.shape)
+        policy_features = engine.policy_features(rows, before)
+        engine.actions(policy_features.reshape(*taken.shape, FEATURE))
+        features = engine.branch_features(rows, before, taken.reshape(-1), policy_features)
+        return engine.temporal_head(features.reshape(*taken.shape, FEATURE))
+
+    chosen = np.concatenate(actions) if model == "adasgn" else np.zeros((1, actions[0].shape[1]), np.int32)
+    call = run_forced if subject.forced and model == "adasgn" else run
+    return Side(name, call, len(batches[0]) * cost.clip(chosen), model)

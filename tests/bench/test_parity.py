@@ -1,0 +1,101 @@
+"""The shipped model on every instruction set against the reference in float64, and that a wrong engine is found out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
+torch = pytest.importorskip("torch")
+
+import adasgn_edge  # noqa: E402
+from adasgn_edge.engine import Engine, Result, instruction_sets  # noqa: E402
+from adasgn_edge.skeletons import load_layout  # noqa: E402
+from bench.clips import Clips, animated_hands, default_clips  # noqa: E402
+from bench.parity import MARGIN, Expected, compare, expect, to_markdown  # noqa: E402
+from bench.reference import load_reference  # noqa: E402
+
+CLIPS = 100
+
+
+def sample(clips: Clips) -> Clips:
+    """CLIPS of them, evenly spread."""
+    chosen = np.linspace(0, len(clips) - 1, CLIPS).astype(int)
+    return replace(clips, arrays=np.ascontiguousarray(clips.arrays[chosen]), labels=clips.labels[chosen])
+
+
+@pytest.fixture(scope="module", params=["recorded where at hand", "animated"])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Expected]:
+    """The shipped model's file, and what the reference makes of real clips (animated ones where there are none)."""
+    path, reference = load_reference(None, None, tmp_path_factory.mktemp("parity"))
+    clips = animated_hands(CLIPS) if request.param == "animated" else default_clips(load_layout("shrec22"), 14)
+    return path, expect(reference, sample(clips))
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_the_engine_is_the_reference(case: tuple[Path, Expected], isa: str) -> None:
+    path, expected = case
+    row = compare(isa, adasgn_edge.load(path, instruction_set=isa), expected)
+    assert row.holds(), row
+    assert row.frames == CLIPS * 20
+    assert row.undecided < 0.01 * row.frames
+    assert row.other_actions_undecided <= row.undecided
+    assert row.other_labels == 0
+    assert row.accuracy == row.reference_accuracy > 0.8
+    assert len(np.unique(expected.actions)) >= 5  # real routes, not all frames in one branch
+
+
+class Altered:
+    """An engine whose results are tampered with."""
+
+    def __init__(self, engine: Engine, what: str) -> None:
+        self.engine, self.what = engine, what
+
+    def run(self, clips, actions=None, *, features=False) -> Result:
+        result = self.engine.run(clips, features=features)
+        if self.what == "actions":  # computed consistently, but on another branch
+            chosen = result.actions.copy()
+            chosen[0, 3] = (chosen[0, 3] + 1) % 6
+            return self.engine.run(clips, chosen, features=features)
+        array = {"features": result.features, "logits": result.logits, "nan": result.features}[self.what]
+        array[0, 0] = np.nan if self.what == "nan" else array[0, 0] + 1e-3
+        return result
+
+
+@pytest.mark.parametrize("what", ["actions", "features", "logits", "nan"])
+def test_an_engine_that_is_off_does_not_hold(case: tuple[Path, Expected], what: str) -> None:
+    path, expected = case
+    row = compare(what, Altered(adasgn_edge.load(path), what), expected)
+    assert not row.holds()
+    if what == "actions":
+        assert row.other_actions_decided == 2  # one in each part of 60 clips
+        assert max(row.feature_error, row.logit_error) < 1e-5  # errors are those on the branches it chose
+    else:
+        assert row.other_actions_decided == 0
+        assert max(row.feature_error, row.logit_error) > 1e-5
+
+
+def test_undecided_frames_may_differ(case: tuple[Path, Expected]) -> None:
+    path, expected = case
+    margin = expected.margin.copy()
+    margin[[0, 60], 3] = MARGIN / 2
+    row = compare("actions", Altered(adasgn_edge.load(path), "actions"), replace(expected, margin=margin))
+    assert row.holds()
+    assert row.other_actions_undecided == 2
+
+
+def test_a_model_file_alone_is_its_own_reference(case: tuple[Path, Expected], tmp_path: Path) -> None:
+    path, expected = case
+    _, own = load_reference(path, None, tmp_path)
+    clips = replace(expected.clips, arrays=expected.clips.arrays[:4], labels=None)
+    found = expect(own, clips)
+    np.testing.assert_allclose(found.features, expected.features[:4], rtol=1e-4, atol=1e-4)  # weights were rounded
+    row = compare("own", adasgn_edge.load(path), found)
+    assert row.holds()
+    assert row.accuracy is None
+    engines = [{**vars(row), "tolerance": 1e-5, "holds": True}]
+    page = to_markdown({"engines": engines, "command": "c", "model": "m", "reference": "r", "clips": clips.source})
+    assert "| own | " in page
