@@ -3,7 +3,8 @@
 //     out[block][row] = finish(start[row] + sum over operands of a[block][row] · b)
 //
 // Columns go panel by panel (outer loop), so that a panel of weights is read from the cache by all rows that are
-// stacked; rows go tile by tile, a block's rows in tiles of nearly equal height.
+// stacked; rows go tile by tile, a block's rows in tiles of nearly equal height. With few rows a panel of weights is
+// used about as fast as memory gives it, so the first tile on a panel also fetches the next one.
 #pragma once
 
 #include "adasgn/cpu/kernels.h"
@@ -25,6 +26,7 @@ struct Operand {
     std::ptrdiff_t b_row;
     std::ptrdiff_t b_panel;
     std::ptrdiff_t b_block;
+    std::ptrdiff_t ahead;  // from an element of b to what the cache should fetch meanwhile
     int depth;
 };
 
@@ -43,19 +45,21 @@ struct Product {
 
 // Rows at `a` (blocks a_block floats apart) times packed weights.
 ADASGN_INLINE Operand weighted(const float* a, std::ptrdiff_t a_block, const Packed& weights) {
-    return {a, a_block, weights.panels, kPanel, static_cast<std::ptrdiff_t>(weights.depth) * kPanel, 0, weights.depth};
+    const std::ptrdiff_t panel = static_cast<std::ptrdiff_t>(weights.depth) * kPanel;
+    return {a, a_block, weights.panels, kPanel, panel, 0, panel, weights.depth};
 }
 
 // Rows at `a` times activations at `b` of the same block; b's rows are b_row floats apart.
 ADASGN_INLINE Operand mixed(const float* a, std::ptrdiff_t a_block, const float* b, std::ptrdiff_t b_row,
                             std::ptrdiff_t b_block, int depth) {
-    return {a, a_block, b, b_row, kPanel, b_block, depth};
+    return {a, a_block, b, b_row, kPanel, b_block, 0, depth};
 }
 
 struct Tile {
     const float* a[kTaps];
     const float* b[kTaps];
     std::ptrdiff_t b_row[kTaps];
+    std::ptrdiff_t ahead[kTaps];
     int depth[kTaps];
     int operand_count;
     const float* start;
@@ -80,7 +84,12 @@ __attribute__((noinline)) void run_tile(const Tile& tile) {
         const float* const a_end = a + tile.depth[operand];
         const float* b = tile.b[operand];
         const std::ptrdiff_t b_row = tile.b_row[operand];
+        const std::ptrdiff_t ahead = tile.ahead[operand];
         for (; a != a_end; ++a, b += b_row) {
+            // After the last panel any address will do. In no function of its own, which gcc would take for empty.
+            for (int line = 0; line < kPanel; line += kLine) {
+                __builtin_prefetch(b + ahead + line, 0, 2);  // to the second-level cache
+            }
             Vec b_vectors[Vectors];
             unroll<Vectors>([&](auto v) { b_vectors[v] = load(b + v * kLanes); });
             unroll<Rows>([&](auto r) {
@@ -158,6 +167,7 @@ inline void run(const Product& product) {
                     const Operand& operand = product.operands[k];
                     tile.a[k] = operand.a + block * operand.a_block + static_cast<std::ptrdiff_t>(row) * kRowStride;
                     tile.b[k] = operand.b + block * operand.b_block + panel * operand.b_panel;
+                    tile.ahead[k] = row == 0 && block == 0 ? operand.ahead : 0;
                 }
                 tile.start = product.start == nullptr ? nullptr : product.start + row * product.start_stride + column;
                 tile.first_of_block = row == 0;
