@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adasgn_edge.engine import load
+    from adasgn_edge.model_file import shipped_model
 
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "load", "shipped_model"]
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`adasgn_edge.load` comes with the engine only when it is asked for, so that importing the package stays cheap."""
+    """What the package offers comes only when it is asked for, so that importing the package stays cheap."""
     if name == "load":
         from adasgn_edge.engine import load
 
         return load
+    if name == "shipped_model":
+        from adasgn_edge.model_file import shipped_model
+
+        return shipped_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

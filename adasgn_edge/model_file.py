@@ -11,6 +11,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["ModelFile", "read_model_file", "write_model_file"]
+__all__ = ["ModelFile", "read_model_file", "shipped_model", "write_model_file"]
 
 FORMAT = "adasgn_edge.model"
 VERSION = "1"
@@ -215,6 +216,14 @@ def read_model_file(path: str | Path) -> ModelFile:
 
 
 # -- small helpers ----------------------------------------------------------------------------------------------------
+
+
+def shipped_model() -> Path:
+    """Path of the model file that comes with the package: AdaSGN for the 14 gestures of SHREC'17.
+
+    It is what ``adasgn-edge export`` makes of the trained weights beside it.
+    """
+    return Path(str(resources.files("adasgn_edge") / "weights" / "shrec14.adasgn"))
 
 
 def _expect(ok: bool, expected: str, found: object) -> None:

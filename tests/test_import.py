@@ -3,6 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from adasgn_edge.hands import animate
+
 HEAVY = ("torch", "pydantic", "safetensors", "rich", "typer", "matplotlib", "scipy")
 
 
@@ -28,3 +33,16 @@ def test_help_does_not_load_torch():
         "try:\n    main()\nexcept SystemExit:\n    pass"
     )
     assert "torch" not in imported(code)
+
+
+def test_clips_are_classified_and_the_demo_plays_without_torch(tmp_path):
+    pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
+    clip = tmp_path / "clip.npz"
+    np.savez(clip, positions=animate("Swipe V", seed=4))
+    for arguments in (["classify", str(clip)], ["demo", "--count", "2", "--no-live"]):
+        code = (
+            f"import sys; sys.argv = ['adasgn-edge', *{arguments}]; sys.modules['torch'] = None\n"
+            "from adasgn_edge.cli import main\n"
+            "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
+        )
+        assert not imported(code) & {"safetensors", "matplotlib", "scipy"}  # typer looks for pydantic itself

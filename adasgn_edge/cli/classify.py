@@ -21,7 +21,7 @@ def command(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped weights]", show_default=False),
+        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped model file]", show_default=False),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to give for a clip.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line in place of a table.")] = False,
@@ -38,9 +38,9 @@ def command(
     from adasgn_edge.replay import Replay
 
     if model is None:
-        from adasgn_edge.model.weights import shipped_weights
+        from adasgn_edge.model_file import shipped_model
 
-        model = shipped_weights()
+        model = shipped_model()
     replay = Replay.load(model, threads=1)
     rows = []
     failed = False

@@ -77,7 +77,7 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Another seed performs or picks other clips.")] = 0,
     model: Annotated[
         Path | None,
-        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped weights]", show_default=False),
+        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped model file]", show_default=False),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Play test sequences of SHREC'17 below this folder and score them.")
@@ -100,9 +100,9 @@ def command(
         raise typer.BadParameter(f"expected a positive number, found {speed}", param_hint="--speed")
     chosen = _choose_gestures(gestures)
     if model is None:
-        from adasgn_edge.model.weights import shipped_weights
+        from adasgn_edge.model_file import shipped_model
 
-        model = shipped_weights()
+        model = shipped_model()
     replay = Replay.load(model, threads=1)
     _expect_gestures_model(replay)
     if data is None:
