@@ -4,7 +4,7 @@
 //
 // Columns go panel by panel (outer loop), so that a panel of weights is read from the cache by all rows that are
 // stacked; rows go tile by tile, a block's rows in tiles of nearly equal height. With few rows a panel of weights is
-// used about as fast as memory gives it, so the first tile on a panel also fetches the next one.
+// used about as fast as memory gives it, so the tiles on a panel also fetch the next one, each a part.
 #pragma once
 
 #include "adasgn/cpu/kernels.h"
@@ -26,7 +26,7 @@ struct Operand {
     std::ptrdiff_t b_row;
     std::ptrdiff_t b_panel;
     std::ptrdiff_t b_block;
-    std::ptrdiff_t ahead;  // from an element of b to what the cache should fetch meanwhile
+    std::ptrdiff_t next_panel;  // from a panel to the one to be fetched meanwhile; 0: none
     int depth;
 };
 
@@ -59,7 +59,8 @@ struct Tile {
     const float* a[kTaps];
     const float* b[kTaps];
     std::ptrdiff_t b_row[kTaps];
-    std::ptrdiff_t ahead[kTaps];
+    const float* ahead[kTaps];  // to be fetched meanwhile, `ahead_step` floats on with each element of a
+    std::ptrdiff_t ahead_step[kTaps];
     int depth[kTaps];
     int operand_count;
     const float* start;
@@ -84,12 +85,10 @@ __attribute__((noinline)) void run_tile(const Tile& tile) {
         const float* const a_end = a + tile.depth[operand];
         const float* b = tile.b[operand];
         const std::ptrdiff_t b_row = tile.b_row[operand];
-        const std::ptrdiff_t ahead = tile.ahead[operand];
-        for (; a != a_end; ++a, b += b_row) {
-            // After the last panel any address will do. In no function of its own, which gcc would take for empty.
-            for (int line = 0; line < kPanel; line += kLine) {
-                __builtin_prefetch(b + ahead + line, 0, 2);  // to the second-level cache
-            }
+        const float* ahead = tile.ahead[operand];
+        const std::ptrdiff_t ahead_step = tile.ahead_step[operand];
+        for (; a != a_end; ++a, b += b_row, ahead += ahead_step) {
+            __builtin_prefetch(ahead, 0, 2);  // to the second-level cache; after the last panel any address will do
             Vec b_vectors[Vectors];
             unroll<Vectors>([&](auto v) { b_vectors[v] = load(b + v * kLanes); });
             unroll<Rows>([&](auto r) {
@@ -145,6 +144,7 @@ inline void run(const Product& product) {
     const int tiles = (product.rows + kTileRows - 1) / kTileRows;
     const int height = product.rows / tiles;
     const int taller = product.rows % tiles;  // so many tiles have one row more
+    const int all_tiles = product.blocks * tiles;
     Tile tile;
     tile.operand_count = product.operand_count;
     tile.start_stride = product.start_stride;
@@ -166,8 +166,10 @@ inline void run(const Product& product) {
                 for (int k = 0; k < product.operand_count; ++k) {
                     const Operand& operand = product.operands[k];
                     tile.a[k] = operand.a + block * operand.a_block + static_cast<std::ptrdiff_t>(row) * kRowStride;
-                    tile.b[k] = operand.b + block * operand.b_block + panel * operand.b_panel;
-                    tile.ahead[k] = row == 0 && block == 0 ? operand.ahead : 0;
+                    const float* const b = operand.b + block * operand.b_block + panel * operand.b_panel;
+                    tile.b[k] = b;
+                    tile.ahead[k] = b + operand.next_panel + operand.next_panel * (block * tiles + i) / all_tiles;
+                    tile.ahead_step[k] = operand.next_panel == 0 ? 0 : (kPanel + all_tiles - 1) / all_tiles;
                 }
                 tile.start = product.start == nullptr ? nullptr : product.start + row * product.start_stride + column;
                 tile.first_of_block = row == 0;

@@ -33,7 +33,6 @@ constexpr int kTileRows = 6, kPanelVectors = 4;  // 32 registers of 4
 constexpr int kTileRows = 5, kPanelVectors = 2;  // 16 registers of 4, no fused multiply-add
 #endif
 constexpr int kPanel = kPanelVectors * kLanes;
-constexpr int kLine = 16;  // floats of a cache line
 
 template <class Function, std::size_t... I>
 ADASGN_INLINE void unroll(Function&& function, std::index_sequence<I...>) {
