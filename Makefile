@@ -33,18 +33,18 @@ test: $(VENV)/installed  ## Set up, then run all tests
 test-cpp:  ## Build the C++ library with its tests under AddressSanitizer and UBSan, and run them (needs doctest)
 	cmake -S . -B build/cpp -DADASGN_SANITIZE=address,undefined -DADASGN_WARNINGS_AS_ERRORS=ON
 	cmake --build build/cpp --parallel 2
-	ctest --test-dir build/cpp --output-on-failure
+	ctest --test-dir build/cpp --output-on-failure --parallel 2
 
 test-kernels: $(VENV)/installed  ## Run the CUDA kernels' own source on the host, every access checked (needs Boost.Context)
 	cmake -S . -B build/kernels -DADASGN_EMULATE_CUDA=ON -DADASGN_WARNINGS_AS_ERRORS=ON \
 	    -DADASGN_BUILD_EXAMPLES=OFF -DPython3_EXECUTABLE=$(abspath $(VENV))/bin/python
 	cmake --build build/kernels --parallel 2 --target emulated_tests
-	ctest --test-dir build/kernels --output-on-failure --label-regex emulator --no-tests=error
+	ctest --test-dir build/kernels --output-on-failure --label-regex emulator --no-tests=error --parallel 2
 
 test-clang:  ## Build the C++ library with clang and run its tests
 	cmake -S . -B build/clang -DCMAKE_CXX_COMPILER=clang++ -DADASGN_WARNINGS_AS_ERRORS=ON
 	cmake --build build/clang --parallel 2
-	ctest --test-dir build/clang --output-on-failure
+	ctest --test-dir build/clang --output-on-failure --parallel 2
 
 test-tsan:  ## Run the C++ tests under ThreadSanitizer (all but the slow ones of the reader, which has no threads)
 	cmake -S . -B build/tsan -DADASGN_SANITIZE=thread -DADASGN_BUILD_EXAMPLES=OFF -DADASGN_WARNINGS_AS_ERRORS=ON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from bench.models import AIM_SUBJECT, SUBJECTS
+from bench.models import ADAPTIVE_MODELS, AIM_SUBJECT, SUBJECTS
 from bench.peers import GRAPHS
 
 __all__ = ["default", "find_aims", "rate"]
@@ -23,8 +23,8 @@ class TimeAim(NamedTuple):
 
 TIME_AIMS = (
     TimeAim("dense", "openvino", 0.67, tuple(SUBJECTS)),
-    TimeAim("adasgn", "openvino", 0.30, (AIM_SUBJECT,)),
-    TimeAim("adasgn", "eager", 0.10, (AIM_SUBJECT,)),
+    *(TimeAim(model, "openvino", 0.30, (AIM_SUBJECT,)) for model in ADAPTIVE_MODELS[AIM_SUBJECT]),
+    *(TimeAim(model, "eager", 0.10, (AIM_SUBJECT,)) for model in ADAPTIVE_MODELS[AIM_SUBJECT]),
 )
 RATE_AIM = 0.8
 """A batch of 64 clips of dense SGN, against a large sgemm on the same core: share of its arithmetic rate."""

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 from adasgn_edge.engine import instruction_sets
 from bench.interleave import REST, Pace
-from bench.models import AIM_SUBJECT, SUBJECTS
+from bench.models import ADAPTIVE_MODELS, AIM_SUBJECT, SUBJECTS
 from bench.peers import GRAPHS, installed
 
-__all__ = ["BATCHES", "Group", "plan"]
+__all__ = ["BATCHES", "Group", "our_models", "plan"]
 
 BATCHES = (1, 8, 64)
-OUR_MODELS = ("dense", "adasgn")
 STAGES = {
     "adasgn": ("policy features", "actions", "branches", "temporal head", "run"),
     "dense": ("branches", "temporal head", "run"),
@@ -79,6 +78,11 @@ def plan(quick: bool = False) -> list[Group]:
     return groups
 
 
+def our_models(subject: str) -> tuple[str, ...]:
+    """The models that our engine runs."""
+    return "dense", *ADAPTIVE_MODELS[subject]
+
+
 def _speed_sides(subject: str, batch: int, threads: int, quick: bool) -> tuple[str, ...]:
     sides = [
         f"{peer} {graph}"
@@ -86,7 +90,7 @@ def _speed_sides(subject: str, batch: int, threads: int, quick: bool) -> tuple[s
         for peer in installed()
         if peer != "compile" or (not quick and _worth_compiling(graph, subject, threads))
     ]
-    sides += [f"{model} {isa}" for model in OUR_MODELS for isa in instruction_sets()]
+    sides += [f"{model} {isa}" for model in our_models(subject) for isa in instruction_sets()]
     if batch == BATCHES[-1] and threads == 1:
         sides += ["sgemm numpy", "sgemm torch", f"fma {instruction_sets()[0]}"]
     return tuple(sides)

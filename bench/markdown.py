@@ -17,6 +17,7 @@ NAMES = {
     "openvino": "OpenVINO",
     "dense": "**ours**, dense SGN",
     "adasgn": "**ours**, AdaSGN",
+    "adasgn-a2": "**ours**, AdaSGN α=2",
     "sgemm": "sgemm,",
     "fma": "multiply-adds alone,",
 }
@@ -32,11 +33,10 @@ def to_markdown(report: dict[str, Any]) -> str:
     """The page; docs/benchmarks.md says how to read it."""
     parts = ["# Speed\n", _machine(report), "## Aims\n", _aims(report)]
     for subject, facts in report["subjects"].items():
-        shares = ", ".join(f"{name} {share:.1%}" for name, share in facts["action_shares"].items())
-        parts += [
-            f"## {facts['title']}\n",
-            f"Clips: {facts['clips']}. Weights: {facts['weights']}. Branches that AdaSGN's frames take: {shares}.\n",
-        ]
+        parts += [f"## {facts['title']}\n", f"Clips: {facts['clips']}. Weights: {facts['weights']}.\n"]
+        for model, taken in facts["action_shares"].items():
+            shares = ", ".join(f"{name} {share:.1%}" for name, share in taken.items())
+            parts.append(f"Branches that the frames of {NAMES[model].rpartition(', ')[2]} take: {shares}.\n")
         of_subject = {name: group for name, group in report["groups"].items() if group["subject"] == subject}
         speeds = [group for group in of_subject.values() if group["kind"] == "speed"]
         for group in sorted(speeds, key=lambda group: (group["threads"], group["batch"])):
@@ -95,7 +95,7 @@ def _speed_table(group: dict[str, Any]) -> str:
         first, _, second = name.partition(" ")
         model = first not in ("sgemm", "fma")
         times = [_milliseconds(side[key]) for key in ("median", "p5", "p95", "p99")]
-        flops = rate(side, "mean" if first == "adasgn" else "median")
+        flops = rate(side, "mean" if first.startswith("adasgn") else "median")
         rows.append(
             [
                 f"{NAMES[first]} {second if first not in GRAPHS else ''}",

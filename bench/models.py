@@ -1,4 +1,4 @@
-"""The models that are measured: dense SGN and AdaSGN for hands (trained) and for bodies (random weights)."""
+"""The models that are measured: dense SGN and AdaSGN for hands (trained, with two α) and bodies (random weights)."""
 
 from __future__ import annotations
 
@@ -20,66 +20,82 @@ from adasgn_edge.model_file import write_model_file
 from adasgn_edge.skeletons import load_layout
 from bench.clips import Clips, default_clips
 
-__all__ = ["AIM_SUBJECT", "SUBJECTS", "StageCost", "Subject", "load_subject"]
+__all__ = ["ADAPTIVE_MODELS", "AIM_SUBJECT", "SUBJECTS", "Adaptive", "StageCost", "Subject", "load_subject"]
 
 SUBJECTS = {"shrec22": ModelConfig(22, 14, (1, 11, 22)), "ntu25": ModelConfig(25, 60, (1, 9, 25))}
 """The adaptive models that are measured, by their layout's name; beside each, dense SGN of the same layout."""
 AIM_SUBJECT = "shrec22"
 """The one with trained weights, for which speed has aims."""
 
-DENSE_HANDS = Path(__file__).parent / "results" / "shrec14-joint" / "seed-1" / "sgn" / "model.safetensors"
+ADAPTIVE_MODELS = {"shrec22": ("adasgn", "adasgn-a2"), "ntu25": ("adasgn",)}
+"""The AdaSGN models of a subject, the one whose stages are measured first; adasgn-a2 was trained with α = 2."""
+
+TRAINED_HANDS = Path(__file__).parent / "results" / "shrec14-joint" / "seed-1"
+DENSE_HANDS = TRAINED_HANDS / "sgn" / "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """An AdaSGN, and the branches (N, T) that its frames take on the subject's clips."""
+
+    trained: TrainedModel
+    actions: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One skeleton's pair of models and the clips they run on.
+    """One skeleton's models and the clips they run on.
 
-    actions: (N, T) the branches that AdaSGN's frames take on these clips; forced: whether they are imposed because the
-    policy is untrained (it is run and paid for all the same); weights: where the weights come from, for people.
+    adaptive: by the names in ADAPTIVE_MODELS; forced: whether their actions are imposed because the policy is untrained
+    (it is run and paid for all the same); weights: where the weights come from, for people.
     """
 
     name: str
     title: str
     dense: TrainedModel
-    adaptive: TrainedModel
+    adaptive: dict[str, Adaptive]
     clips: Clips
-    actions: NDArray[np.int64]
     forced: bool
     weights: str
 
     def trained(self, model: str) -> TrainedModel:
-        """The model called "dense" or "adasgn"."""
-        return self.dense if model == "dense" else self.adaptive
+        """The model called "dense", or an adaptive one."""
+        return self.dense if model == "dense" else self.adaptive[model].trained
+
+    def actions(self, model: str) -> NDArray[np.int64]:
+        """(N, T) the branches that a model's frames take on the clips."""
+        if model == "dense":
+            return np.zeros((len(self.clips), self.dense.model.config.frames), np.int64)
+        return self.adaptive[model].actions
 
     def facts(self) -> dict[str, Any]:
         """For the report, as plain values."""
-        names = self.adaptive.model.config.branch_names
-        counts = np.bincount(self.actions.ravel(), minlength=len(names))
-        return {
-            "title": self.title,
-            "clips": self.clips.source,
-            "weights": self.weights,
-            "action_shares": dict(zip(names, (counts / counts.sum()).tolist(), strict=True)),
-        }
+        shares = {}
+        for model, adaptive in self.adaptive.items():
+            names = adaptive.trained.model.config.branch_names
+            counts = np.bincount(adaptive.actions.ravel(), minlength=len(names))
+            shares[model] = dict(zip(names, (counts / counts.sum()).tolist(), strict=True))
+        return {"title": self.title, "clips": self.clips.source, "weights": self.weights, "action_shares": shares}
 
     def write(self, folder: Path) -> None:
-        """Write both models as ``<name>-dense.adasgn`` and ``<name>-adasgn.adasgn``."""
-        for model in ("dense", "adasgn"):
+        """Write every model as ``<name>-<model>.adasgn``."""
+        for model in ("dense", *self.adaptive):
             write_model_file(folder / f"{self.name}-{model}.adasgn", to_model_file(self.trained(model)))
 
 
 def _hands() -> Subject:
-    adaptive = load_weights(shipped_weights())
-    clips = default_clips(adaptive.layout, 14)
+    weights = {"adasgn": shipped_weights(), "adasgn-a2": TRAINED_HANDS / "adasgn-a2" / "model.safetensors"}
+    trained = {model: load_weights(weights[model]) for model in ADAPTIVE_MODELS["shrec22"]}
+    clips = default_clips(trained["adasgn"].layout, 14)
     return Subject(
         name="shrec22",
         title="hands: 22 joints, 14 gestures (SHREC'17)",
         dense=load_weights(DENSE_HANDS),
-        adaptive=adaptive,
+        adaptive={model: Adaptive(one, _actions(one, clips)) for model, one in trained.items()},
         clips=clips,
-        actions=_actions(adaptive, clips),
         forced=False,
-        weights="trained; AdaSGN is the shipped model, its policy decides",
+        weights="trained, the policy decides; AdaSGN is the shipped model (α = 1), AdaSGN α=2 a cheaper one "
+        "(docs/results.md has the accuracies)",
     )
 
 
@@ -97,17 +113,17 @@ def _bodies() -> Subject:
         return TrainedModel(model, layout, "joint", classes)
 
     clips = default_clips(layout, len(classes))
-    mix = _hands()
+    hands = _hands()
+    mix = hands.actions("adasgn")
     return Subject(
         name="ntu25",
         title="bodies: 25 joints, 60 actions (NTU RGB+D's shape)",
         dense=untrained(ModelConfig.dense(25, 60)),
-        adaptive=untrained(SUBJECTS["ntu25"]),
+        adaptive={"adasgn": Adaptive(untrained(SUBJECTS["ntu25"]), np.resize(mix, (len(clips), mix.shape[1])))},
         clips=clips,
-        actions=np.resize(mix.actions, (len(clips), mix.actions.shape[1])),
         forced=True,
         weights="random (no trained model of this shape is published here); AdaSGN's policy is run and paid for, "
-        f"the frames then take the branches that the hands' model chose on {mix.clips.source}",
+        f"the frames then take the branches that the hands' model chose on {hands.clips.source}",
     )
 
 

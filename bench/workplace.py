@@ -17,7 +17,7 @@ from adasgn_edge.engine import Engine
 from adasgn_edge.model.adasgn import SGN, AdaSGN
 from adasgn_edge.model.config import FEATURE
 from bench.ceilings import fma_side, sgemm_sides
-from bench.groups import Group
+from bench.groups import Group, our_models
 from bench.interleave import Side
 from bench.models import StageCost, Subject, load_subject
 from bench.peers import Peers, installed
@@ -90,13 +90,19 @@ class Workplace:
 
     # -- inputs: the clips in one random order for all groups, so that call number n is on the same clips ------------
 
-    def _inputs(self, group: Group) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int32]]]:
-        """Batches of clips (B, T, V, C) that together hold every clip, and the actions (B, T) of each."""
-        subject = self.subject(group.subject)
+    def _batches(self, group: Group) -> list[NDArray[np.float32]]:
+        """Batches of clips (B, T, V, C) that together hold every clip."""
+        arrays = self.subject(group.subject).clips.arrays
+        return [np.ascontiguousarray(arrays[row]) for row in self._rows(group)]
+
+    def _actions(self, group: Group, model: str) -> list[NDArray[np.int32]]:
+        """The actions (B, T) of a model on each of these batches."""
+        actions = self.subject(group.subject).actions(model)
+        return [actions[row].astype(np.int32) for row in self._rows(group)]
+
+    def _rows(self, group: Group) -> NDArray[np.int64]:
         order = self._order[group.subject]
-        rows = np.resize(order, (-(-len(order) // group.batch), group.batch))
-        batches = [np.ascontiguousarray(subject.clips.arrays[row]) for row in rows]
-        return batches, [subject.actions[row].astype(np.int32) for row in rows]
+        return np.resize(order, (-(-len(order) // group.batch), group.batch))
 
     @torch.no_grad()
     def _truth(self, name: str, model: str) -> NDArray[np.float64]:
@@ -107,7 +113,7 @@ class Workplace:
             clips = torch.from_numpy(subject.clips.arrays[rows]).double()
             reference: SGN | AdaSGN = copy.deepcopy(subject.trained(model).model).double()
             if isinstance(reference, AdaSGN):
-                prediction = reference.forward_forced(clips, torch.from_numpy(subject.actions[rows]))
+                prediction = reference.forward_forced(clips, torch.from_numpy(subject.actions(model)[rows]))
             else:
                 prediction = reference(clips)
             self._expected[name, model] = prediction.logits.numpy()
@@ -116,17 +122,16 @@ class Workplace:
     # -- whole runs ---------------------------------------------------------------------------------------------------
 
     def _runs(self, group: Group) -> list[Side]:
-        subject = self.subject(group.subject)
-        batches, actions = self._inputs(group)
+        subject, batches = self.subject(group.subject), self._batches(group)
         sides = []
         for name in group.sides:
             first, second = name.split(" ")
             if first in installed():
                 call = self._peer(group).call(first, second, group.batch, group.threads)
                 sides.append(Side(name, _on(call, batches), model="dense"))
-            elif first in ("dense", "adasgn"):
+            elif first in our_models(group.subject):
                 engine = self._engine(group, first, second)
-                sides.append(_run_side(name, first, engine, subject, batches, actions))
+                sides.append(_run_side(name, first, engine, subject, batches, self._actions(group, first)))
         return sides
 
     def _peer(self, group: Group) -> Peers:
@@ -150,18 +155,17 @@ class Workplace:
 
     def _stages(self, group: Group) -> list[Side]:
         subject = self.subject(group.subject)
-        batches, actions = self._inputs(group)
-        batches, actions = batches[:STAGE_CLIPS], actions[:STAGE_CLIPS]
+        batches = self._batches(group)[:STAGE_CLIPS]
         frames, before = [batch[0] for batch in batches], [_previous(batch)[0] for batch in batches]  # (T, V, C)
         sides = []
         for model in ("adasgn", "dense"):
             engine = self._engine(group, model, group.instruction_set)
             cost = StageCost(subject.trained(model).model.config)
             known: list[NDArray[np.float32] | None] = [None] * len(frames)
-            taken = [np.zeros_like(rows[0]) for rows in actions]
+            actions = self._actions(group, model)[:STAGE_CLIPS]
+            taken = [rows[0] for rows in actions]
             if model == "adasgn":
                 known = [engine.policy_features(*pair) for pair in zip(frames, before, strict=True)]
-                taken = [rows[0] for rows in actions]
                 sides.append(Side("adasgn policy features", _on(engine.policy_features, frames, before),
                                   cost.policy_features))  # fmt: skip
                 batched = [features[None] for features in known if features is not None]
@@ -229,6 +233,5 @@ def _run_side(
         features = engine.branch_features(rows, before, taken.reshape(-1), policy_features)
         return engine.temporal_head(features.reshape(*taken.shape, FEATURE))
 
-    chosen = np.concatenate(actions) if model == "adasgn" else np.zeros((1, actions[0].shape[1]), np.int32)
-    call = run_forced if subject.forced and model == "adasgn" else run
-    return Side(name, call, len(batches[0]) * cost.clip(chosen), model)
+    call = run_forced if subject.forced and model != "dense" else run
+    return Side(name, call, len(batches[0]) * cost.clip(np.concatenate(actions)), model)

@@ -19,7 +19,7 @@ from adasgn_edge.folded import folded_cost
 from adasgn_edge.model.config import ModelConfig
 from bench.aims import find_aims
 from bench.ceilings import fma_side
-from bench.groups import Group, plan
+from bench.groups import Group, our_models, plan
 from bench.interleave import Pace, Side, interleave
 from bench.models import StageCost
 from bench.peers import installed
@@ -56,7 +56,7 @@ def test_every_group_measures_every_instruction_set_and_runtime() -> None:
     for subject in ("shrec22", "ntu25"):
         for batch in (1, 8, 64):
             sides = groups[f"speed-{subject}-b{batch}-t1"].sides
-            assert {f"{model} {isa}" for model in ("dense", "adasgn") for isa in instruction_sets()} <= set(sides)
+            assert {f"{model} {isa}" for model in our_models(subject) for isa in instruction_sets()} <= set(sides)
             assert {f"{peer} plain" for peer in installed()} <= set(sides)
             assert {f"{peer} identities" for peer in installed() if peer != "compile"} <= set(sides)
         for isa in instruction_sets():
