@@ -90,7 +90,7 @@ $(VENV)/bench-installed: $(VENV)/installed
 	$(RUN)pip install --quiet --no-build-isolation --editable '.[bench]'
 	@touch $@
 
-bench: $(VENV)/bench-installed  ## Time the engine beside other runtimes on this machine: 6 minutes (docs/benchmarks.md)
+bench: $(VENV)/bench-installed  ## Time the engine beside other runtimes on this machine: 10 minutes (docs/benchmarks.md)
 	$(RUN)python -m bench
 
 parity: $(VENV)/bench-installed  ## Compare the engine with the reference in float64 on every test clip
