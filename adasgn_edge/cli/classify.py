@@ -33,7 +33,7 @@ def command(
 
     Example: `adasgn-edge classify wave.csv --json`
     """
-    from adasgn_edge.data.recordings import read_clip
+    from adasgn_edge.data.clips import read_clip
     from adasgn_edge.errors import ClipError, DatasetError
     from adasgn_edge.replay import Replay
 

@@ -104,8 +104,8 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     import torch
 
     from adasgn_edge import plots
+    from adasgn_edge.data.clips import read_clip
     from adasgn_edge.data.preprocess import make_clip
-    from adasgn_edge.data.recordings import read_clip
     from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.errors import DatasetError, ModelConfigError
     from adasgn_edge.model.adasgn import AdaSGN

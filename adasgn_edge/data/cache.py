@@ -1,7 +1,7 @@
 """A converted data set as one file: written atomically, checked in full before anything in it is believed.
 
 =======  ====================================================================================================
-line 1   ``adasgn-edge data set, version 1``
+line 1   ``adasgn-edge data set, version 2``
 line 2   SHA-256 of everything after this line, in hexadecimal
 line 3   JSON: names, labels' names, splits, layout and the arrays' sizes
 rest     the arrays, little-endian: positions (F, V, 3) float32; start, length (N, M) and labels (N,) int64
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.cleaning import Cleaning
 from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.errors import DatasetError, LayoutError
 from adasgn_edge.files import atomic_path
@@ -27,7 +29,7 @@ from adasgn_edge.skeletons import SkeletonLayout
 __all__ = ["SUFFIX", "load_dataset", "read_checksum", "save_dataset"]
 
 SUFFIX = ".skeletons"
-VERSION = 1
+VERSION = 2
 
 _TITLE = "adasgn-edge data set, version "
 _ARRAYS = {"positions": "<f4", "start": "<i8", "length": "<i8", "labels": "<i8"}
@@ -44,6 +46,9 @@ def save_dataset(path: Path, dataset: SkeletonDataset) -> str:
         "split": dataset.split.tolist(),
         "class_names": dataset.class_names,
         "left_out": dataset.left_out,
+        "groups": dataset.groups,
+        "rate": dataset.rate,
+        "cleaning": asdict(dataset.cleaning),
         "shapes": {name: array.shape for name, array in arrays.items()},
     }
     parts: list[bytes | memoryview] = [json.dumps(header).encode() + b"\n"]
@@ -113,6 +118,9 @@ def _read_body(path: Path, file: BufferedReader) -> SkeletonDataset:
             split=np.asarray(header["split"], dtype=np.str_),
             class_names=tuple(header["class_names"]),
             left_out=tuple(header["left_out"]),
+            groups=tuple(header["groups"]),
+            rate=header["rate"],
+            cleaning=Cleaning(**header["cleaning"]),
             **arrays,
         )
     except DatasetError:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.cleaning import Cleaning
 from adasgn_edge.data.preprocess import normalise
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.skeletons import SkeletonLayout
@@ -26,6 +30,9 @@ class SkeletonDataset:
     split: (N,) of "train" or "test"
     name: what the set is called, e.g. "shrec14"
     left_out: for each sample that was broken and skipped, its name and why
+    groups: (N,) whom or what a sample belongs to that must not be in two folds (subject, view), empty when not known
+    rate: recorded frames a second, None when not known
+    cleaning: what was made good in all samples together
     """
 
     name: str
@@ -38,6 +45,9 @@ class SkeletonDataset:
     split: NDArray[np.str_]
     class_names: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    rate: float | None = None
+    cleaning: Cleaning = field(default_factory=Cleaning)
 
     def __post_init__(self) -> None:
         def fail(message: str) -> None:
@@ -52,6 +62,10 @@ class SkeletonDataset:
             fail(f"start and length: expected ({count}, persons), found {self.start.shape} and {self.length.shape}")
         if len(self.names) != count or len(self.split) != count:
             fail(f"expected {count} names and splits, found {len(self.names)} and {len(self.split)}")
+        if self.groups and len(self.groups) != count:
+            fail(f"groups: expected {count} or none, found {len(self.groups)}")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            fail(f"rate: expected frames a second, found {self.rate}")
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             fail(f"labels: expected 0 to {len(self.class_names) - 1}, found {self.labels.min()} to {self.labels.max()}")
         if (self.length[:, 0] < 1).any() or (self.length < 0).any() or (self.start < 0).any():
@@ -66,6 +80,15 @@ class SkeletonDataset:
     def person_count(self) -> int:
         """M, the largest number of persons in a sample."""
         return self.start.shape[1]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of all that training and evaluation see: equal for equal data, wherever it lies."""
+        about = [self.layout.to_dict(), self.names, self.split.tolist(), self.class_names, self.groups, self.rate]
+        digest = hashlib.sha256(json.dumps(about).encode())
+        for array in (self.positions, self.start, self.length, self.labels):
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
+        return digest.hexdigest()
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Sample indices of "train" or "test"; raises DatasetError when that split is empty."""
@@ -102,13 +125,25 @@ class SkeletonDataset:
 class DatasetBuilder:
     """Collects samples one by one; :meth:`build` packs them into a SkeletonDataset."""
 
-    def __init__(self, name: str, layout: SkeletonLayout, class_names: Sequence[str]) -> None:
-        self._name, self._layout, self._class_names = name, layout, tuple(class_names)
-        self._samples: list[tuple[str, int, str, list[NDArray[np.float32]]]] = []
+    def __init__(
+        self, name: str, layout: SkeletonLayout, class_names: Sequence[str], rate: float | None = None
+    ) -> None:
+        self._name, self._layout, self._class_names, self._rate = name, layout, tuple(class_names), rate
+        self._samples: list[tuple[str, int, str, str, list[NDArray[np.float32]]]] = []
+        self._cleaning = Cleaning()
 
-    def add(self, name: str, label: int, split: str, tracks: Sequence[NDArray[np.float32]]) -> None:
-        """Add a sample: its unique name, label from 0, split, and one checked (L, V, 3) track per person."""
-        self._samples.append((name, label, split, list(tracks)))
+    def add(
+        self,
+        name: str,
+        label: int,
+        split: str,
+        tracks: Sequence[NDArray[np.float32]],
+        cleaning: Cleaning | None = None,
+        group: str = "",
+    ) -> None:
+        """Add a sample: its unique name, label from 0, split, one checked (L, V, 3) track per person, its group."""
+        self._samples.append((name, label, split, group, list(tracks)))
+        self._cleaning += cleaning or Cleaning()
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -120,7 +155,7 @@ class DatasetBuilder:
         """
         if not self._samples:
             raise DatasetError(f"data set {self._name!r}: expected at least one usable sample, found none")
-        names, labels, splits, all_tracks = zip(*self._samples, strict=True)
+        names, labels, splits, groups, all_tracks = zip(*self._samples, strict=True)
         if len(set(names)) != len(names):
             repeated = next(name for name in names if names.count(name) > 1)
             raise DatasetError(f"data set {self._name!r}: sample name {repeated!r} is used twice")
@@ -140,4 +175,7 @@ class DatasetBuilder:
             split=np.asarray(splits),
             class_names=self._class_names,
             left_out=tuple(left_out),
+            groups=tuple(groups) if any(groups) else (),
+            rate=self._rate,
+            cleaning=self._cleaning,
         )

@@ -19,14 +19,13 @@ A person's track is the frames in which they were seen; frames without them are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
-from adasgn_edge.data.ntu_protocol import ACTIONS, SPLITS, SampleName, missing_skeletons, split_of
+from adasgn_edge.data.ntu_protocol import ACTIONS, SPLITS, SampleName, group_of, missing_skeletons, split_of
+from adasgn_edge.data.persons import Body
 from adasgn_edge.data.preprocess import check_recording
 from adasgn_edge.data.reading import BadSamples, read_lines
 from adasgn_edge.errors import DatasetError
@@ -39,6 +38,8 @@ JOINTS = 25
 BODY_FIELDS = 10
 JOINT_FIELDS = 12
 MAX_PERSONS = 2
+RATE = 30.0
+"""Frames a second."""
 MIN_FRAMES = 12
 """A body seen in fewer frames is noise."""
 WIDE = 0.8
@@ -46,29 +47,10 @@ WIDE_SHARE = 0.7
 """A body whose x extent is over WIDE of its y extent in more than this share of its frames is noise."""
 
 
-@dataclass(frozen=True)
-class Body:
-    """What the tracker saw under one ID: frames (L,) in which it was seen, ascending; positions (L, V, 3), metres."""
-
-    frames: NDArray[np.int64]
-    positions: NDArray[np.float32]
-
-    @property
-    def motion(self) -> float:
-        """Variance over time, summed over joints and coordinates, square metres."""
-        return float(self.positions.var(axis=0, dtype=np.float64).sum())
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether it is wider than a person is, in too many of its frames."""
-        width, height = np.ptp(self.positions[..., :2], axis=1).T  # (L,) each
-        return float((width > WIDE * height).mean()) > WIDE_SHARE
-
-    def joined(self, other: Body) -> Body:
-        """Both, in the order of time."""
-        frames = np.concatenate([self.frames, other.frames])
-        order = np.argsort(frames)
-        return Body(frames[order], np.concatenate([self.positions, other.positions])[order])
+def is_wide(body: Body) -> bool:
+    """Whether a body is wider than a person is, in too many of its frames."""
+    width, height = np.ptp(body.positions[..., :2], axis=1).T  # (L,) each
+    return float((width > WIDE * height).mean()) > WIDE_SHARE
 
 
 def read_ntu(
@@ -84,7 +66,7 @@ def read_ntu(
         raise DatasetError(f"NTU RGB+D: expected a split among {', '.join(SPLITS)}, found {split!r}")
     classes = SPLITS[split]
     layout = load_layout("ntu25")
-    builder = DatasetBuilder(f"ntu{classes}-{split}", layout, ACTIONS[:classes])
+    builder = DatasetBuilder(f"ntu{classes}-{split}", layout, ACTIONS[:classes], RATE)
     bad = BadSamples(f"NTU RGB+D {classes}", on_bad_sample)
     missing = missing_skeletons()
     folders = [folders] if isinstance(folders, Path) else list(folders)
@@ -102,7 +84,7 @@ def read_ntu(
             if not tracks:
                 raise DatasetError(f"{path}: expected at least one body in some frame, found none")
             tracks = [check_recording(track, layout, str(path)) for track in tracks]
-            builder.add(str(name), name.action - 1, split_of(name, split), tracks)
+            builder.add(str(name), name.action - 1, split_of(name, split), tracks, group=group_of(name, split))
     return builder.build(left_out=bad.report())
 
 
@@ -139,7 +121,7 @@ def choose_persons(bodies: Sequence[Body]) -> list[Body]:
     def longest_first(body: Body) -> tuple[int, float]:
         return -len(body.frames), -body.motion
 
-    plausible = [body for body in bodies if len(body.frames) >= MIN_FRAMES and not body.is_wide]
+    plausible = [body for body in bodies if len(body.frames) >= MIN_FRAMES and not is_wide(body)]
     persons: list[Body] = []
     for body in sorted(plausible or bodies, key=longest_first)[: None if plausible else 1]:
         for index, person in enumerate(persons):

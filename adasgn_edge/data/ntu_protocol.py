@@ -79,6 +79,12 @@ class SampleName(NamedTuple):
         return name
 
 
+def group_of(name: SampleName, split: str) -> str:
+    """What a published split divides by: the subject ("cs", "csub"), camera ("cv") or setup ("cset") of a sample."""
+    field = {"cv": "camera", "cset": "setup"}.get(split, "subject")
+    return f"{field} {getattr(name, field)}"
+
+
 def split_of(name: SampleName, split: str) -> str:
     """Whether a sample is "train" or "test" in one of :data:`SPLITS`."""
     if split == "cs":

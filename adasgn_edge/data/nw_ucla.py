@@ -25,6 +25,8 @@ ACTIONS = {
     6: "stand up", 8: "donning", 9: "doffing", 11: "throw", 12: "carry",
 }  # fmt: skip
 """Action names by their number in the file names; their order is the order of the labels."""
+RATE = 30.0
+"""Frames a second."""
 SPLIT_OF_VIEW = {1: "train", 2: "train", 3: "test"}
 
 _NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
@@ -36,26 +38,27 @@ def read_nw_ucla(root: Path, on_bad_sample: str = "error", progress: Progress | 
     on_bad_sample: "error" raises DatasetError at the first broken sample, "skip" names it in a warning and goes on.
     """
     layout = load_layout("kinect20")
-    builder = DatasetBuilder("nw-ucla", layout, tuple(ACTIONS.values()))
+    builder = DatasetBuilder("nw-ucla", layout, tuple(ACTIONS.values()), RATE)
     bad = BadSamples("NW-UCLA", on_bad_sample)
     paths = sorted(root.glob("*.json"))
     if not paths:
         raise DatasetError(f"{root}: expected the .json files of NW-UCLA, found none")
     for path in (progress or Progress()).track(paths, "reading NW-UCLA"):
         with bad.guard(str(path)):
-            label, split = _label_and_split(path)
+            label, split, view = _label_split_view(path)
             content = _read_json(path)
             if content["label"] != label + 1 or content["file_name"] != path.stem:
                 raise DatasetError(
                     f"{path}: expected the name {path.stem!r} and label {label + 1} inside the file, "
                     f"found {content['file_name']!r} and {content['label']!r}"
                 )
-            builder.add(path.stem, label, split, [check_recording(content["skeletons"], layout, str(path))])
+            track = check_recording(content["skeletons"], layout, str(path))
+            builder.add(path.stem, label, split, [track], group=f"view {view}")
     return builder.build(left_out=bad.report())
 
 
-def _label_and_split(path: Path) -> tuple[int, str]:
-    """Label from 0 and split, from the file's name."""
+def _label_split_view(path: Path) -> tuple[int, str, int]:
+    """Label from 0, split and view, from the file's name."""
     match = _NAME.fullmatch(path.stem)
     if match is None:
         raise DatasetError(f"{path}: expected a name such as a01_s01_e00_v01.json")
@@ -65,7 +68,7 @@ def _label_and_split(path: Path) -> tuple[int, str]:
             f"{path}: expected an action among {', '.join(map(str, ACTIONS))} and a view from 1 to 3, "
             f"found action {action}, view {view}"
         )
-    return list(ACTIONS).index(action), SPLIT_OF_VIEW[view]
+    return list(ACTIONS).index(action), SPLIT_OF_VIEW[view], view
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -23,6 +23,8 @@ GESTURES = (
     "Swipe Up", "Swipe Down", "Swipe X", "Swipe +", "Swipe V", "Shake",
 )  # fmt: skip
 """The 14 gestures in label order."""
+RATE = 30.0
+"""Frames a second."""
 
 
 def class_names(classes: int) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def read_shrec(
     if classes not in (14, 28):
         raise DatasetError(f"SHREC'17: expected 14 or 28 classes, found {classes}")
     layout = load_layout("shrec22")
-    builder = DatasetBuilder(f"shrec{classes}", layout, class_names(classes))
+    builder = DatasetBuilder(f"shrec{classes}", layout, class_names(classes), RATE)
     bad = BadSamples("SHREC'17", on_bad_sample)
     entries = [(split, line) for split in ("train", "test") for line in _split_lines(root / f"{split}_gestures.txt")]
     for split, (where, line) in (progress or Progress()).track(entries, "reading SHREC'17"):
@@ -61,7 +63,7 @@ def read_shrec(
             if len(rows) != length:
                 raise DatasetError(f"{path}: expected {length} frames ({where}), found {len(rows)}")
             track = check_recording(rows.reshape(len(rows), layout.joint_count, 3), layout, str(path))
-            builder.add(name, label, split, [track])
+            builder.add(name, label, split, [track], group=f"subject {subject}")
     return builder.build(left_out=bad.report())
 
 

@@ -68,8 +68,8 @@ def test_every_flipped_byte_and_addition_is_refused(path):
 
 
 def test_another_version_another_kind_of_file_or_none(path, tmp_path):
-    path.write_bytes(path.read_bytes().replace(b"version 1", b"version 2", 1))
-    with pytest.raises(DatasetError, match="expected version 1 of the format, found '2'"):
+    path.write_bytes(path.read_bytes().replace(b"version 2", b"version 99", 1))
+    with pytest.raises(DatasetError, match="expected version 2 of the format, found '99'"):
         load_dataset(path)
     path.write_bytes(b"\x80\x04pickle")
     for read in (load_dataset, read_checksum):

@@ -72,7 +72,7 @@ class TestCaching:
         damaged = {
             "truncate": content[:-1],
             "flip": content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
-            "version": content.replace(b"version 1", b"version 0"),
+            "version": content.replace(b"version 2", b"version 0"),
         }[damage]
         path.write_bytes(damaged)
         with pytest.warns(UserWarning, match=r"skeletons: .*expected .*converting the data set again"):
