@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge.data.preprocess import check_recording, make_clip
+from adasgn_edge.data.preprocess import make_clips
 from adasgn_edge.engine import Engine
 from adasgn_edge.engine import load as load_engine
 from adasgn_edge.errors import ClipError, ModelConfigError
@@ -190,10 +190,7 @@ class Replay:
         return tracks
 
     def _update(self, tracks: Sequence[NDArray[np.float32]], frames: int) -> Update:
-        reference = check_recording(tracks[0][:1], self.layout)[0]
-        clip = np.stack(
-            [make_clip(track[:frames], self.layout, self.config.frames, self.stream, reference) for track in tracks]
-        )
+        clip = make_clips([track[:frames] for track in tracks], self.layout, self.config.frames, self.stream)
         logits, actions = self._classify(clip)
         mean = logits.mean(axis=0, dtype=np.float64)
         exponentials = np.exp(mean - mean.max())

@@ -143,11 +143,11 @@ def test_bad_input_is_named(replay: Replay, tmp_path) -> None:
     with pytest.raises(ClipError, match="from 1 to"):
         replay.classify(good, frames=len(good) + 1)
     broken = good.copy()
-    broken[5, 3, 1] = np.nan
+    broken[5, 3, 1] = np.inf
     updates = replay.play(broken)
     for _ in range(5):
         next(updates)
-    with pytest.raises(ClipError, match="first in frame 5, joint 'thumb_joint_1'"):
+    with pytest.raises(ClipError, match="infinity in frame 5, joint 'thumb_joint_1'"):
         next(updates)
     with pytest.raises(ModelConfigError, match="expected a layout of 22 joints"):
         Replay(ReferenceClassifier(random_model()), load_layout("ntu25"), CONFIG, GESTURES)

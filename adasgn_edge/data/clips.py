@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge.data.preprocess import check_recording
+from adasgn_edge.data.cleaning import clean_recording
+from adasgn_edge.data.persons import whole_body
+from adasgn_edge.data.preprocess import as_recording
 from adasgn_edge.data.reading import read_lines, read_number_rows
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.skeletons import SkeletonLayout, load_layout
@@ -43,13 +45,12 @@ def read_clip(path: Path | str, layout: SkeletonLayout | str) -> list[NDArray[np
     if not path.is_file():
         raise DatasetError(f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}")
     persons = readers[ending](path, layout)
-    tracks = []
-    for number, positions in enumerate(persons, 1):
-        what = str(path) if len(persons) == 1 else f"{path}, person {number}"
-        track = check_recording(positions, layout, what)
+    bodies = [whole_body(as_recording(positions, layout, str(path))) for positions in persons]
+    tracks, _ = clean_recording(bodies, layout, what=str(path))
+    for number, track in enumerate(tracks, 1):
         if len(track) < 2:
+            what = str(path) if len(tracks) == 1 else f"{path}, person {number}"
             raise ClipError(f"{what}: expected at least two frames to see a movement, found one")
-        tracks.append(track)
     return tracks
 
 

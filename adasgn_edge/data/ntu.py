@@ -6,12 +6,11 @@ body ID first), the number of joints, and a line of 12 numbers per joint, x y z 
 What the tracker calls a body is not yet a person: it sees chairs and tables as bodies, and gives somebody whom it lost
 for a moment a new ID. :func:`choose_persons` makes at most two persons of the bodies, without looking at the action:
 
-1. *Noise.* A body seen in fewer than 12 frames, or wider than 0.8 of its height in over 0.7 of its frames, is left
-   out; when that would leave nobody, the body seen longest stays.
-2. *Persons.* The longest seen body (the more mobile of two alike) founds the first person. Each further one, longest
-   first, continues the first person that is seen in none of its frames: it is the same person lost and found.
-   If there is none it founds the second person, or is left out when there are two.
-3. *Order.* The person who moves more comes first: the sum over joints and coordinates of the variance over time.
+1. *Lost and found* bodies are joined as everywhere (:mod:`adasgn_edge.data.persons`).
+2. *Noise.* Who is seen in fewer than 12 frames is left out, as is who is wider than 0.8 of their height in over 0.7 of
+   their frames and moves less than somebody who is not: a table, not a person who lies. Somebody always stays: the one
+   seen longest, or of the wide ones the most mobile.
+3. *Two persons*, those seen longest; who moves more comes first.
 
 A person's track is the frames in which they were seen; frames without them are dropped, nothing is made up.
 """
@@ -23,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
+from adasgn_edge.data.cleaning import clean_persons, seen_bodies
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
 from adasgn_edge.data.ntu_protocol import ACTIONS, SPLITS, SampleName, group_of, missing_skeletons, split_of
-from adasgn_edge.data.persons import Body
-from adasgn_edge.data.preprocess import check_recording
+from adasgn_edge.data.persons import FEW_FRAMES, Body, by_motion, join_bodies
 from adasgn_edge.data.reading import BadSamples, read_lines
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
@@ -40,8 +39,6 @@ JOINT_FIELDS = 12
 MAX_PERSONS = 2
 RATE = 30.0
 """Frames a second."""
-MIN_FRAMES = 12
-"""A body seen in fewer frames is noise."""
 WIDE = 0.8
 WIDE_SHARE = 0.7
 """A body whose x extent is over WIDE of its y extent in more than this share of its frames is noise."""
@@ -49,12 +46,17 @@ WIDE_SHARE = 0.7
 
 def is_wide(body: Body) -> bool:
     """Whether a body is wider than a person is, in too many of its frames."""
-    width, height = np.ptp(body.positions[..., :2], axis=1).T  # (L,) each
+    flat = body.positions[..., :2]
+    width, height = (np.nanmax(flat, axis=1) - np.nanmin(flat, axis=1)).T  # (L,) each
     return float((width > WIDE * height).mean()) > WIDE_SHARE
 
 
 def read_ntu(
-    folders: Path | Sequence[Path], split: str, on_bad_sample: str = "error", progress: Progress | None = None
+    folders: Path | Sequence[Path],
+    split: str,
+    on_bad_sample: str = "error",
+    progress: Progress | None = None,
+    missing: str = "fill",
 ) -> SkeletonDataset:
     """Read the ``.skeleton`` files in and below `folders` with a published split: "cs", "cv", "csub" or "cset".
 
@@ -68,23 +70,24 @@ def read_ntu(
     layout = load_layout("ntu25")
     builder = DatasetBuilder(f"ntu{classes}-{split}", layout, ACTIONS[:classes], RATE)
     bad = BadSamples(f"NTU RGB+D {classes}", on_bad_sample)
-    missing = missing_skeletons()
+    unusable = missing_skeletons()
     folders = [folders] if isinstance(folders, Path) else list(folders)
     paths = sorted({path for folder in folders for path in folder.rglob("*.skeleton")}, key=lambda path: path.name)
     if not paths:
         raise DatasetError(f"{', '.join(map(str, folders))}: expected .skeleton files, found none")
     for path in (progress or Progress()).track(paths, f"reading NTU RGB+D {classes}"):
-        if path.stem in missing:
+        if path.stem in unusable:
             continue
         with bad.guard(str(path)):
             name = SampleName.parse(path.stem)
             if name.action > classes:
                 continue
-            tracks = [person.positions for person in choose_persons(read_skeleton_file(path))]
-            if not tracks:
-                raise DatasetError(f"{path}: expected at least one body in some frame, found none")
-            tracks = [check_recording(track, layout, str(path)) for track in tracks]
-            builder.add(str(name), name.action - 1, split_of(name, split), tracks, group=group_of(name, split))
+            bodies = read_skeleton_file(path)
+            seen, absent = seen_bodies(bodies, layout, str(path))
+            persons = choose_persons(seen)
+            tracks, filled = clean_persons(persons, layout, missing, str(path))
+            label, group = name.action - 1, group_of(name, split)
+            builder.add(str(name), label, split_of(name, split), tracks, absent + filled, group)
     return builder.build(left_out=bad.report())
 
 
@@ -117,21 +120,15 @@ def read_skeleton_file(path: Path) -> list[Body]:
 
 def choose_persons(bodies: Sequence[Body]) -> list[Body]:
     """At most two persons, the one who moves more first, by the rule at the top of this module; none of none."""
-
-    def longest_first(body: Body) -> tuple[int, float]:
-        return -len(body.frames), -body.motion
-
-    plausible = [body for body in bodies if len(body.frames) >= MIN_FRAMES and not is_wide(body)]
-    persons: list[Body] = []
-    for body in sorted(plausible or bodies, key=longest_first)[: None if plausible else 1]:
-        for index, person in enumerate(persons):
-            if not np.isin(body.frames, person.frames).any():
-                persons[index] = person.joined(body)
-                break
-        else:
-            if len(persons) < MAX_PERSONS:
-                persons.append(body)
-    return sorted(persons, key=lambda person: -person.motion)
+    persons = sorted(join_bodies(bodies), key=lambda person: (-len(person.frames), -person.motion))
+    lasting = [person for person in persons if len(person.frames) >= FEW_FRAMES] or persons[:1]
+    upright = [person for person in lasting if not is_wide(person)]
+    if upright:
+        most = max(person.motion for person in upright)
+        lasting = [person for person in lasting if not is_wide(person) or person.motion > most]
+    else:
+        lasting = by_motion(lasting)[:1]
+    return by_motion(lasting[:MAX_PERSONS])
 
 
 class _Lines:

@@ -11,8 +11,10 @@ import json
 import re
 from pathlib import Path
 
+from adasgn_edge.data.cleaning import clean_recording
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
-from adasgn_edge.data.preprocess import check_recording
+from adasgn_edge.data.persons import whole_body
+from adasgn_edge.data.preprocess import as_recording
 from adasgn_edge.data.reading import BadSamples
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
@@ -32,7 +34,9 @@ SPLIT_OF_VIEW = {1: "train", 2: "train", 3: "test"}
 _NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
 
 
-def read_nw_ucla(root: Path, on_bad_sample: str = "error", progress: Progress | None = None) -> SkeletonDataset:
+def read_nw_ucla(
+    root: Path, on_bad_sample: str = "error", progress: Progress | None = None, missing: str = "fill"
+) -> SkeletonDataset:
     """Read the folder of JSON files with the cross-view split.
 
     on_bad_sample: "error" raises DatasetError at the first broken sample, "skip" names it in a warning and goes on.
@@ -52,8 +56,9 @@ def read_nw_ucla(root: Path, on_bad_sample: str = "error", progress: Progress | 
                     f"{path}: expected the name {path.stem!r} and label {label + 1} inside the file, "
                     f"found {content['file_name']!r} and {content['label']!r}"
                 )
-            track = check_recording(content["skeletons"], layout, str(path))
-            builder.add(path.stem, label, split, [track], group=f"view {view}")
+            body = whole_body(as_recording(content["skeletons"], layout, str(path)))
+            tracks, cleaning = clean_recording([body], layout, missing, str(path))
+            builder.add(path.stem, label, split, tracks, cleaning, f"view {view}")
     return builder.build(left_out=bad.report())
 
 

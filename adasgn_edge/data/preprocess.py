@@ -1,19 +1,22 @@
 """The one path from recorded joints to what a model sees: training, evaluation and streaming all call this.
 
-Recorded joints ``(L, V, 3)`` → :func:`normalise` (once per recording) → frames picked by :func:`segment_frames`
-→ :func:`to_stream`. The last two use only indexing and arithmetic, so they take NumPy arrays and torch tensors on
-any device alike, and give the same numbers on both.
+Recorded joints ``(L, V, 3)`` → :func:`complete_recording` → :func:`normalise` (once per recording) → frames picked by
+:func:`segment_frames` → :func:`to_stream`. The last two use only indexing and arithmetic, so they take NumPy arrays and
+torch tensors on any device alike, and give the same numbers on both.
 
 Symbols: V joints, T frames of a clip, L frames of a recording, C = 3 coordinates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.cleaning import fill_track, seen_bodies
+from adasgn_edge.data.persons import whole_body
 from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
 
@@ -21,8 +24,10 @@ __all__ = [
     "CENTRE",
     "OFFSET_RANGE",
     "STREAMS",
-    "check_recording",
+    "as_recording",
+    "complete_recording",
     "make_clip",
+    "make_clips",
     "normalise",
     "segment_frames",
     "to_stream",
@@ -36,29 +41,33 @@ CENTRE = OFFSET_RANGE // 2
 """The fixed offset of testing: the middle frame of each segment."""
 
 
-def check_recording(positions: Any, layout: SkeletonLayout, what: str = "recording") -> NDArray[np.float32]:
-    """The recording as float32 ``(L, V, 3)``; raises ClipError that names `what`, the expectation and the finding.
+def as_recording(positions: Any, layout: SkeletonLayout, what: str = "recording") -> NDArray[np.float32]:
+    """The recording as float32 ``(L, V, 3)``, what is masked as NaN; its values may be anything.
 
-    Refused: a wrong number of dimensions, joints or coordinates, no frames, NaN or infinity.
+    Raises ClipError that names `what`: no numbers, a wrong number of dimensions, joints or coordinates, no frames.
     """
-    try:
-        array = np.asarray(positions, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ClipError(f"{what}: expected numbers of shape (frames, {layout.joint_count}, 3), found {error}") from None
     expected = f"expected shape (frames, {layout.joint_count}, 3) for layout {layout.name!r}"
+    try:
+        if np.ma.isMaskedArray(positions):
+            positions = np.ma.filled(positions.astype(np.float32), np.nan)
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+            array = np.asarray(positions, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ClipError(f"{what}: {expected} of numbers, found {error}") from None
     if array.ndim != 3 or array.shape[1:] != (layout.joint_count, 3):
         raise ClipError(f"{what}: {expected}, found {array.shape}")
     if array.shape[0] == 0:
         raise ClipError(f"{what}: {expected} with at least one frame, found none")
-    bad = ~np.isfinite(array).all(axis=(1, 2))
-    if bad.any():
-        frame = int(np.argmax(bad))
-        joint = layout.joints[int(np.argmax(~np.isfinite(array[frame]).all(axis=1)))]
-        raise ClipError(
-            f"{what}: expected finite coordinates, found NaN or infinity in {int(bad.sum())} of {len(array)} frames, "
-            f"first in frame {frame}, joint {joint!r}"
-        )
     return np.ascontiguousarray(array)
+
+
+def complete_recording(positions: Any, layout: SkeletonLayout, what: str = "recording") -> NDArray[np.float32]:
+    """One person's recording without absent frames and with missing joints filled (:mod:`adasgn_edge.data.cleaning`).
+
+    What the readers return is complete already and stays as it is. Raises ClipError as they do.
+    """
+    (body,), _ = seen_bodies([whole_body(as_recording(positions, layout, what))], layout, what)
+    return fill_track(body.positions, layout, what)[0]
 
 
 def normalise(
@@ -109,7 +118,7 @@ def to_stream(clip: Any, stream: str, parents: Any) -> Any:
 
 
 def make_clip(
-    positions: NDArray[np.float32],
+    positions: Any,
     layout: SkeletonLayout,
     frames: int,
     stream: str = "joint",
@@ -119,6 +128,14 @@ def make_clip(
 
     reference: as in :func:`normalise`; of several persons, the first one's first frame.
     """
-    checked = normalise(check_recording(positions, layout), layout, reference)
-    picked = segment_frames(len(checked), frames, CENTRE, np.arange(frames))
-    return np.ascontiguousarray(to_stream(checked[picked], stream, layout.parents))
+    moved = normalise(complete_recording(positions, layout), layout, reference)
+    picked = segment_frames(len(moved), frames, CENTRE, np.arange(frames))
+    return np.ascontiguousarray(to_stream(moved[picked], stream, layout.parents))
+
+
+def make_clips(
+    tracks: Sequence[Any], layout: SkeletonLayout, frames: int, stream: str = "joint"
+) -> NDArray[np.float32]:
+    """The persons (L, V, 3) of one recording as clips (M, T, V, 3), normalised by the first one's first frame."""
+    complete = [complete_recording(track, layout) for track in tracks]
+    return np.stack([make_clip(track, layout, frames, stream, complete[0][0]) for track in complete])

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adasgn_edge.data.cleaning import clean_recording
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
-from adasgn_edge.data.preprocess import check_recording
+from adasgn_edge.data.persons import whole_body
+from adasgn_edge.data.preprocess import as_recording
 from adasgn_edge.data.reading import BadSamples, read_number_rows
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
@@ -35,7 +37,11 @@ def class_names(classes: int) -> tuple[str, ...]:
 
 
 def read_shrec(
-    root: Path, classes: int = 14, on_bad_sample: str = "error", progress: Progress | None = None
+    root: Path,
+    classes: int = 14,
+    on_bad_sample: str = "error",
+    progress: Progress | None = None,
+    missing: str = "fill",
 ) -> SkeletonDataset:
     """Read the distributed tree below `root` with the 14 or 28 class labels and the official split.
 
@@ -62,8 +68,9 @@ def read_shrec(
             rows = read_number_rows(path, columns=layout.joint_count * 3)
             if len(rows) != length:
                 raise DatasetError(f"{path}: expected {length} frames ({where}), found {len(rows)}")
-            track = check_recording(rows.reshape(len(rows), layout.joint_count, 3), layout, str(path))
-            builder.add(name, label, split, [track], group=f"subject {subject}")
+            body = whole_body(as_recording(rows.reshape(len(rows), layout.joint_count, 3), layout, str(path)))
+            tracks, cleaning = clean_recording([body], layout, missing, str(path))
+            builder.add(name, label, split, tracks, cleaning, f"subject {subject}")
     return builder.build(left_out=bad.report())
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adasgn_edge.data.ntu import Body, choose_persons, read_ntu, read_skeleton_file
+from adasgn_edge.data.ntu import choose_persons, read_ntu, read_skeleton_file
+from adasgn_edge.data.persons import Body
 from adasgn_edge.errors import DatasetError
 from tests.data.ntu_files import FIRST, SECOND, THIRD, body_track, frames_of, skeleton_text, write_skeleton
 
@@ -100,6 +101,21 @@ class TestPersons:
         person = body(5, 30)
         assert choose_persons([body(0, 60, seed=1, width=1.6, height=0.7), person]) == [person]
 
+    def test_who_lies_and_moves_is_no_noise_beside_furniture(self):
+        lying, chair = body(0, 60, width=1.7, height=0.4, motion=0.3), body(0, 80, seed=1, height=0.9, motion=0.001)
+        assert choose_persons([chair, lying])[0] is lying
+
+    def test_two_lost_and_found_persons_are_not_crossed(self):
+        left, right = body_track(60, seed=1), body_track(60, seed=1) + np.array([1.2, 0, 0])
+        parts = [
+            Body(np.arange(first, last), track[first:last].astype(np.float32))
+            for track in (left, right) for first, last in ((0, 30), (34, 60))
+        ]  # fmt: skip
+        for bodies in (parts, parts[::-1], [parts[0], parts[2], parts[3], parts[1]]):
+            persons = choose_persons(bodies)
+            assert len(persons) == 2
+            assert all(np.abs(np.diff(p.positions[:, 0, 0])).max() < 0.6 for p in persons)
+
     def test_somebody_lying_down_at_the_end_is_no_noise(self):
         standing, lying = body(0, 40), body(40, 20, width=1.7, height=0.4)
         falling = standing.joined(lying)
@@ -167,8 +183,10 @@ class TestDataset:
     @pytest.mark.parametrize(
         ("frames", "message"),
         [
-            ([[]] * 4, "expected at least one body in some frame, found none"),
-            (frames_of(20, one=(FIRST, 0, np.full((20, 25, 3), np.nan))), "found NaN or infinity"),
+            ([[]] * 4, "expected somebody in at least one frame"),
+            (frames_of(20, one=(FIRST, 0, np.full((20, 25, 3), np.nan))), "expected somebody in at least one frame"),
+            (frames_of(20, one=(FIRST, 0, np.zeros((20, 25, 3)))), "expected somebody in at least one frame"),
+            (frames_of(20, one=(FIRST, 0, np.full((20, 25, 3), np.inf))), "found infinity in frame 0"),
         ],
     )
     def test_broken_samples_are_fatal_or_named(self, tmp_path, frames, message):

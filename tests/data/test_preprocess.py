@@ -7,8 +7,10 @@ from adasgn_edge.data.preprocess import (
     CENTRE,
     OFFSET_RANGE,
     STREAMS,
-    check_recording,
+    as_recording,
+    complete_recording,
     make_clip,
+    make_clips,
     normalise,
     segment_frames,
     to_stream,
@@ -131,23 +133,47 @@ class TestClip:
             (np.zeros((5, 22, 2)), r"found \(5, 22, 2\)"),
             (np.zeros((22, 3)), r"found \(22, 3\)"),
             (np.zeros((0, 22, 3)), "with at least one frame, found none"),
-            (np.full((2, 22, 3), np.inf), "found NaN or infinity in 2 of 2 frames, first in frame 0, joint 'wrist'"),
-            ([[[1, 2], [3]]], "expected numbers of shape"),
-            ("wave", "expected numbers of shape"),
+            ([[[1, 2], [3]]], r"expected shape \(frames, 22, 3\) .* of numbers"),
+            ("wave", r"expected shape \(frames, 22, 3\) .* of numbers"),
             (None, "found"),
         ],
     )
     def test_refused(self, positions, message):
         with pytest.raises(ClipError, match=f"my clip: .*{message}"):
-            check_recording(positions, HAND, "my clip")
+            as_recording(positions, HAND, "my clip")
 
-    def test_one_missing_joint_is_named(self):
-        recorded = recording(9)
-        recorded[4, HAND.index("thumb_tip"), 1] = np.nan
-        with pytest.raises(ClipError, match="in 1 of 9 frames, first in frame 4, joint 'thumb_tip'"):
-            check_recording(recorded, HAND)
+    @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+    def test_infinity_is_refused_and_named(self, value):
+        recorded = recording(9).astype(np.float64)
+        recorded[4, HAND.index("thumb_tip"), 1] = value
+        with pytest.raises(ClipError, match=r"my clip: .*found infinity in frame 4, joint 'thumb_tip'"):
+            complete_recording(recorded, HAND, "my clip")
+
+    def test_a_clip_has_no_zeros_for_joints_and_nobody_in_no_frame(self):
+        recorded = recording(30)
+        lacking = np.concatenate([np.zeros_like(recorded[:3]), recorded, np.zeros_like(recorded[:60])])
+        lacking[10, 4] = np.nan
+        np.testing.assert_allclose(make_clip(lacking, HAND, 20), make_clip(recorded, HAND, 20), atol=0.5)
+        assert (make_clip(lacking, HAND, 20)[1:] != 0).all()
+        with pytest.raises(ClipError, match="expected somebody in at least one frame"):
+            make_clip(np.zeros((30, 22, 3)), HAND, 20)
+
+    def test_masked_joints_are_missing(self):
+        recorded = recording(30)
+        masked = np.ma.MaskedArray(recorded, mask=np.zeros_like(recorded, dtype=bool))
+        masked[5, 3] = np.ma.masked
+        masked.data[5, 3] = 1e6
+        missing = recorded.copy()
+        missing[5, 3] = np.nan
+        np.testing.assert_array_equal(make_clip(masked, HAND, 20), make_clip(missing, HAND, 20))
+
+    def test_persons_keep_their_place_beside_the_first(self):
+        first, second = recording(30), recording(25, seed=1)
+        clips = make_clips([first, second], HAND, 20)
+        np.testing.assert_array_equal(clips[0], make_clip(first, HAND, 20))
+        np.testing.assert_array_equal(clips[1], make_clip(second, HAND, 20, reference=first[0]))
 
     def test_integers_and_lists_become_float32(self):
-        checked = check_recording(np.ones((2, 22, 3), dtype=int).tolist(), HAND)
+        checked = as_recording(np.ones((2, 22, 3), dtype=int).tolist(), HAND)
         assert checked.dtype == np.float32
         assert checked.shape == (2, 22, 3)

@@ -50,7 +50,7 @@ class TestCaching:
         first = quietly("nw-ucla", root, cache)
         (path,) = cache.iterdir()
         assert path == cached_path("nw-ucla", root, cache)
-        monkeypatch.setattr("adasgn_edge.data.nw_ucla.check_recording", None)  # reading again would fail
+        monkeypatch.setattr("adasgn_edge.data.nw_ucla.clean_recording", None)  # reading again would fail
         assert same(quietly("nw-ucla", root, cache), first)
 
     def test_changed_files_are_converted_again(self, root, cache):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adasgn_edge.data.preprocess import check_recording
+from adasgn_edge.data.preprocess import as_recording
 from adasgn_edge.errors import ClipError
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.hands.choreography import CHANNELS, CHOREOGRAPHY, minimum_jerk
@@ -102,7 +102,7 @@ def test_a_clip_is_a_usable_recording_and_its_seed_decides_it(gesture: str, one_
     clip = animate(gesture, one_finger=one_finger, seed=5)
     assert clip.dtype == np.float32
     assert 15 <= len(clip) <= 171  # as long as people take
-    check_recording(clip, LAYOUT)
+    as_recording(clip, LAYOUT)
     np.testing.assert_array_equal(clip, animate(gesture, one_finger=one_finger, seed=5))
     other = animate(gesture, one_finger=one_finger, seed=6)
     assert clip.shape != other.shape or not np.allclose(clip, other)
