@@ -17,13 +17,19 @@ and is accepted wherever a layout name is (recipes, recordings, the command line
 ``up``          ``[x, y, z]``: the direction of "up" in the recorded coordinates, for drawing
 ``joint_sets``  for each reduced joint count V_i the V_i groups of joint names whose means initialise the
                 transform M_i; groups are disjoint. V itself needs no entry: the identity
+``conventions`` (may be missing) how recordings of this layout are to be made, see :class:`Conventions`
 ==============  ===============================================================================================
+
+Other keys are refused, so that a misspelt one does not go unseen.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
-from dataclasses import dataclass
+import reprlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -34,7 +40,40 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import LayoutError
 
-__all__ = ["SkeletonLayout", "builtin_layouts", "load_layout"]
+__all__ = ["Conventions", "SkeletonLayout", "builtin_layouts", "load_layout"]
+
+
+LARGEST_LAYOUT = 256
+"""Joints that a layout may have; the engine's limit too."""
+REQUIRED_KEYS = ("name", "joints", "bones", "origin")
+KEYS = (*REQUIRED_KEYS, "scale_bone", "up", "joint_sets", "conventions")
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How recordings of a layout are made: a model only knows what looks like what it was trained on.
+
+    axes: where x, y and z point, in words; units: of the coordinates; side: which hand or side, in words
+    upright: (lower, upper) joints of which the second is above the first, as "up" goes, in nearly every recording
+    extent: (least, most) size of what is recorded along its longest axis, in the units; null where a scale bone makes
+    recordings of every size alike
+    """
+
+    axes: str
+    units: str
+    side: str
+    upright: tuple[str, str] | None
+    extent: tuple[float, float] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of the key ``conventions``."""
+        return {
+            "axes": self.axes,
+            "units": self.units,
+            "side": self.side,
+            "upright": list(self.upright) if self.upright else None,
+            "extent": list(self.extent) if self.extent else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -48,6 +87,7 @@ class SkeletonLayout:
     scale_bone: tuple[str, str] | None
     up: tuple[float, float, float]
     joint_sets: dict[int, tuple[tuple[str, ...], ...]]
+    conventions: Conventions | None = field(default=None, compare=False)
 
     @property
     def joint_count(self) -> int:
@@ -93,7 +133,7 @@ class SkeletonLayout:
 
     def to_dict(self) -> dict[str, Any]:
         """The layout as the JSON object that :func:`load_layout` reads."""
-        return {
+        data: dict[str, Any] = {
             "name": self.name,
             "joints": list(self.joints),
             "bones": [list(bone) for bone in self.bones],
@@ -102,27 +142,32 @@ class SkeletonLayout:
             "up": list(self.up),
             "joint_sets": {str(count): [list(g) for g in groups] for count, groups in self.joint_sets.items()},
         }
+        if self.conventions is not None:
+            data["conventions"] = self.conventions.to_dict()
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SkeletonLayout:
         """Build and check a layout; raises LayoutError that names the first thing wrong with it."""
-        try:
-            layout = cls(
-                name=str(data["name"]),
-                joints=tuple(data["joints"]),
-                bones=tuple((child, parent) for child, parent in data["bones"]),
-                origin=data["origin"],
-                scale_bone=tuple(data["scale_bone"]) if data.get("scale_bone") else None,
-                up=tuple(float(c) for c in data.get("up", (0, 1, 0))),  # type: ignore[arg-type]
-                joint_sets={
-                    int(count): tuple(tuple(group) for group in groups)
-                    for count, groups in data.get("joint_sets", {}).items()
-                },
-            )
-        except KeyError as error:
-            raise LayoutError(f"layout: key {error} is missing; expected name, joints, bones, origin") from None
-        except (TypeError, ValueError) as error:
-            raise LayoutError(f"layout: malformed value ({error})") from None
+        _expect_keys("layout", data, KEYS, REQUIRED_KEYS)
+        joints = _names("joints", data["joints"])
+        if len(joints) > LARGEST_LAYOUT:
+            raise LayoutError(f"layout: joints: expected at most {LARGEST_LAYOUT}, found {len(joints)}")
+        bones, sets = data["bones"], data.get("joint_sets", {})
+        if not isinstance(bones, list):
+            raise LayoutError(f"layout: bones: expected a list of [child, parent], found {_shown(bones)}")
+        if not isinstance(sets, dict) or not all(_is_count(key) for key in sets):
+            raise LayoutError(f"layout: joint_sets: expected an object with joint counts as keys, found {_shown(sets)}")
+        layout = cls(
+            name=_text("name", data["name"]),
+            joints=joints,
+            bones=tuple(_pair("bones", bone) for bone in bones),
+            origin=_text("origin", data["origin"]),
+            scale_bone=_pair("scale_bone", data["scale_bone"]) if data.get("scale_bone") is not None else None,
+            up=_numbers("up", data.get("up", (0, 1, 0)), 3),  # type: ignore[arg-type]
+            joint_sets={int(count): _groups(count, groups) for count, groups in sets.items()},
+            conventions=_conventions(data["conventions"]) if data.get("conventions") is not None else None,
+        )
         layout._check()
         return layout
 
@@ -135,13 +180,11 @@ class SkeletonLayout:
         if len(set(self.joints)) != self.joint_count:
             fail("joint names repeat")
         self.index(self.origin)
-        if self.scale_bone is not None:
-            if len(self.scale_bone) != 2:
-                fail(f"scale_bone: expected two joints, found {len(self.scale_bone)}")
-            for joint in self.scale_bone:
-                self.index(joint)
-        if len(self.up) != 3:
-            fail(f"up: expected 3 numbers, found {len(self.up)}")
+        pairs = (self.scale_bone, self.conventions.upright if self.conventions else None)
+        for joint in (joint for pair in pairs if pair is not None for joint in pair):
+            self.index(joint)
+        if not any(self.up):
+            fail("up: expected a direction, found only zeros")
         for child, parent in self.bones:
             if child == parent:
                 fail(f"bones: expected two joints, found {child!r} twice")
@@ -168,6 +211,77 @@ class SkeletonLayout:
                 self.index(joint)
 
 
+def _expect_keys(what: str, data: Any, known: Sequence[str], required: Sequence[str]) -> None:
+    if not isinstance(data, dict):
+        raise LayoutError(f"{what}: expected an object, found {_shown(data)}")
+    for key in required:
+        if key not in data:
+            raise LayoutError(f"{what}: key {key!r} is missing; expected {', '.join(required)}")
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise LayoutError(f"{what}: expected the keys {', '.join(known)}, found also {_shown(key)}{hint}")
+
+
+def _conventions(data: Any) -> Conventions:
+    keys = [key.name for key in fields(Conventions)]
+    _expect_keys("layout: conventions", data, keys, keys)
+    extent = None
+    if data["extent"] is not None:
+        extent = _numbers("conventions: extent", data["extent"], 2)
+        if not 0 < extent[0] < extent[1]:
+            raise LayoutError(f"layout: conventions: extent: expected least and most, found {_shown(data['extent'])}")
+    return Conventions(
+        axes=_text("conventions: axes", data["axes"]),
+        units=_text("conventions: units", data["units"]),
+        side=_text("conventions: side", data["side"]),
+        upright=None if data["upright"] is None else _pair("conventions: upright", data["upright"]),
+        extent=None if extent is None else (extent[0], extent[1]),
+    )
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise LayoutError(f"layout: {key}: expected a text, found {_shown(value)}")
+    return value
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
+        raise LayoutError(f"layout: {key}: expected a list of names, found {_shown(value)}")
+    return tuple(value)
+
+
+def _is_count(key: Any) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 5
+
+
+def _pair(key: str, value: Any) -> tuple[str, str]:
+    names = _names(key, value)
+    if len(names) != 2:
+        raise LayoutError(f"layout: {key}: expected two joints, found {_shown(value)}")
+    return names[0], names[1]
+
+
+def _groups(count: str, value: Any) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, list | tuple):
+        raise LayoutError(f"layout: joint set {count}: expected a list of groups, found {_shown(value)}")
+    return tuple(_names(f"joint set {count}", group) for group in value)
+
+
+def _numbers(key: str, value: Any, count: int) -> tuple[float, ...]:
+    ok = isinstance(value, list | tuple) and len(value) == count
+    if not ok or not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e30 for v in value):
+        raise LayoutError(f"layout: {key}: expected {count} numbers, found {_shown(value)}")
+    return tuple(float(number) for number in value)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, however large it is."""
+    return reprlib.repr(value)
+
+
 def builtin_layouts() -> tuple[str, ...]:
     """Names of the layouts that come with the package."""
     folder = resources.files("adasgn_edge") / "layouts"
@@ -185,16 +299,16 @@ def load_layout(name: str | Path | SkeletonLayout) -> SkeletonLayout:
         text = (resources.files("adasgn_edge") / "layouts" / f"{name}.json").read_text(encoding="utf-8")
     elif Path(name).suffix == ".json":
         try:
-            text = Path(name).read_text(encoding="utf-8")
+            text = Path(name).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise LayoutError(f"layout file {name}: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise LayoutError(f"layout file {name}: expected UTF-8 text, found other bytes") from None
     else:
         known = ", ".join(builtin_layouts())
         raise LayoutError(f"unknown layout {str(name)!r}: expected one of {known}, or the path of a .json file")
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise LayoutError(f"layout {name}: not valid JSON ({error})") from None
-    if not isinstance(data, dict):
-        raise LayoutError(f"layout {name}: expected a JSON object, found {type(data).__name__}")
     return SkeletonLayout.from_dict(data)

@@ -54,6 +54,7 @@ def test_a_layout_of_ones_own(tmp_path):
     assert layout.parents.tolist() == [0, 0, 1]
 
 
+CONVENTIONS = {"axes": "y up", "units": "m", "side": "both", "upright": ["a", "b"], "extent": [0.3, 3.0]}
 STICK = {"name": "stick", "joints": ["a", "b"], "bones": [["b", "a"]], "origin": "a"}
 
 
@@ -70,12 +71,50 @@ STICK = {"name": "stick", "joints": ["a", "b"], "bones": [["b", "a"]], "origin":
         ({"scale_bone": ["a"]}, "expected two joints"),
         ({"joint_sets": {"2": [["a"]]}}, "expected 2 groups, found 1"),
         ({"joint_sets": {"2": [["a"], ["a"]]}}, "disjoint"),
-        ({"bones": 3}, "malformed"),
+        ({"bones": 3}, "expected a list of .child, parent., found 3"),
+        ({"joint_set": {}}, "found also 'joint_set'; did you mean 'joint_sets'?"),
+        ({"scalebone": ["a", "b"]}, "did you mean 'scale_bone'"),
+        ({"joints": "ab"}, "expected a list of names, found 'ab'"),
+        ({"joints": ["a", 2]}, "expected a list of names"),
+        ({"joints": [f"j{i}" for i in range(3000)], "bones": []}, "expected at most 256, found 3000"),
+        ({"name": ""}, "name: expected a text"),
+        ({"up": [0, "1", 0]}, "up: expected 3 numbers"),
+        ({"up": [0, 0, 0]}, "up: expected a direction"),
+        ({"up": [0, float("nan"), 0]}, "up: expected 3 numbers"),
+        ({"joint_sets": {"one": [["a"]]}}, "joint counts as keys"),
+        ({"joint_sets": {"9" * 5000: [["a"]]}}, "joint counts as keys"),
+        ({"joint_sets": [1]}, "joint counts as keys"),
+        ({"joint_sets": {"1": "ab"}}, "expected a list of groups"),
+        ({"conventions": {"axes": "y up"}}, "key 'units' is missing"),
+        ({"conventions": {**CONVENTIONS, "extent": [3.0, 0.3]}}, "expected least and most"),
+        ({"conventions": {**CONVENTIONS, "upright": ["a", "z"]}}, "no joint 'z'"),
+        ({"conventions": {**CONVENTIONS, "unit": "m"}}, "found also 'unit'; did you mean 'units'"),
     ],
 )
 def test_layouts_that_are_refused(change, message):
     with pytest.raises(LayoutError, match=message):
         SkeletonLayout.from_dict({**STICK, **change})
+
+
+def test_conventions_are_stated_for_every_layout_and_kept():
+    for name in builtin_layouts():
+        conventions = load_layout(name).conventions
+        assert conventions is not None
+        assert conventions.units == "m"
+        assert conventions.upright is not None
+    layout = SkeletonLayout.from_dict({**STICK, "conventions": CONVENTIONS})
+    again = SkeletonLayout.from_dict(json.loads(json.dumps(layout.to_dict())))
+    assert again.conventions == layout.conventions
+    assert layout == SkeletonLayout.from_dict(STICK)  # the same skeleton, whatever is said about it
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"name": ' + "9" * 5000 + "}", '"ntu25"', "[1, 2]", "\xff\xfe{"])
+def test_files_that_are_no_layout(tmp_path, text):
+    path = tmp_path / "layout.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(LayoutError) as caught:
+        load_layout(path)
+    assert len(str(caught.value)) < 500
 
 
 def test_missing_layouts(tmp_path):

@@ -1,11 +1,14 @@
 #include "adasgn/layout.h"
 
+#include <cmath>
 #include <map>
 #include <numeric>
 
 namespace adasgn {
 
 namespace {
+
+constexpr double kLargestNumber = 1e30;
 
 // Joint names and their indices.
 class JointIndex {
@@ -29,6 +32,12 @@ class JointIndex {
   private:
     std::map<std::string, int> indices_;
 };
+
+void expect_text(const Json& json, const JsonContext& at) {
+    if (!json.is_string() || json.get_ref<const std::string&>().empty()) {
+        at.fail("expected a text", json);
+    }
+}
 
 // Each joint's parent, the root's being itself; without bones all joints are roots.
 std::vector<int> parse_bones(const Json& json, int joints, const JointIndex& index, const JsonContext& at) {
@@ -85,16 +94,48 @@ void expect_joint_sets(const Json& json, int joints, const JointIndex& index, co
     }
 }
 
+// How recordings are made, for people and for checks of recordings; the engine has no use for it.
+void expect_conventions(const Json& json, const JointIndex& index, const JsonContext& at) {
+    expect_keys(json, {"axes", "units", "side", "upright", "extent"}, at);
+    for (const char* key : {"axes", "units", "side"}) {
+        expect_text(json[key], at.inside(key));
+    }
+    if (!json["upright"].is_null()) {
+        const JsonContext here = at.inside("upright");
+        expect_list(json["upright"], 2, 2, here);
+        index(json["upright"][0], here);
+        index(json["upright"][1], here);
+    }
+    if (!json["extent"].is_null()) {
+        const JsonContext here = at.inside("extent");
+        expect_list(json["extent"], 2, 2, here);
+        for (const Json& value : json["extent"]) {
+            if (!value.is_number_float() || !(value.get<double>() < kLargestNumber)) {
+                here.fail("expected numbers with a fraction, such as 1.0", value);
+            }
+        }
+        const double least = json["extent"][0].get<double>();
+        if (!(least > 0) || !(least < json["extent"][1].get<double>())) {
+            here.fail("expected least and most, above zero", json["extent"]);
+        }
+    }
+}
+
 }  // namespace
 
 Layout parse_layout(const Json& json, int joints, const JsonContext& at) {
-    expect_keys(json, {"name", "joints", "bones", "origin", "scale_bone", "up", "joint_sets"}, at);
-    Layout layout;
-    if (!json["name"].is_string()) {
-        at.inside("name").fail("expected a string", json["name"]);
+    if (json.is_object() && json.contains("conventions")) {
+        expect_keys(json, {"name", "joints", "bones", "origin", "scale_bone", "up", "joint_sets", "conventions"}, at);
+    } else {
+        expect_keys(json, {"name", "joints", "bones", "origin", "scale_bone", "up", "joint_sets"}, at);
     }
+    Layout layout;
+    expect_text(json["name"], at.inside("name"));
     layout.name = json["name"].get<std::string>();
     layout.joints = strings(json["joints"], static_cast<std::size_t>(joints), at.inside("joints"));
+    for (const Json& joint : json["joints"]) {
+        expect_text(joint, at.inside("joints"));
+    }
     const JointIndex index(layout.joints, json["joints"], at.inside("joints"));
     layout.rules.parents = parse_bones(json["bones"], joints, index, at.inside("bones"));
     layout.rules.origin = index(json["origin"], at.inside("origin"));
@@ -104,12 +145,21 @@ Layout parse_layout(const Json& json, int joints, const JsonContext& at) {
         layout.rules.scale_bone = {index(bone[0], at.inside("scale_bone")), index(bone[1], at.inside("scale_bone"))};
     }
     expect_list(json["up"], 3, 3, at.inside("up"));
+    bool any = false;
     for (const Json& value : json["up"]) {
-        if (!value.is_number_float()) {  // as it is written, so that a file has one form
-            at.inside("up").fail("expected numbers with a fraction, such as 1.0", value);
+        // With a fraction as it is written, so that a file has one form.
+        if (!value.is_number_float() || !(std::abs(value.get<double>()) < kLargestNumber)) {
+            at.inside("up").fail("expected numbers with a fraction below 1e30, such as 1.0", value);
         }
+        any = any || value.get<double>() != 0;
+    }
+    if (!any) {
+        at.inside("up").fail("expected a direction, found only zeros");
     }
     expect_joint_sets(json["joint_sets"], joints, index, at.inside("joint_sets"));
+    if (json.contains("conventions")) {
+        expect_conventions(json["conventions"], index, at.inside("conventions"));
+    }
     return layout;
 }
 

@@ -1,0 +1,98 @@
+"""Recordings that are sound but look as if axes, side or units were other ones than their layout states.
+
+Nothing is refused or changed here: a model gives a label for whatever it gets, so people are told what looks odd.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adasgn_edge.data.dataset import SkeletonDataset
+from adasgn_edge.skeletons import Conventions, SkeletonLayout
+
+__all__ = ["doubts", "doubts_of_dataset"]
+
+AXES = "xyz"
+UPSIDE_DOWN = -0.3
+"""Mean cosine between "up" and what is upright in a layout: 3 of SHREC'17's 2800 recordings lie below, and none of
+NW-UCLA's 1484; with y turned round 2730 and 1484."""
+LYING, ALONG_ANOTHER = 0.3, 0.9
+UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "feet": 0.3048}
+"""Metres in other units that coordinates come in."""
+SAMPLES = 500
+"""How many samples of a data set are looked at."""
+SHARE = 0.1
+"""What is odd about more than this share of a data set is worth a word."""
+
+
+def doubts(tracks: Sequence[NDArray[np.float32]], layout: SkeletonLayout) -> list[str]:
+    """What looks odd about a recording of complete tracks (L, V, 3), the first one being judged; a sentence each."""
+    conventions, track = layout.conventions, tracks[0].astype(np.float64)
+    found = [_flat(track)]
+    if conventions is not None:
+        found += [_size(track, conventions), _upright(track, layout, conventions)]
+    return [text for text in found if text]
+
+
+def doubts_of_dataset(dataset: SkeletonDataset) -> list[str]:
+    """What looks odd about many samples of a data set, with their share; a sentence each."""
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, SAMPLES).astype(int))
+    found = [text for sample in chosen for text in doubts(dataset.tracks(int(sample)), dataset.layout)]
+    kinds = Counter(_kind(text) for text in found)
+    examples = {_kind(text): text for text in reversed(found)}
+    return [
+        f"{examples[kind]} (so or alike in {count / len(chosen):.0%} of the recordings looked at)"
+        for kind, count in kinds.items()
+        if count > SHARE * len(chosen)
+    ]
+
+
+def _kind(text: str) -> str:
+    return text.partition(":")[0]
+
+
+def _flat(track: NDArray[np.float64]) -> str:
+    spread = np.ptp(track.reshape(-1, 3), axis=0)
+    flat = [axis for axis, reach in zip(AXES, spread, strict=True) if reach <= 1e-6 * spread.max()]
+    if not flat or spread.max() == 0:
+        return ""
+    return f"flat: {' and '.join(flat)} never changes; a model of 3-D recordings does not know 2-D ones"
+
+
+def _size(track: NDArray[np.float64], conventions: Conventions) -> str:
+    if conventions.extent is None:
+        return ""
+    least, most = conventions.extent
+    size = float(np.median(np.ptp(track, axis=1).max(axis=-1)))
+    if least <= size <= most:
+        return ""
+    units = [(name, factor) for name, factor in UNITS.items() if least <= size * factor <= most]
+    hint = f"; if these are {units[0][0]}, --scale {units[0][1]:g}" if units else ""
+    return f"size: expected a body of {least:g} to {most:g} {conventions.units}, found {size:.3g}{hint}"
+
+
+def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions) -> str:
+    if conventions.upright is None:
+        return ""
+    lower, upper = conventions.upright
+    direction = track[:, layout.index(upper)] - track[:, layout.index(lower)]
+    length = np.linalg.norm(direction, axis=-1, keepdims=True)
+    if not (length > 0).any():
+        return ""
+    direction = (direction[length[:, 0] > 0] / length[length > 0][:, None]).mean(axis=0)  # (3,)
+    up = np.asarray(layout.up) / np.linalg.norm(layout.up)
+    name = AXES[int(np.abs(up).argmax())]
+    along = float(direction @ up)
+    if along < UPSIDE_DOWN:
+        return f"upside down: {upper} is below {lower}, up being {name} in layout {layout.name}; if not, --flip {name}"
+    other = int(np.abs(direction).argmax())
+    if conventions.extent is not None and abs(along) < LYING and abs(direction[other]) > ALONG_ANOTHER:
+        return (
+            f"lying: {upper} is beside {lower}, up being {name} in layout {layout.name}; if nobody lies there, "
+            f"{AXES[other]} may be up in this recording"
+        )
+    return ""

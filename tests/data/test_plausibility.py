@@ -1,0 +1,91 @@
+"""What looks odd: size, up, flat recordings; and that real recordings look right."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from adasgn_edge.data.dataset import DatasetBuilder
+from adasgn_edge.data.plausibility import doubts, doubts_of_dataset
+from adasgn_edge.hands import GESTURES, animate
+from adasgn_edge.skeletons import load_layout
+
+HAND, BODY = load_layout("shrec22"), load_layout("ntu25")
+
+
+def body(height: float = 1.7) -> np.ndarray:
+    """Somebody who stands, (30, 25, 3)."""
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(-0.2, 0.2, (25, 3)).astype(np.float32)
+    pose[:, 1] = np.linspace(0, height, 25)[rng.permutation(25)]
+    pose[BODY.index("spine_base"), 1], pose[BODY.index("spine_shoulder"), 1] = 0.5 * height, 0.8 * height
+    return pose + rng.normal(0, 0.01, (30, 1, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("gesture", GESTURES)
+def test_hands_as_they_are_recorded_look_right(gesture):
+    assert doubts([animate(gesture, one_finger=False, seed=1)], HAND) == []
+
+
+def test_bodies_as_they_are_recorded_look_right():
+    assert doubts([body()], BODY) == []
+    assert doubts([body(0.8)], BODY) == []  # a child, or half a body
+
+
+def test_y_down():
+    for track, layout in ((animate("Grab", one_finger=False, seed=1), HAND), (body(), BODY)):
+        (text,) = doubts([track * np.float32([1, -1, 1])], layout)
+        assert text.startswith("upside down: ")
+        assert text.endswith("--flip y")
+
+
+@pytest.mark.parametrize(("factor", "unit", "scale"), [(1000, "millimetres", "0.001"), (100, "centimetres", "0.01")])
+def test_bodies_in_other_units(factor, unit, scale):
+    (text,) = doubts([body() * np.float32(factor)], BODY)
+    assert text.startswith("size: expected a body of 0.3 to 3 m, found ")
+    assert text.endswith(f"if these are {unit}, --scale {scale}")
+    assert doubts([animate("Grab", one_finger=False, seed=1) * np.float32(factor)], HAND) == []  # it is scaled anyway
+
+
+def test_bodies_of_no_size_that_any_unit_explains():
+    (text,) = doubts([body() * np.float32(0.01)], BODY)
+    assert "--scale" not in text
+
+
+def test_z_up():
+    (text,) = doubts([body()[..., [0, 2, 1]]], BODY)
+    assert text.startswith("lying: ")
+    assert "z may be up" in text
+
+
+def test_two_coordinates():
+    flat = animate("Grab", one_finger=False, seed=1)
+    flat[..., 2] = 0.5
+    (text,) = doubts([flat], HAND)
+    assert text.startswith("flat: z never changes")
+
+
+def test_a_layout_that_states_nothing_is_not_judged():
+    silent = dataclasses.replace(BODY, conventions=None)
+    assert doubts([body(1700) * np.float32([1, -1, 1])], silent) == []
+
+
+def test_a_data_set_is_judged_by_what_many_recordings_have():
+    builder = DatasetBuilder("bodies", BODY, ("stand",))
+    for number in range(20):
+        builder.add(str(number), 0, "train", [body() * np.float32(1000 if number % 2 else 1)])
+    (text,) = doubts_of_dataset(builder.build())
+    assert "--scale 0.001 (so or alike in 50% of the recordings looked at)" in text
+    builder = DatasetBuilder("bodies", BODY, ("stand",))
+    for number in range(20):
+        builder.add(str(number), 0, "train", [body() * np.float32(1000 if number == 3 else 1)])
+    assert doubts_of_dataset(builder.build()) == []
+
+
+def test_real_data_sets_look_right(data_root):
+    from adasgn_edge.data.registry import open_dataset
+
+    for name in ("shrec14", "nw-ucla"):
+        assert doubts_of_dataset(open_dataset(name, data_root)) == []
