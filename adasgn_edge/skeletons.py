@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import LayoutError
 
-__all__ = ["Conventions", "SkeletonLayout", "builtin_layouts", "load_layout"]
+__all__ = ["Conventions", "SkeletonLayout", "builtin_layouts", "load_layout", "stated_conventions"]
 
 
 LARGEST_LAYOUT = 256
@@ -286,6 +286,14 @@ def builtin_layouts() -> tuple[str, ...]:
     """Names of the layouts that come with the package."""
     folder = resources.files("adasgn_edge") / "layouts"
     return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
+
+
+def stated_conventions(layout: SkeletonLayout) -> Conventions | None:
+    """The layout's conventions; a layout that states none, but is a built-in one otherwise, has that one's."""
+    if layout.conventions is None and layout.name in builtin_layouts():
+        builtin = load_layout(layout.name)
+        return builtin.conventions if builtin == layout else None
+    return layout.conventions
 
 
 def load_layout(name: str | Path | SkeletonLayout) -> SkeletonLayout:

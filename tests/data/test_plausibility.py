@@ -16,12 +16,12 @@ HAND, BODY = load_layout("shrec22"), load_layout("ntu25")
 
 
 def body(height: float = 1.7) -> np.ndarray:
-    """Somebody who stands, (30, 25, 3)."""
+    """Somebody who stands and sways, (30, 25, 3)."""
     rng = np.random.default_rng(0)
     pose = rng.uniform(-0.2, 0.2, (25, 3)).astype(np.float32)
     pose[:, 1] = np.linspace(0, height, 25)[rng.permutation(25)]
     pose[BODY.index("spine_base"), 1], pose[BODY.index("spine_shoulder"), 1] = 0.5 * height, 0.8 * height
-    return pose + rng.normal(0, 0.01, (30, 1, 3)).astype(np.float32)
+    return pose + height * np.sin(np.arange(30) / 5).astype(np.float32)[:, None, None] * np.float32([0.2, 0, 0.1])
 
 
 @pytest.mark.parametrize("gesture", GESTURES)
@@ -68,8 +68,27 @@ def test_two_coordinates():
 
 
 def test_a_layout_that_states_nothing_is_not_judged():
-    silent = dataclasses.replace(BODY, conventions=None)
+    silent = dataclasses.replace(BODY, name="mine", conventions=None)
     assert doubts([body(1700) * np.float32([1, -1, 1])], silent) == []
+
+
+def test_a_layout_of_an_older_file_is_judged_as_the_built_in_one_that_it_is():
+    assert doubts([body(1700)], dataclasses.replace(BODY, conventions=None))
+
+
+def test_nobody_moves():
+    resting = np.repeat(animate("Grab", one_finger=False, seed=1)[:1], 60, axis=0)
+    noise = np.random.default_rng(0).normal(0, 0.001, resting.shape).astype(np.float32)  # a millimetre
+    for track in (resting, resting + noise):
+        (text,) = doubts([track], HAND)
+        assert text.startswith("still: ")
+
+
+def test_two_gestures_with_a_rest_between():
+    first, second = (animate(name, one_finger=False, seed=3) for name in ("Swipe Up", "Swipe Right"))
+    second = second + (first[-1, 0] - second[0, 0])
+    (text,) = doubts([np.concatenate([first, np.repeat(first[-1:], 30, axis=0), second])], HAND)
+    assert text.startswith("pause: nobody moves in frames ")
 
 
 def test_a_data_set_is_judged_by_what_many_recordings_have():
