@@ -40,13 +40,29 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import LayoutError
 
-__all__ = ["Conventions", "SkeletonLayout", "builtin_layouts", "load_layout", "stated_conventions"]
+__all__ = ["Chirality", "Conventions", "SkeletonLayout", "builtin_layouts", "load_layout", "stated_conventions"]
 
 
 LARGEST_LAYOUT = 256
 """Joints that a layout may have; the engine's limit too."""
+MOST_VECTORS = 1024
 REQUIRED_KEYS = ("name", "joints", "bones", "origin")
 KEYS = (*REQUIRED_KEYS, "scale_bone", "up", "joint_sets", "conventions")
+
+
+@dataclass(frozen=True)
+class Chirality:
+    """What is on one side of a body: fingers curl towards the palm, toes point forwards.
+
+    plane: three joints, anticlockwise seen from that side; towards: (from, to) joints whose vectors point there
+    """
+
+    plane: tuple[str, str, str]
+    towards: tuple[tuple[str, str], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of the key ``chirality``."""
+        return {"plane": list(self.plane), "towards": [list(pair) for pair in self.towards]}
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class Conventions:
     upright: (lower, upper) joints of which the second is above the first, as "up" goes, in nearly every recording
     extent: (least, most) size of what is recorded along its longest axis, in the units; null where a scale bone makes
     recordings of every size alike
+    chirality: how a recording is told from its mirror image: vectors that point to the side of a plane, or null
     """
 
     axes: str
@@ -64,6 +81,7 @@ class Conventions:
     side: str
     upright: tuple[str, str] | None
     extent: tuple[float, float] | None
+    chirality: Chirality | None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of the key ``conventions``."""
@@ -73,6 +91,7 @@ class Conventions:
             "side": self.side,
             "upright": list(self.upright) if self.upright else None,
             "extent": list(self.extent) if self.extent else None,
+            "chirality": self.chirality.to_dict() if self.chirality else None,
         }
 
 
@@ -180,8 +199,12 @@ class SkeletonLayout:
         if len(set(self.joints)) != self.joint_count:
             fail("joint names repeat")
         self.index(self.origin)
-        pairs = (self.scale_bone, self.conventions.upright if self.conventions else None)
-        for joint in (joint for pair in pairs if pair is not None for joint in pair):
+        named = [*(self.scale_bone or ())]
+        if self.conventions is not None:
+            named += self.conventions.upright or ()
+            if self.conventions.chirality is not None:
+                named += [*self.conventions.chirality.plane, *sum(self.conventions.chirality.towards, ())]
+        for joint in named:
             self.index(joint)
         if not any(self.up):
             fail("up: expected a direction, found only zeros")
@@ -238,7 +261,19 @@ def _conventions(data: Any) -> Conventions:
         side=_text("conventions: side", data["side"]),
         upright=None if data["upright"] is None else _pair("conventions: upright", data["upright"]),
         extent=None if extent is None else (extent[0], extent[1]),
+        chirality=None if data["chirality"] is None else _chirality(data["chirality"]),
     )
+
+
+def _chirality(data: Any) -> Chirality:
+    keys = [key.name for key in fields(Chirality)]
+    _expect_keys("layout: conventions: chirality", data, keys, keys)
+    plane, towards = _names("conventions: plane", data["plane"]), data["towards"]
+    if len(plane) != 3:
+        raise LayoutError(f"layout: conventions: plane: expected three joints, found {_shown(list(plane))}")
+    if not isinstance(towards, list | tuple) or not 0 < len(towards) <= MOST_VECTORS:
+        raise LayoutError(f"layout: conventions: towards: expected a list of [from, to], found {_shown(towards)}")
+    return Chirality((plane[0], plane[1], plane[2]), tuple(_pair("conventions: towards", pair) for pair in towards))
 
 
 def _text(key: str, value: Any) -> str:

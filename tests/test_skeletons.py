@@ -54,7 +54,8 @@ def test_a_layout_of_ones_own(tmp_path):
     assert layout.parents.tolist() == [0, 0, 1]
 
 
-CONVENTIONS = {"axes": "y up", "units": "m", "side": "both", "upright": ["a", "b"], "extent": [0.3, 3.0]}
+CONVENTIONS = {"axes": "y up", "units": "m", "side": "both", "upright": ["a", "b"], "extent": [0.3, 3.0],
+               "chirality": {"plane": ["a", "b", "a"], "towards": [["a", "b"]]}}  # fmt: skip
 STICK = {"name": "stick", "joints": ["a", "b"], "bones": [["b", "a"]], "origin": "a"}
 
 
@@ -88,6 +89,18 @@ STICK = {"name": "stick", "joints": ["a", "b"], "bones": [["b", "a"]], "origin":
         ({"conventions": {"axes": "y up"}}, "key 'units' is missing"),
         ({"conventions": {**CONVENTIONS, "extent": [3.0, 0.3]}}, "expected least and most"),
         ({"conventions": {**CONVENTIONS, "upright": ["a", "z"]}}, "no joint 'z'"),
+        (
+            {"conventions": {**CONVENTIONS, "chirality": {"plane": ["a"], "towards": [["a", "b"]]}}},
+            "expected three joints",
+        ),
+        (
+            {"conventions": {**CONVENTIONS, "chirality": {"plane": ["a"] * 3, "towards": []}}},
+            "expected a list of .from",
+        ),
+        (
+            {"conventions": {**CONVENTIONS, "chirality": {"plane": ["a", "b", "z"], "towards": [["a", "b"]]}}},
+            "joint 'z'",
+        ),
         ({"conventions": {**CONVENTIONS, "unit": "m"}}, "found also 'unit'; did you mean 'units'"),
     ],
 )

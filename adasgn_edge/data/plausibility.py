@@ -22,6 +22,9 @@ AXES = "xyz"
 UPSIDE_DOWN = -0.3
 """Mean cosine between "up" and what is upright in a layout: 3 of SHREC'17's 2800 recordings lie below, and none of
 NW-UCLA's 1484; with y turned round 2730 and 1484."""
+MIRRORED = -0.15
+"""How far the vectors of a layout's chirality point to the wrong side, over their length. 11 of SHREC'17's 2800
+recordings lie below, mirrored 2051; of NW-UCLA's 1484 recordings 5, mirrored 1412."""
 LYING, ALONG_ANOTHER = 0.3, 0.9
 UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "feet": 0.3048}
 """Metres in other units that coordinates come in."""
@@ -42,7 +45,10 @@ def doubts(tracks: Sequence[NDArray[np.float32]], layout: SkeletonLayout) -> lis
     conventions, track = stated_conventions(layout), tracks[0].astype(np.float64)
     found = [_flat(track), _still(track)]
     if conventions is not None:
-        found += [_size(track, conventions), _upright(track, layout, conventions)]
+        mirrored = _is_mirrored(track, layout, conventions)
+        found += [_size(track, conventions), _upright(track, layout, conventions, mirrored)]
+        if mirrored and not found[-1]:
+            found.append(f"mirrored: expected {conventions.side}, this looks like its mirror image; if it is, --mirror")
     return [text for text in found if text]
 
 
@@ -103,7 +109,19 @@ def _size(track: NDArray[np.float64], conventions: Conventions) -> str:
     return f"size: expected a body of {least:g} to {most:g} {conventions.units}, found {size:.3g}{hint}"
 
 
-def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions) -> str:
+def _is_mirrored(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions) -> bool:
+    if conventions.chirality is None:
+        return False
+    first, second, third = (track[:, layout.index(joint)] for joint in conventions.chirality.plane)
+    normal = np.cross(second - first, third - first)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-12
+    starts, ends = zip(*conventions.chirality.towards, strict=True)
+    vectors = track[:, [layout.index(joint) for joint in ends]] - track[:, [layout.index(joint) for joint in starts]]
+    length = float(np.linalg.norm(vectors, axis=-1).sum())
+    return length > 0 and float((vectors @ normal[..., None]).sum()) < MIRRORED * length
+
+
+def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions, mirrored: bool) -> str:
     if conventions.upright is None:
         return ""
     lower, upper = conventions.upright
@@ -116,7 +134,9 @@ def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Co
     name = AXES[int(np.abs(up).argmax())]
     along = float(direction @ up)
     if along < UPSIDE_DOWN:
-        return f"upside down: {upper} is below {lower}, up being {name} in layout {layout.name}; if not, --flip {name}"
+        # Turned round alone, an axis mirrors; a camera's x right, y down, z away is turned about z by half a circle.
+        flip = name if mirrored or conventions.chirality is None else {"y": "xy"}.get(name, name)
+        return f"upside down: {upper} is below {lower}, up being {name} in layout {layout.name}; if not, --flip {flip}"
     other = int(np.abs(direction).argmax())
     if conventions.extent is not None and abs(along) < LYING and abs(direction[other]) > ALONG_ANOTHER:
         return (

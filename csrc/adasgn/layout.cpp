@@ -9,6 +9,7 @@ namespace adasgn {
 namespace {
 
 constexpr double kLargestNumber = 1e30;
+constexpr std::size_t kMostVectors = 1024;
 
 // Joint names and their indices.
 class JointIndex {
@@ -96,7 +97,7 @@ void expect_joint_sets(const Json& json, int joints, const JointIndex& index, co
 
 // How recordings are made, for people and for checks of recordings; the engine has no use for it.
 void expect_conventions(const Json& json, const JointIndex& index, const JsonContext& at) {
-    expect_keys(json, {"axes", "units", "side", "upright", "extent"}, at);
+    expect_keys(json, {"axes", "units", "side", "upright", "extent", "chirality"}, at);
     for (const char* key : {"axes", "units", "side"}) {
         expect_text(json[key], at.inside(key));
     }
@@ -117,6 +118,21 @@ void expect_conventions(const Json& json, const JointIndex& index, const JsonCon
         const double least = json["extent"][0].get<double>();
         if (!(least > 0) || !(least < json["extent"][1].get<double>())) {
             here.fail("expected least and most, above zero", json["extent"]);
+        }
+    }
+    if (!json["chirality"].is_null()) {
+        const JsonContext here = at.inside("chirality");
+        const Json& chirality = json["chirality"];
+        expect_keys(chirality, {"plane", "towards"}, here);
+        expect_list(chirality["plane"], 3, 3, here.inside("plane"));
+        for (const Json& joint : chirality["plane"]) {
+            index(joint, here.inside("plane"));
+        }
+        expect_list(chirality["towards"], 1, kMostVectors, here.inside("towards"));
+        for (const Json& vector : chirality["towards"]) {
+            expect_list(vector, 2, 2, here.inside("towards"));
+            index(vector[0], here.inside("towards"));
+            index(vector[1], here.inside("towards"));
         }
     }
 }

@@ -39,6 +39,17 @@ def test_y_down():
         (text,) = doubts([track * np.float32([1, -1, 1])], layout)
         assert text.startswith("upside down: ")
         assert text.endswith("--flip y")
+    (text,) = doubts([animate("Grab", one_finger=False, seed=1) * np.float32([-1, -1, 1])], HAND)  # a camera's axes
+    assert text.startswith("upside down: ")
+    assert text.endswith("--flip xy")
+
+
+def test_mirrored():
+    mirrored = np.float32([-1, 1, 1])
+    hands = [animate(gesture, one_finger=False, seed=1) for gesture in GESTURES]
+    told = [text for hand in hands for text in doubts([hand * mirrored], HAND)]
+    assert len(told) > len(GESTURES) / 2
+    assert set(told) == {"mirrored: expected right hand, this looks like its mirror image; if it is, --mirror"}
 
 
 @pytest.mark.parametrize(("factor", "unit", "scale"), [(1000, "millimetres", "0.001"), (100, "centimetres", "0.01")])

@@ -20,7 +20,11 @@ CHAIN = {
     "name": "chain", "joints": JOINTS, "bones": BONES, "origin": "joint 0", "scale_bone": ["joint 0", "joint 1"],
     "up": [0.0, 1.0, 0.0], "joint_sets": {"2": HALVES},
 }  # fmt: skip
-CONVENTIONS = {"axes": "y up", "units": "m", "side": "both", "upright": ["joint 0", "joint 9"], "extent": [0.3, 3.0]}
+CHIRALITY = {"plane": JOINTS[:3], "towards": [JOINTS[3:5], JOINTS[5:7]]}
+CONVENTIONS = {
+    "axes": "y up", "units": "m", "side": "both", "upright": ["joint 0", "joint 9"], "extent": [0.3, 3.0],
+    "chirality": CHIRALITY,
+}  # fmt: skip
 RULES = {"origin": 0, "scale_bone": [0, 1], "parents": [0, *range(24)]}
 
 SOUND: dict[str, dict[str, Any]] = {
@@ -34,7 +38,9 @@ SOUND: dict[str, dict[str, Any]] = {
         "preprocessing": {"scale_bone": [3, 3]},
     },
     "conventions": {"layout": {"conventions": CONVENTIONS}},
-    "conventions left open": {"layout": {"conventions": {**CONVENTIONS, "upright": None, "extent": None}}},
+    "conventions left open": {
+        "layout": {"conventions": {**CONVENTIONS, "upright": None, "extent": None, "chirality": None}}
+    },
     "most cost": {"cost": {"paper": [2**62]}},
     "a large number": {"provenance": {"seed": 10**300}},
     "32 levels": {"provenance": {"a": json.loads("[" * 30 + "0" + "]" * 30)}},
@@ -90,6 +96,16 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "extent from zero": {"layout": {"conventions": {**CONVENTIONS, "extent": [0.0, 0.3]}}},
     "extent beyond measure": {"layout": {"conventions": {**CONVENTIONS, "extent": [0.3, 1e30]}}},
     "extent as texts": {"layout": {"conventions": {**CONVENTIONS, "extent": ["0.3", "3"]}}},
+    "a plane of two": {"layout": {"conventions": {**CONVENTIONS, "chirality": {**CHIRALITY, "plane": JOINTS[:2]}}}},
+    "a plane as a text": {"layout": {"conventions": {**CONVENTIONS, "chirality": {**CHIRALITY, "plane": "abc"}}}},
+    "no vectors": {"layout": {"conventions": {**CONVENTIONS, "chirality": {**CHIRALITY, "towards": []}}}},
+    "a vector of one": {
+        "layout": {"conventions": {**CONVENTIONS, "chirality": {**CHIRALITY, "towards": [JOINTS[:1]]}}}
+    },
+    "a vector to nowhere": {
+        "layout": {"conventions": {**CONVENTIONS, "chirality": {**CHIRALITY, "towards": [["joint 1", "top"]]}}}
+    },
+    "chirality a list": {"layout": {"conventions": {**CONVENTIONS, "chirality": []}}},
     "no groups": {"layout": {"joint_sets": {"0": []}}},
     "negative count": {"layout": {"joint_sets": {"-1": []}}},
     "another count": {"layout": {"joint_sets": {"3": HALVES}}},
