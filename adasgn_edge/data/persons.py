@@ -5,7 +5,8 @@ format of a file, the same steps make persons of bodies, without looking at the 
 
 1. *Lost and found.* Two bodies that are never seen at the same time are one person when the second begins near where
    the first ended: the mean distance of their joints is at most twice the body's radius, and that again for every ten
-   frames between them. The nearest two are joined first, again and again.
+   frames between them. The nearest two are joined first, again and again. Where a body jumps farther than that it may
+   have become somebody else, so it is cut there first; pieces that found nobody nearer are put together again.
 2. *Strays.* What is seen in fewer than 12 frames is left out when somebody is seen four times as long.
 3. *Order.* Who moves more comes first: the variance over time, summed over joints and coordinates. The order of the
    file has no say.
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,8 @@ REACH_FRAMES = 10
 """Within how many unseen frames the reach grows by itself."""
 MOST_BODIES = 64
 """More bodies than a sensor follows: the longest seen are kept."""
+MOST_JUMPS = 8
+"""What jumps more often in a recording is badly tracked, not somebody else each time."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,13 @@ class Body:
     frames: NDArray[np.int64]
     positions: NDArray[np.float32]
 
-    @property
+    @cached_property
     def motion(self) -> float:
         """Variance over time, summed over joints and coordinates, of the joints that were seen."""
         positions = self.positions.astype(np.float64)
         return float(np.nansum(_mean((positions - _mean(positions, axis=0)) ** 2, axis=0)))
 
-    @property
+    @cached_property
     def radius(self) -> float:
         """Root mean square distance of the joints from their centre, the median over the frames."""
         positions = self.positions.astype(np.float64)
@@ -69,22 +74,46 @@ def whole_body(positions: NDArray[np.float32]) -> Body:
 def join_bodies(bodies: Sequence[Body]) -> list[Body]:
     """Bodies lost and found again joined, the nearest first; the same whatever order they come in."""
     longest_first = sorted(bodies, key=lambda body: (-len(body.frames), body.frames[0], body.positions[0].tobytes()))
-    persons = longest_first[:MOST_BODIES]
+    kept = longest_first[:MOST_BODIES]
+    pieces = [(number, piece) for number, body in enumerate(kept) for piece in _cut(body)] if len(kept) > 1 else []
+    if not pieces:
+        return kept
+    persons = [piece for _, piece in pieces]
+    numbers = [{number} for number, _ in pieces]  # of the bodies that a person is made of
     distance = np.full((len(persons), len(persons)), np.inf)
-    for first in range(len(persons)):
-        for second in range(first):
-            distance[first, second] = _distance(persons[first], persons[second])
-    gone: set[int] = set()
-    while len(gone) < len(persons) - 1:
+    for second, first in combinations(range(len(persons)), 2):
+        distance[first, second] = _distance(persons[first], persons[second])
+    alive = set(range(len(persons)))
+
+    def join(first: int, second: int) -> None:
+        persons[first] = persons[first].joined(persons[second])
+        numbers[first] |= numbers[second]
+        alive.remove(second)
+        distance[second] = distance[:, second] = np.inf
+        for other in alive - {first}:
+            distance[max(first, other), min(first, other)] = _distance(persons[first], persons[other])
+
+    while len(alive) > 1:
         first, second = divmod(int(distance.argmin()), len(persons))
         if distance[first, second] > 1:
             break
-        persons[first] = persons[first].joined(persons[second])
-        gone.add(second)
-        distance[second] = distance[:, second] = np.inf
-        for other in set(range(len(persons))) - gone - {first}:
-            distance[max(first, other), min(first, other)] = _distance(persons[first], persons[other])
-    return [person for place, person in enumerate(persons) if place not in gone]
+        join(first, second)
+    for first, second in combinations(sorted(alive), 2):
+        same_body = {first, second} <= alive and numbers[first] & numbers[second]
+        if same_body and not _seen_at_once(persons[first], persons[second]):
+            join(first, second)
+    return [persons[place] for place in sorted(alive)]
+
+
+def _cut(body: Body) -> list[Body]:
+    """A body in pieces that do not jump; one that jumps all the time stays whole."""
+    ratio = _moved(body.positions[:-1], body.positions[1:]) / _reach(body.radius, np.diff(body.frames))
+    with np.errstate(invalid="ignore"):
+        jumps = np.flatnonzero(ratio > 1) + 1
+    if not 0 < len(jumps) <= MOST_JUMPS:
+        return [body]
+    rows = np.split(np.arange(len(body.frames)), jumps)
+    return [Body(body.frames[row], body.positions[row]) for row in rows]
 
 
 def without_strays(persons: Sequence[Body]) -> list[Body]:
@@ -100,19 +129,31 @@ def by_motion(persons: Sequence[Body]) -> list[Body]:
 
 def _distance(first: Body, second: Body) -> float:
     """How far apart two bodies are where one follows the other, over how far that may be; infinite if seen at once."""
+    if _seen_at_once(first, second):
+        return float("inf")
     frames = np.concatenate([first.frames, second.frames])
     order = np.argsort(frames, kind="stable")
     frames = frames[order]
-    if (frames[1:] == frames[:-1]).any():
-        return float("inf")
-    positions = np.concatenate([first.positions, second.positions])[order].astype(np.float64)
+    positions = np.concatenate([first.positions, second.positions])[order]
     is_first = (np.arange(len(order)) < len(first.frames))[order]
     before = np.flatnonzero(is_first[1:] != is_first[:-1])
-    apart = _mean(np.linalg.norm(positions[before + 1] - positions[before], axis=-1), axis=1)
-    reach = REACH * (first.radius + second.radius) / 2 * (1 + (frames[before + 1] - frames[before]) / REACH_FRAMES)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = apart / reach
+    apart = _moved(positions[before], positions[before + 1])
+    ratio = apart / _reach((first.radius + second.radius) / 2, frames[before + 1] - frames[before])
     return float(ratio.max()) if np.isfinite(ratio).all() else float("inf")
+
+
+def _seen_at_once(first: Body, second: Body) -> bool:
+    return bool(np.isin(first.frames, second.frames).any())
+
+
+def _moved(before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N,) mean distance of the joints of N frames (N, V, 3) from where they were; NaN when none was seen twice."""
+    return _mean(np.linalg.norm(after.astype(np.float64) - before, axis=-1), axis=1)
+
+
+def _reach(radius: float, gaps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) how far away somebody is looked for who was lost that many frames ago."""
+    return np.maximum(REACH * radius * (1 + gaps / REACH_FRAMES), np.finfo(np.float64).tiny)
 
 
 def _mean(values: NDArray[np.float64], axis: int, keepdims: bool = False) -> NDArray[np.float64]:

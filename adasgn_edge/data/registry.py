@@ -23,7 +23,7 @@ from adasgn_edge.progress import Progress
 
 __all__ = ["DATASETS", "DatasetEntry", "cached_path", "open_dataset", "user_cache_folder"]
 
-READER_VERSION = 5
+READER_VERSION = 6
 """Counts up whenever a reader gives something else for the same files, so that cached conversions are made again."""
 
 Reader = Callable[[Sequence[Path], str, Progress | None], SkeletonDataset]

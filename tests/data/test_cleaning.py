@@ -149,6 +149,14 @@ class TestFirstFrames:
         np.testing.assert_array_equal(track, wrong[1:])
         assert cleaning.absent_frames == 1
 
+    def test_joints_that_were_not_seen_are_no_jump(self):
+        lacking = hand()
+        lacking[0, 6:] = np.nan  # only wrist, palm and thumb
+        lacking[1, 1:12] = np.nan
+        (track,), cleaning = clean(lacking)
+        assert cleaning == Cleaning(filled_joints=16 + 11)
+        assert np.linalg.norm(track - hand(), axis=-1).max() < 0.01
+
     def test_quick_starts_stay(self):
         for seed in range(3):
             for gesture in ("Swipe Left", "Shake", "Swipe X", "Grab"):
@@ -190,6 +198,28 @@ class TestPersons:
         (track,), cleaning = clean_recording(bodies[::-1], HAND)
         np.testing.assert_array_equal(track, recorded)
         assert cleaning == Cleaning(joined=pieces - 1)
+
+    def test_two_whose_numbers_are_swapped_are_told_apart(self):
+        left, right = hand(1), hand(2) + np.float32([0.5, 0, 0])
+        length = min(len(left), len(right))
+        left, right = left[:length], right[:length]
+        for swap in (5, length // 2):
+            one = np.concatenate([left[:swap], right[swap:]])
+            other = np.concatenate([right[:swap], left[swap:]])
+            tracks, _ = clean(one, other)
+            assert {track.tobytes() for track in tracks} == {left.tobytes(), right.tobytes()}
+
+    def test_a_jump_beside_somebody_else_is_no_other_person(self):
+        jumping, other = hand(1), hand(2) + np.float32([0, 3, 0])
+        jumping[30:] += np.float32([0.5, 0, 0])
+        tracks, cleaning = clean(jumping, other)
+        assert {track.tobytes() for track in tracks} == {jumping.tobytes(), other.tobytes()}
+        assert not cleaning
+
+    def test_who_jumps_all_the_time_stays_one(self):
+        noise = hand(1) + np.random.default_rng(0).normal(0, 1, (len(hand(1)), 1, 3)).astype(np.float32)
+        tracks, _ = clean(noise, hand(2))
+        assert sorted(len(track) for track in tracks)[0] > 50
 
     def test_somebody_else_later_and_elsewhere_is_somebody_else(self):
         first, second = hand(1), hand(2) + np.float32([2, 0, 0])
