@@ -7,7 +7,7 @@ understood where one file only can be meant.
 from __future__ import annotations
 
 import os
-import re
+import stat
 import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 
 from adasgn_edge.data.clips import is_clip_name
 from adasgn_edge.data.label_table import LABEL_TABLE
-from adasgn_edge.data.walking import files_below, is_there
+from adasgn_edge.data.walking import files_below
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.wording import listed, nearest, shown
 
@@ -31,11 +31,13 @@ class ClipFiles:
     """The files of a folder, found by what a table calls them. Names are relative, with slashes."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._prefix = folder, f"{folder}{os.sep}"
+        self._states: dict[str, os.stat_result | None] = {}
         self._alike: dict[str, list[str]] = {}
-        for name in _clip_files(folder):
+        self._names = list(_clip_files(folder))
+        for name in self._names:
             self._alike.setdefault(_folded(name), []).append(name)
-            stem = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE).rsplit(".", 1)[0]
+            stem = (name[:-3] if name.lower().endswith(".gz") else name).rsplit(".", 1)[0]
             self._alike.setdefault(_folded(stem), []).append(name)
 
     def find(self, written: str, where: str) -> str:
@@ -44,8 +46,8 @@ class ClipFiles:
         Raises DatasetError for a path that leaves the folder, is a folder, or can mean several files.
         """
         name = self._relative(written, where)
-        if is_there(self._folder / name):
-            if (self._folder / name).is_dir():
+        if state := self.state(name):
+            if stat.S_ISDIR(state.st_mode):
                 raise DatasetError(f"{where}: expected a clip, found the folder {shown(written)}")
             return name
         found = self._alike.get(_folded(name), [])
@@ -53,31 +55,42 @@ class ClipFiles:
             raise DatasetError(f"{where}: expected one file, but {shown(written)} may be {listed(found)}")
         return found[0] if found else name
 
+    def state(self, name: str) -> os.stat_result | None:
+        """What the system knows of a file, looked up once; None when there is none, or can be none of that name."""
+        if name not in self._states:
+            try:
+                # A Path for each would take most of the time that a folder of 50,000 clips takes.
+                self._states[name] = os.stat(self._prefix + name)  # noqa: PTH116
+            except (OSError, ValueError):
+                self._states[name] = None
+        return self._states[name]
+
     def identity(self, name: str) -> object:
         """The same for two names of one file, links included."""
-        try:
-            status = (self._folder / name).stat()
-        except (OSError, ValueError):
+        state = self.state(name)
+        if state is None:
             return name
-        return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(self._folder / name)
+        return (state.st_dev, state.st_ino) if state.st_ino else os.path.realpath(self._prefix + name)
 
     def unlisted(self, places: list[str]) -> list[str]:
         """A note that names the clips which the table does not list, if there are any."""
-        known = {self.identity(place) for place in places}
-        names = {name for names in self._alike.values() for name in names}
-        rest = sorted(name for name in names - set(places) if self.identity(name) not in known)
+        listed_names, known = set(places), {self.identity(place) for place in places}
+        rest = [name for name in self._names if name not in listed_names and self.identity(name) not in known]
         return [f"{self._folder}: clips that {LABEL_TABLE} does not list, not read: {listed(rest)}"] if rest else []
 
     def _relative(self, written: str, where: str) -> str:
         """A path with slashes and without detours; raises DatasetError when it leaves the folder."""
         name = written
-        if "\\" in written and not is_there(self._folder / written):
+        if "\\" in written and self.state(written) is None:
             name = written.replace("\\", "/")
         inside = os.path.normpath(name).replace(os.sep, "/")
-        windows = PureWindowsPath(written).anchor and not is_there(self._folder / inside)
+        windows = ":" in written and PureWindowsPath(written).anchor and self.state(inside) is None
         if windows or inside.startswith("/") or inside.split("/")[0] in ("..", "~"):
+            own = os.path.relpath(inside, self._folder.resolve()) if inside.startswith("/") else ""
+            hint = f"; write {shown(own)}" if own and not own.startswith("..") else ""
             raise DatasetError(
                 f"{where}: expected a path relative to {self._folder} that stays in that folder, found {shown(written)}"
+                f"{hint}"
             )
         return inside
 
@@ -114,5 +127,7 @@ def _clip_files(folder: Path) -> Iterator[str]:
 
 
 def _folded(name: str) -> str:
-    """The same for names that a file system without regard to case or Unicode form takes for one."""
+    """The same for names that look alike, or that a file system without regard to case takes for one."""
+    if not name.isascii():
+        name = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")  # invisible ones
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())

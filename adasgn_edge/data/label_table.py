@@ -38,6 +38,10 @@ COLUMNS = {
 """What a column may be called, without regard to case, blanks and underscores; the first name of each is preferred."""
 SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test"}
 VALIDATION_WORDS = ("val", "valid", "validation", "dev", "development")
+BLANK_WORDS = ("nan", "n/a", "#n/a", "<na>")
+"""What programs write for an empty cell."""
+HEADINGS = (*COLUMNS["label"], "classes", "classnames", "gestures", "actions", "labels", "name", "names")
+"""What is no class but the heading of a list of classes."""
 
 _WHOLE = re.compile(r"[+-]?\d{1,100}([.,]0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -73,6 +77,9 @@ def read_label_table(path: Path) -> LabelTable:
     cells = _cells(path, lines, start, delimiter)
     if not cells:
         raise DatasetError(f"{path}: expected at least one recording below the first line, found none")
+    for role in ("split", "subject"):  # a column that nobody filled in is as good as none
+        if role in places and not any(row[places[role] : places[role] + 1] != [""] for _, row in cells):
+            ignored.append(places.pop(role))
     rows = [_row(path, line, row, header, places, delimiter) for line, row in cells]
     rows = _canonical(path, rows, "label")
     rows = _canonical(path, rows, "subject")
@@ -92,7 +99,7 @@ def numbered_labels(table: LabelTable, class_list: Path) -> tuple[tuple[str, ...
     names in it, or numbers: from 0 if some label is 0, from 1 if some label is the number of classes; raises
     DatasetError when neither or both is so, and when the names in the list are themselves numbers that labels miss.
     """
-    if not class_list.exists():
+    if not (class_list.exists() or class_list.is_symlink()):
         found = sorted({row.label for row in table.rows})
         if all(map(_WHOLE.fullmatch, found)):
             found.sort(key=int)
@@ -154,11 +161,12 @@ def _columns(path: Path, header: Sequence[str]) -> tuple[dict[str, int], list[in
 
 def _cells(path: Path, lines: Sequence[str], start: int, delimiter: str) -> list[tuple[int, list[str]]]:
     """Trimmed cells of every line below the header that has any, with the line's number from 1."""
-    reader = csv.reader(lines[start:], delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True)
+    whole_lines = (f"{line}\n" for line in lines[start:])  # a cell in quotes may go over several
+    reader = csv.reader(whole_lines, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True)
     found = []
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [_cell(text) for text in row]
             if any(cells):
                 found.append((start + reader.line_num, cells))
     except csv.Error as error:  # an open quote would otherwise swallow all lines that follow
@@ -166,6 +174,12 @@ def _cells(path: Path, lines: Sequence[str], start: int, delimiter: str) -> list
             f"{path}, line {start + reader.line_num}: expected cells and whole quotes ({error})"
         ) from None
     return found
+
+
+def _cell(text: str) -> str:
+    """What a cell says: one line, and nothing for what programs write when there is nothing."""
+    text = " ".join(part.strip() for part in text.strip().split("\n"))
+    return "" if text.lower() in BLANK_WORDS else text
 
 
 def _row(
@@ -218,6 +232,8 @@ def _class_list(path: Path) -> tuple[str, ...]:
         lines.pop()
     if not lines:
         raise DatasetError(f"{path}: expected different class names, a line each, found none")
+    if any(_plain(cell) in HEADINGS for cell in re.split("[,;\t]", lines[0])):
+        raise DatasetError(f"{path}, line 1: expected the name of a class, found the heading {shown(lines[0])}")
     first: dict[str, int] = {}
     for number, name in enumerate(lines, 1):
         if not name or name in first:
@@ -284,8 +300,8 @@ def _whole(text: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A column's name without case, blanks, underscores and hyphens."""
-    return re.sub(r"[\s_\-]+", "", name).lower()
+    """A column's name without case, blanks, invisible characters, underscores and hyphens."""
+    return re.sub(r"[\s_\-\u200b\ufeff]+", "", name).lower()
 
 
 def _split_line(line: str, delimiter: str) -> list[str]:

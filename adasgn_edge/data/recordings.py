@@ -35,6 +35,9 @@ from adasgn_edge.wording import listed, shown
 __all__ = ["LABEL_TABLE", "Recording", "RecordingFolder", "read_recordings"]
 
 LAYOUT, CLASS_LIST = "layout.json", "classes.txt"
+CLASS_LISTS = ("class", "classes", "class_names", "classnames", "class_list")
+"""What people may call the class list."""
+TABLE = "a table with the first line file,label and a line for each clip, also where sub-folders are the classes"
 
 
 def read_recordings(
@@ -55,12 +58,18 @@ def read_recordings(
 
 
 class Recording(NamedTuple):
-    """A clip of the folder: its file below the folder, label from 0, split and subject ("" when not known)."""
+    """A clip of the folder.
+
+    name: its file, below the folder; label: from 0; subject: "" when not known; size, changed: of the file, in bytes
+    and nanoseconds, 0 when there is none
+    """
 
     name: str
     label: int
     split: str
     subject: str
+    size: int
+    changed: int
 
 
 @dataclass(frozen=True)
@@ -77,23 +86,26 @@ class RecordingFolder:
     def open(cls, folder: Path | str) -> RecordingFolder:
         """Read the table, the classes and the layout, and find the files; raises DatasetError or LayoutError."""
         folder = Path(folder)
-        table = read_label_table(_part(folder, LABEL_TABLE, "a table with a line file,label for each clip"))
+        table = read_label_table(_part(folder, LABEL_TABLE, TABLE))
         files = ClipFiles(folder)
         places = [files.find(row.file, table.where(row)) for row in table.rows]
-        layout = _read_layout(folder, [folder / place for place in places])
+        layout = _read_layout(folder, [folder / place for place in places[:3]])
         class_names, labels, notes = numbered_labels(table, folder / CLASS_LIST)
+        if others := [name for name in _similar(folder, CLASS_LISTS) if name != CLASS_LIST]:
+            notes.append(f"{folder}: {listed(others)}: not read, a class list is called {CLASS_LIST}")
         kept, repeated = _distinct(table, files, places, labels)
         subjects = [table.rows[row].subject for row in kept]
         splits = [table.rows[row].split for row in kept]
         if not any(splits):
             splits, said = default_splits([labels[row] for row in kept], subjects)
             notes.append(f"{table.path}: {said}")
-        recordings = tuple(
-            Recording(places[row], labels[row], split, subject)
-            for row, split, subject in zip(kept, splits, subjects, strict=True)
-        )
+        recordings = []
+        for row, split, subject in zip(kept, splits, subjects, strict=True):
+            state = files.state(places[row])
+            size, changed = (state.st_size, state.st_mtime_ns) if state else (0, 0)
+            recordings.append(Recording(places[row], labels[row], split, subject, size, changed))
         notes = [*table.notes, *notes, *repeated, *files.unlisted(places)]
-        return cls(folder, layout, class_names, recordings, tuple(notes))
+        return cls(folder, layout, class_names, tuple(recordings), tuple(notes))
 
     @property
     def name(self) -> str:
@@ -103,15 +115,7 @@ class RecordingFolder:
     @cached_property
     def fingerprint(self) -> str:
         """Different when the table, the classes, the layout or a clip has changed, by size or time of change."""
-        files = []
-        for recording in self.recordings:
-            try:
-                status = (self.folder / recording.name).stat()
-            except (OSError, ValueError):
-                files.append((0, 0))
-            else:
-                files.append((status.st_size, status.st_mtime_ns))
-        about = [self.name, self.layout.to_dict(), self.class_names, self.recordings, files]
+        about = [self.name, self.layout.to_dict(), self.class_names, self.recordings]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def warn(self) -> None:
@@ -145,12 +149,23 @@ def _part(folder: Path, name: str, what: str) -> Path:
     if path.is_file():
         return path
     stem = name.split(".")[0]
-    try:
-        similar = sorted(entry.name for entry in folder.iterdir() if entry.name.lower().startswith(stem.rstrip("s")))
-    except OSError as error:
-        raise DatasetError(f"{folder}: expected a folder with {name}: {error.strerror or error}") from None
-    found = f"{', '.join(similar[:2])}: write or call it {name}" if similar else "no such file"
+    similar = [other for other in _similar(folder, (stem, stem.rstrip("s"), f"{stem}s")) if other != name]
+    if path.is_dir() or path.is_symlink():
+        found = "a folder" if path.is_dir() else "a link to nothing"
+    elif similar:
+        found = f"{', '.join(similar[:2])}: write or call it {name}"
+    else:
+        found = "no such file"
     raise DatasetError(f"{path}: expected {what}; found {found}")
+
+
+def _similar(folder: Path, stems: tuple[str, ...]) -> list[str]:
+    """The names of what lies in the folder and is called so, whatever the case and ending."""
+    try:
+        entries = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder}: expected a folder with {LABEL_TABLE}: {error.strerror or error}") from None
+    return [name for name in entries if name.lower().split(".")[0] in stems]
 
 
 def _read_layout(folder: Path, clips: list[Path]) -> SkeletonLayout:
@@ -189,7 +204,7 @@ def _read_layout(folder: Path, clips: list[Path]) -> SkeletonLayout:
 def _fits(clips: list[Path], layout: str) -> bool:
     """Whether the first of the clips are of a layout, as far as their numbers of joints tell."""
     try:
-        for path in clips[:3]:
+        for path in clips:
             read_recording(path, layout)
     except AdaSGNError:
         return False

@@ -67,6 +67,17 @@ def test_columns_that_may_be_missing(read):
     assert row == (2, "a.npz", "wave", "", "")
 
 
+def test_a_cell_over_two_lines_is_one(read):
+    table = read('file,label\na.npz,"swipe\n up"\nb.npz,x\n')
+    assert [(row.line, row.label) for row in table.rows] == [(3, "swipe up"), (4, "x")]
+
+
+def test_a_column_that_nobody_filled_in_is_none(read):
+    table = read("file,label,split,subject\na.npz,x,,\nb.npz,y,,\n")
+    assert [row[3:] for row in table.rows] == [("", "")] * 2
+    assert table.notes == ()
+
+
 def test_further_columns_are_named(read):
     table = read("file,label,class,fps,\na.npz,1,wave,30,x\n")
     assert table.rows[0][1:3] == ("a.npz", "1")
@@ -84,8 +95,8 @@ def test_further_columns_are_named(read):
         ("clip,path,label\na,a.npz,x\n", "expected one column with the file, found 'clip' and 'path'"),
         ("file,label\na.npz\n", "line 2: expected file,label, found no label in 'a.npz,'"),
         ("file,label\n\n ,wave\n", "line 3: expected file,label, found no file in ',wave'"),
-        ("file,label,split\na.npz,x,\n", "line 2: expected file,label,split, found no split"),
-        ("file,label,subject\na.npz,x,\n", "found no subject in 'a.npz,x,'"),
+        ("file,label,split\na.npz,x,\nb.npz,y,test\n", "line 2: expected file,label,split, found no split"),
+        ("file,label,subject\na.npz,x,\nb.npz,y,ann\n", "found no subject in 'a.npz,x,'"),
         ("file,label\na.npz,point, then stop\n", "line 2: expected 2 cells, found 3: .*; a cell with ',' in it needs"),
         ('file,label\na.npz,"x\nb.npz,y\n', "line 3: expected cells and whole quotes"),
         ("file,label,split\na.npz,x,train\nb.npz,x,Val\n", "line 3: .*train or test, found 'val'; there is no third"),
@@ -94,6 +105,8 @@ def test_further_columns_are_named(read):
         ("file,label\na.npz,up_1\nb.npz,up  1\n", "the label names 'up_1' and 'up  1' differ only"),
         ("file,label\na.npz,x\nb.npz,1\nc.npz,01\n", "the label names '1' and '01' differ only"),
         ("file,label,subject\na.npz,x,Ann\nb.npz,x,ann\n", "lines 2 and 3: the subject names 'Ann' and 'ann' differ"),
+        ("file,label\na.npz,NaN\n", "line 2: expected file,label, found no label"),
+        ("file,label,split\na.npz,x,train\nb.npz,x,#N/A\n", "line 3: expected file,label,split, found no split"),
         ("file,label\na.npz,1\nb.npz,0.5\n", "line 3: expected a name or a whole number as label, found '0.5'"),
     ],
 )
@@ -164,6 +177,8 @@ def test_a_class_list(numbered, labels, classes, expected):
         ("3|4", "1\n2\n3", "line 3: expected as label one of 1, 2, 3 .*; found '4'"),
         ("x", "", "classes.txt: expected different class names, a line each, found none"),
         ("x", "x\ny\nx\n", r"classes.txt, line 3: .*found 'x' again \(it is also line 1\)"),
+        ("0|1", "Class\nclap\nwave\n", "classes.txt, line 1: expected the name of a class, found the heading 'Class'"),
+        ("0|1", "id,class_name\n0,clap\n1,wave\n", "line 1: .*found the heading 'id,class_name'"),
         ("x", "x\n\ny\n", "classes.txt, line 2: expected different class names, a line each, found none"),
         ("x", "x\nwave\nWave\n", "classes.txt, lines 2 and 3: the class names 'wave' and 'Wave' differ only"),
     ],

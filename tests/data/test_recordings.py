@@ -134,6 +134,13 @@ class TestFiles:
     def test_unicode_forms_of_a_name(self, tmp_path):
         folder = write_folder(tmp_path, "file,label\nO\u0308.npz,x\n", ["\xd6.npz"])
         assert read_recordings(folder).names == ("\xd6.npz",)
+        (folder / "labels.csv").write_text("file,label\n\u200bO\u0308,x\n", encoding="utf-8")
+        assert read_recordings(folder).names == ("\xd6.npz",)
+
+    def test_the_whole_path_of_a_file_is_refused_with_what_to_write(self, tmp_path):
+        folder = write_folder(tmp_path, f"file,label\n{tmp_path}/anna/a.npz,x\n", ["anna/a.npz"])
+        with pytest.raises(DatasetError, match=r"stays in that folder, found .*; write 'anna/a.npz'$"):
+            read_recordings(folder)
 
     @pytest.mark.parametrize(
         ("written", "message"),
@@ -212,8 +219,28 @@ class TestRepeatedFiles:
 def test_missing_tables(tmp_path):
     with pytest.raises(DatasetError, match=r"labels.csv: expected a table .*; found no such file"):
         read_recordings(tmp_path)
+    (tmp_path / "labels.csv").mkdir()
+    with pytest.raises(DatasetError, match=r"labels.csv: expected a table .*; found a folder$"):
+        read_recordings(tmp_path)
+    (tmp_path / "labels.csv").rmdir()
+    (tmp_path / "labels.csv").symlink_to("nowhere")
+    with pytest.raises(DatasetError, match=r"labels.csv: expected a table .*; found a link to nothing$"):
+        read_recordings(tmp_path)
+    (tmp_path / "labels.csv").unlink()
     (tmp_path / "Labels.xlsx").write_text("")
     with pytest.raises(DatasetError, match=r"found Labels.xlsx: write or call it labels.csv"):
         read_recordings(tmp_path)
     with pytest.raises(DatasetError, match=r"nowhere: expected a folder with labels.csv"):
         read_recordings(tmp_path / "nowhere")
+
+
+@QUIET
+def test_a_class_list_of_another_name_is_not_passed_over_silently(tmp_path):
+    folder = write_folder(tmp_path, "file,label\na.npz,x\n", ["a.npz"])
+    (folder / "Classes.txt").write_text("x\ny\n")
+    (folder / "clap.txt").write_text("")
+    with pytest.warns(UserWarning, match=r": Classes.txt: not read, a class list is called classes.txt"):
+        assert read_recordings(folder).class_names == ("x",)
+    (folder / "classes.txt").symlink_to("nowhere")
+    with pytest.raises(DatasetError, match=r"classes.txt: "):
+        read_recordings(folder)
