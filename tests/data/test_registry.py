@@ -102,11 +102,13 @@ class TestCaching:
         quietly("nw-ucla", root, cache)
 
     @pytest.mark.filterwarnings(NOT_PUBLISHED)
-    def test_skipped_samples_are_named_every_time_and_never_hidden(self, root, cache):
+    def test_skipped_samples_are_named_every_time_and_never_hidden(self, root, cache, monkeypatch):
         write_file(root / "NW-UCLA" / "all_sqe", "a01_s02_e00_v01", 2)
         for _ in range(2):
             with pytest.warns(UserWarning, match="1 broken samples left out:\n.*a01_s02_e00_v01"):
                 assert len(open_dataset("nw-ucla", root, cache, on_bad_sample="skip")) == 2
+            monkeypatch.setattr("adasgn_edge.data.nw_ucla._read_json", None)  # reading again would fail
+        monkeypatch.undo()
         with pytest.raises(DatasetError, match=r"a01_s02_e00_v01.*label 1"):
             open_dataset("nw-ucla", root, cache)
 
