@@ -91,7 +91,7 @@ def _read_json(path: Path) -> dict[str, object]:
     return content
 
 
-def _numbers(path: Path, skeletons: object) -> NDArray[np.float64]:
+def _numbers(path: Path, skeletons: object) -> NDArray[np.float32]:
     """The coordinates as an array, of whatever shape; JSON's null, which stands for NaN, becomes that.
 
     Raises DatasetError for what is not numbers in lists of equal length.
@@ -104,4 +104,5 @@ def _numbers(path: Path, skeletons: object) -> NDArray[np.float64]:
         array = np.asarray("")
     if array.dtype.kind not in "iuf":
         raise DatasetError(f"{path}: expected frames x 20 joints x 3 numbers as 'skeletons', found {shown(skeletons)}")
-    return array.astype(np.float64)
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused
+        return array.astype(np.float32)

@@ -48,7 +48,8 @@ def read_number_rows(
             rows.append([float(word) for word in words])
         except ValueError as error:
             raise DatasetError(f"{path}, line {number}: expected numbers, found {error}") from None
-    return np.asarray(rows, dtype=np.float32).reshape(len(rows), columns)
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused where it matters
+        return np.asarray(rows, dtype=np.float32).reshape(len(rows), columns)
 
 
 def check_bad_sample_choice(choice: str) -> None:

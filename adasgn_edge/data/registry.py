@@ -236,10 +236,10 @@ def _kept_plan(plan: RecordingFolder, cache_dir: Path | str | None, missing: str
 def _remove_older(path: Path) -> None:
     """Remove earlier conversions of the folder of recordings whose conversion is kept at `path`."""
     common = path.name.rsplit("-", 1)[0]
-    for other in path.parent.iterdir() if path.exists() else ():
-        if other.suffix == SUFFIX and other.name.rsplit("-", 1)[0] == common and other != path:
-            with suppress(OSError):
-                other.unlink()
+    with suppress(OSError):  # of another user, or removed by another process: no harm
+        for other in list(path.parent.iterdir()) if path.exists() else ():
+            if other.suffix == SUFFIX and other.name.rsplit("-", 1)[0] == common and other != path:
+                other.unlink(missing_ok=True)
 
 
 def _load_cached(path: Path) -> SkeletonDataset | None:
@@ -261,6 +261,12 @@ def _source_folders(name: str, root: Path | str | None) -> list[Path]:
         if (place / entry.folders[0]).is_dir():
             return [place / folder for folder in entry.folders if (place / folder).is_dir()]
     looked = " or ".join(str(place / entry.folders[0]) for place in places)
+    inside = next((place.resolve() for place in places if place.resolve().match(entry.folders[0])), None)
+    if inside is not None and inside.is_dir():
+        root = inside.parents[len(Path(entry.folders[0]).parts) - 1]
+        raise DatasetError(
+            f"data set {name!r}: expected the folder that holds {entry.folders[0]}, found that itself: --root {root}"
+        )
     raise DatasetError(
         f"data set {name!r}: expected its files in {looked}, found no such folder; "
         "say where the data sets are with --root or the environment variable ADASGN_DATA"

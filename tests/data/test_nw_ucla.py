@@ -51,6 +51,7 @@ def test_labels_and_views(tmp_path):
         ),
         ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[True, False, True]] * 20]}, "frames x 20 joints x 3 numbers"),
         ("a01_s01_e00_v01", {"label": 1, "skeletons": {"head": [0, 0, 0]}}, "expected frames x 20 joints x 3 numbers"),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[1e300, 0, 0]] * 20]}, "found NaN or infinity"),
         ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[None, 0, 0]] * 20]}, "found NaN"),
         ("a01_s01_e00_v01", {"label": "x" * 20_000}, "label 1 inside the file, found .*xxx"),
         ("a01_s01_e00_v01", {"label": [[1] * 999] * 999}, "label 1 inside the file, found .*1, 1"),

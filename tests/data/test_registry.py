@@ -245,6 +245,11 @@ class TestFinding:
             open_dataset("x" * 20_000)
         assert len(str(caught.value)) < 500
 
+    def test_the_data_set_itself_as_root(self, root, cache):
+        message = f"expected the folder that holds NW-UCLA/all_sqe, found that itself: --root {root}$"
+        with pytest.raises(DatasetError, match=message):
+            open_dataset("nw-ucla", root / "NW-UCLA" / "all_sqe", cache)
+
     def test_the_path_of_a_public_data_set(self, root):
         for path in (root, root / "NW-UCLA" / "all_sqe"):
             message = f"found the files of nw-ucla: write nw-ucla --root {root}$"
