@@ -23,7 +23,8 @@ from tests.data.test_shrec import write_tree
 
 PIECES = [
     b"", b"\n", b" ", b",", b"\0", b"\xff", b"\xef\xbb\xbf", b"0", b"-1", b"1", b"25", b"999999999", b"9" * 5000,
-    b"1e999", b"1e300", b"nan", b"inf", b"-1.#IND", b"null", b"true", b'"x"', b"[", b"]", b"[]", b"{", b"}", b"[" * 5000,
+    b"1e999", b"1e300", b"nan",
+    b"inf", b"-1.#IND", b"null", b"true", b'"x"', b"[", b"]", b"[]", b"{", b"}", b"[" * 5000,
     b"x" * 5000, b"\xe2\x80\xa8", b"\xd9\xa1",
 ]  # fmt: skip
 
