@@ -122,7 +122,11 @@ def _sample_files(folders: Sequence[Path]) -> dict[str, list[Path]]:
 
 def _check_equal(paths: Sequence[Path]) -> None:
     for other in paths[1:]:
-        if not filecmp.cmp(paths[0], other, shallow=False):
+        try:
+            equal = filecmp.cmp(paths[0], other, shallow=False)
+        except OSError as error:
+            raise DatasetError(f"{error.filename or other}: {error.strerror or error}") from None
+        if not equal:
             raise DatasetError(f"{paths[0]}: expected one file of a sample, found another one in {other}")
 
 

@@ -17,11 +17,11 @@ def files_below(folder: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
     """
     entered = set()
     for place, folders, names in os.walk(folder, followlinks=True):
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in entered and status.st_ino:
+        real = os.path.realpath(place)
+        if real in entered:
             folders.clear()
             continue
-        entered.add((status.st_dev, status.st_ino))
+        entered.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = "" if place == str(folder) else os.path.relpath(place, folder).replace(os.sep, "/") + "/"
         for name in sorted(names):
