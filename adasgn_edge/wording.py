@@ -32,7 +32,8 @@ def shown(value: object, at_most: int = 60) -> str:
 
 def listed(names: Sequence[object], at_most: int = 6) -> str:
     """``a, b, c``; of many names the first few and how many there are: ``a, b, … (57 in all)``."""
-    text = ", ".join(shortened(str(name), 60) for name in names[:at_most])
+    texts = map(str, names[:at_most])
+    text = ", ".join(shortened(name if name.isprintable() else repr(name)[1:-1], 40) for name in texts)
     return text if len(names) <= at_most else f"{text}, … ({len(names)} in all)"
 
 
