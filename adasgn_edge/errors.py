@@ -6,6 +6,8 @@ bad values also derive from :class:`ValueError`, so code that knows nothing of t
 
 from __future__ import annotations
 
+from adasgn_edge.wording import shortened
+
 __all__ = [
     "AdaSGNError",
     "CheckpointError",
@@ -20,8 +22,17 @@ __all__ = [
 ]
 
 
+LONGEST_MESSAGE = 600
+"""Characters. Messages are written to be shorter; paths and words of hostile files are not."""
+
+
 class AdaSGNError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; of an overlong message the middle is left out."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(
+            *(shortened(part, LONGEST_MESSAGE) if isinstance(part, str) else part for part in arguments), **options
+        )
 
 
 class EngineError(AdaSGNError, ValueError):

@@ -25,9 +25,7 @@ Other keys are refused, so that a misspelt one does not go unseen.
 
 from __future__ import annotations
 
-import difflib
 import json
-import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -39,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import LayoutError
+from adasgn_edge.wording import nearest, shown
 
 __all__ = ["Chirality", "Conventions", "SkeletonLayout", "builtin_layouts", "load_layout", "stated_conventions"]
 
@@ -174,9 +173,9 @@ class SkeletonLayout:
             raise LayoutError(f"layout: joints: expected at most {LARGEST_LAYOUT}, found {len(joints)}")
         bones, sets = data["bones"], data.get("joint_sets", {})
         if not isinstance(bones, list):
-            raise LayoutError(f"layout: bones: expected a list of [child, parent], found {_shown(bones)}")
+            raise LayoutError(f"layout: bones: expected a list of [child, parent], found {shown(bones)}")
         if not isinstance(sets, dict) or not all(_is_count(key) for key in sets):
-            raise LayoutError(f"layout: joint_sets: expected an object with joint counts as keys, found {_shown(sets)}")
+            raise LayoutError(f"layout: joint_sets: expected an object with joint counts as keys, found {shown(sets)}")
         layout = cls(
             name=_text("name", data["name"]),
             joints=joints,
@@ -236,15 +235,15 @@ class SkeletonLayout:
 
 def _expect_keys(what: str, data: Any, known: Sequence[str], required: Sequence[str]) -> None:
     if not isinstance(data, dict):
-        raise LayoutError(f"{what}: expected an object, found {_shown(data)}")
+        raise LayoutError(f"{what}: expected an object, found {shown(data)}")
     for key in required:
         if key not in data:
             raise LayoutError(f"{what}: key {key!r} is missing; expected {', '.join(required)}")
     for key in data:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise LayoutError(f"{what}: expected the keys {', '.join(known)}, found also {_shown(key)}{hint}")
+            near = nearest(str(key), known)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise LayoutError(f"{what}: expected the keys {', '.join(known)}, found also {shown(key)}{hint}")
 
 
 def _conventions(data: Any) -> Conventions:
@@ -254,7 +253,7 @@ def _conventions(data: Any) -> Conventions:
     if data["extent"] is not None:
         extent = _numbers("conventions: extent", data["extent"], 2)
         if not 0 < extent[0] < extent[1]:
-            raise LayoutError(f"layout: conventions: extent: expected least and most, found {_shown(data['extent'])}")
+            raise LayoutError(f"layout: conventions: extent: expected least and most, found {shown(data['extent'])}")
     return Conventions(
         axes=_text("conventions: axes", data["axes"]),
         units=_text("conventions: units", data["units"]),
@@ -270,21 +269,21 @@ def _chirality(data: Any) -> Chirality:
     _expect_keys("layout: conventions: chirality", data, keys, keys)
     plane, towards = _names("conventions: plane", data["plane"]), data["towards"]
     if len(plane) != 3:
-        raise LayoutError(f"layout: conventions: plane: expected three joints, found {_shown(list(plane))}")
+        raise LayoutError(f"layout: conventions: plane: expected three joints, found {shown(list(plane))}")
     if not isinstance(towards, list | tuple) or not 0 < len(towards) <= MOST_VECTORS:
-        raise LayoutError(f"layout: conventions: towards: expected a list of [from, to], found {_shown(towards)}")
+        raise LayoutError(f"layout: conventions: towards: expected a list of [from, to], found {shown(towards)}")
     return Chirality((plane[0], plane[1], plane[2]), tuple(_pair("conventions: towards", pair) for pair in towards))
 
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise LayoutError(f"layout: {key}: expected a text, found {_shown(value)}")
+        raise LayoutError(f"layout: {key}: expected a text, found {shown(value)}")
     return value
 
 
 def _names(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
-        raise LayoutError(f"layout: {key}: expected a list of names, found {_shown(value)}")
+        raise LayoutError(f"layout: {key}: expected a list of names, found {shown(value)}")
     return tuple(value)
 
 
@@ -295,26 +294,21 @@ def _is_count(key: Any) -> bool:
 def _pair(key: str, value: Any) -> tuple[str, str]:
     names = _names(key, value)
     if len(names) != 2:
-        raise LayoutError(f"layout: {key}: expected two joints, found {_shown(value)}")
+        raise LayoutError(f"layout: {key}: expected two joints, found {shown(value)}")
     return names[0], names[1]
 
 
 def _groups(count: str, value: Any) -> tuple[tuple[str, ...], ...]:
     if not isinstance(value, list | tuple):
-        raise LayoutError(f"layout: joint set {count}: expected a list of groups, found {_shown(value)}")
+        raise LayoutError(f"layout: joint set {count}: expected a list of groups, found {shown(value)}")
     return tuple(_names(f"joint set {count}", group) for group in value)
 
 
 def _numbers(key: str, value: Any, count: int) -> tuple[float, ...]:
     ok = isinstance(value, list | tuple) and len(value) == count
     if not ok or not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e30 for v in value):
-        raise LayoutError(f"layout: {key}: expected {count} numbers, found {_shown(value)}")
+        raise LayoutError(f"layout: {key}: expected {count} numbers, found {shown(value)}")
     return tuple(float(number) for number in value)
-
-
-def _shown(value: Any) -> str:
-    """A value in a message, however large it is."""
-    return reprlib.repr(value)
 
 
 def builtin_layouts() -> tuple[str, ...]:

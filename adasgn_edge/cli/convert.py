@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+UNEVEN = 4
+"""The largest class has over so many times the clips of the smallest when it is worth saying."""
+
 
 def command(
     name: Annotated[
@@ -29,6 +32,9 @@ def command(
     on_bad_sample: Annotated[
         Literal["error", "skip"], typer.Option(help="A broken sample ends the conversion, or is named and left out.")
     ] = "error",
+    missing: Annotated[
+        Literal["fill", "error"], typer.Option(help="Joints that were not seen are filled and counted, or refused.")
+    ] = "fill",
     list_datasets: Annotated[bool, typer.Option("--list", help="List the data sets and where each must lie.")] = False,
 ) -> None:
     """Convert a data set from the form it is distributed in to one compact file, and say what is in it.
@@ -40,13 +46,15 @@ def command(
     with --root or the environment variable ADASGN_DATA. Conversions are kept in $ADASGN_CACHE, by default in your
     cache folder, and made again when the files change.
 
-    Your own recordings are a folder of .npz, .csv or .txt clips with labels.csv and layout.json: see docs/data.md.
+    Your own recordings are a folder of clips with layout.json and labels.csv (columns file and label; split and subject
+    if you like): see docs/data.md. What is passed over or looks like a mistake is named in a warning.
 
     Examples: `adasgn-edge convert shrec14`, `adasgn-edge convert my_gestures --out my_gestures.skeletons`
     """
     import warnings
 
     from rich.console import Console
+    from rich.markup import escape
 
     from adasgn_edge.data.cache import SUFFIX, read_checksum, save_dataset
     from adasgn_edge.data.registry import DATASETS, cached_path, open_dataset
@@ -64,18 +72,22 @@ def command(
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dataset = open_dataset(name, root, on_bad_sample=on_bad_sample, progress=RichProgress())
+        dataset = open_dataset(name, root, on_bad_sample=on_bad_sample, progress=RichProgress(), missing=missing)
     for warning in caught:
-        console.print(f"[yellow]warning:[/yellow] {warning.message}", highlight=False)
+        message = escape(str(warning.message))
+        console.print(f"[yellow]warning:[/yellow] {message}", highlight=False, soft_wrap=True)
 
     path = out
     if out is not None:
         save_dataset(out, dataset)
-    elif name in DATASETS and cached_path(name, root).exists():
-        path = cached_path(name, root)
+    elif name in DATASETS or Path(name).is_dir():
+        path = cached_path(name, root, missing=missing)
     console.print(summary(dataset))
-    if path is not None:
-        console.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {read_checksum(path)}", soft_wrap=True)
+    for line in further_counts(dataset):
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    if path is not None and path.exists():
+        size = f"{path.stat().st_size / 1e6:.1f} MB, SHA-256 {read_checksum(path)}"
+        console.print(f"{escape(str(path))}: {size}", soft_wrap=True)
 
 
 def known_datasets() -> Table:
@@ -93,9 +105,11 @@ def known_datasets() -> Table:
 def summary(dataset: SkeletonDataset) -> Table:
     """Samples, classes, persons and frames of each split."""
     import numpy as np
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("split", "samples", "classes", "persons", "frames: fewest", "median", "most", title=dataset.name)
+    columns = ("split", "samples", "classes", "persons", "frames: fewest", "median", "most")
+    table = Table(*columns, title=escape(dataset.name))
     for split in ("train", "test"):
         chosen = np.flatnonzero(dataset.split == split)
         if len(chosen) == 0:
@@ -108,5 +122,30 @@ def summary(dataset: SkeletonDataset) -> Table:
         counts = (frames.min(), int(np.median(frames)), frames.max())
         table.add_row(split, str(len(chosen)), classes, seen, *map(str, counts))
     layout = dataset.layout
-    table.caption = f"{layout.joint_count} joints ({layout.name}), {len(dataset.left_out)} samples left out"
+    table.caption = f"{layout.joint_count} joints ({escape(layout.name)}), {len(dataset.left_out)} samples left out"
     return table
+
+
+def further_counts(dataset: SkeletonDataset) -> list[str]:
+    """Lines about groups, uneven classes and what was made good, where there is something to say."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from adasgn_edge.wording import listed
+
+    lines = []
+    if dataset.groups:
+        groups = np.asarray(dataset.groups)
+        each = (f"{len(set(groups[dataset.split == split]))} in {split}" for split in ("train", "test"))
+        lines.append(f"groups (subjects, views): {len(set(dataset.groups))}, {', '.join(each)}")
+    counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    if counts.max() > UNEVEN * max(1, counts.min()):
+        order = np.argsort(-counts, kind="stable")
+        fewest = [f"{dataset.class_names[label]} {counts[label]}" for label in order[::-1]]
+        largest = f"{dataset.class_names[order[0]]} {counts[order[0]]}"
+        lines.append(f"uneven classes, in clips: largest {largest}; smallest {listed(fewest, 3)}")
+    made_good = [f"{count} {name.replace('_', ' ')}" for name, count in asdict(dataset.cleaning).items() if count]
+    if made_good:
+        lines.append(f"made good: {', '.join(made_good)}")
+    return lines

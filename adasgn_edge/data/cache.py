@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import operator
+import os
 from dataclasses import asdict
 from io import BufferedReader
 from pathlib import Path
@@ -25,6 +28,7 @@ from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.errors import DatasetError, LayoutError
 from adasgn_edge.files import atomic_path
 from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.wording import shortened
 
 __all__ = ["SUFFIX", "load_dataset", "read_checksum", "save_dataset"]
 
@@ -34,6 +38,11 @@ VERSION = 2
 _TITLE = "adasgn-edge data set, version "
 _ARRAYS = {"positions": "<f4", "start": "<i8", "length": "<i8", "labels": "<i8"}
 _CHUNK = 1 << 20
+UNUSABLE = (
+    KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, MemoryError,
+    LayoutError,
+)  # fmt: skip
+"""What a header raises whose values are not of the kind that they should be."""
 
 
 def save_dataset(path: Path, dataset: SkeletonDataset) -> str:
@@ -111,26 +120,46 @@ def _read_body(path: Path, file: BufferedReader) -> SkeletonDataset:
     try:
         header = json.loads(file.readline())
         arrays = {name: _read_array(file, dtype, header["shapes"][name]) for name, dtype in _ARRAYS.items()}
+        if file.read(1):
+            raise ValueError("more bytes after the last array")
+        split = _texts(header, "split")
+        if not {*split} <= {"train", "test"}:
+            raise ValueError("a split that is neither train nor test")
         return SkeletonDataset(
-            name=header["name"],
+            name=str(header["name"]),
             layout=SkeletonLayout.from_dict(header["layout"]),
-            names=tuple(header["names"]),
-            split=np.asarray(header["split"], dtype=np.str_),
-            class_names=tuple(header["class_names"]),
-            left_out=tuple(header["left_out"]),
-            groups=tuple(header["groups"]),
-            rate=header["rate"],
-            cleaning=Cleaning(**header["cleaning"]),
+            names=_texts(header, "names"),
+            split=np.asarray(split, dtype=np.str_),
+            class_names=_texts(header, "class_names"),
+            left_out=_texts(header, "left_out"),
+            groups=_texts(header, "groups"),
+            rate=None if header["rate"] is None else float(header["rate"]),
+            cleaning=Cleaning(**{name: int(count) for name, count in header["cleaning"].items()}),
             **arrays,
         )
-    except DatasetError:
-        raise
-    except (KeyError, TypeError, ValueError, LayoutError, MemoryError) as error:
-        raise DatasetError(f"{path}: expected a complete data set, found {error!r}") from None
+    except DatasetError as error:
+        raise DatasetError(f"{path}: expected a complete data set: {error}") from None
+    except UNUSABLE as error:
+        found = f"{type(error).__name__}: {shortened(str(error), 150)}"
+        raise DatasetError(f"{path}: expected a complete data set, found {found}") from None
+
+
+def _texts(header: dict[str, Any], name: str) -> tuple[str, ...]:
+    if not isinstance(header[name], list) or not all(isinstance(text, str) for text in header[name]):
+        raise TypeError(f"{name}: not a list of texts")
+    return tuple(header[name])
 
 
 def _read_array(file: BufferedReader, dtype: str, shape: list[int]) -> NDArray[Any]:
+    count = math.prod(operator.index(size) for size in shape)
+    size = count * np.dtype(dtype).itemsize
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    if min(shape, default=0) < 0 or size > left:  # before any memory is taken
+        raise ValueError(f"{left} bytes for an array of {shape}")
     array = np.empty(shape, dtype)
-    if file.readinto(array.data.cast("B")) != array.nbytes:
+    if file.readinto(array.data.cast("B")) != size:
         raise ValueError(f"too few bytes for an array of {shape}")
+    chunks = range(0, count, _CHUNK)
+    if dtype == "<f4" and not all(np.isfinite(array.reshape(-1)[start : start + _CHUNK]).all() for start in chunks):
+        raise ValueError("coordinates that are not finite")
     return array.astype(np.dtype(dtype).newbyteorder("="), copy=False)

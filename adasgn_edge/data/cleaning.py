@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from adasgn_edge.data.persons import Body, by_motion, join_bodies, whole_body, without_strays
 from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.wording import listed
 
 __all__ = ["MISSING_CHOICES", "Cleaning", "clean_persons", "clean_recording", "fill_track", "seen_bodies"]
 
@@ -144,7 +145,7 @@ def fill_track(
         return np.ascontiguousarray(positions, dtype=np.float32), 0
     never = [layout.joints[joint] for joint in np.flatnonzero(missing.all(axis=0))]
     if 2 * count > missing.size:
-        some = f"; never seen: {_some(never)}" if never else ""
+        some = f"; never seen: {listed(never, 5)}" if never else ""
         raise ClipError(f"{what}: expected most joints to be seen, found {count / missing.size:.0%} missing{some}")
     for end in layout.scale_bone or ():
         if end in never:
@@ -269,8 +270,3 @@ def _outwards(layout: SkeletonLayout, start: int) -> list[tuple[int, int]]:
 
 def _whose(what: str, number: int, persons: int) -> str:
     return what if persons == 1 else f"{what}, person {number}"
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

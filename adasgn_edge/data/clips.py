@@ -16,19 +16,33 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge.data.cleaning import clean_recording
+from adasgn_edge.data.cleaning import Cleaning, clean_recording
 from adasgn_edge.data.persons import whole_body
 from adasgn_edge.data.preprocess import as_recording
 from adasgn_edge.data.reading import read_lines, read_number_rows
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.skeletons import SkeletonLayout, load_layout
 
-__all__ = ["read_clip"]
+__all__ = ["CLIP_ENDINGS", "is_clip_name", "read_clip", "read_recording"]
 
+CLIP_ENDINGS = (".npz", ".csv", ".txt")
+"""Endings of the files that are read, in lower case."""
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 """What NumPy and zipfile raise for damaged or hostile archives."""
 LARGEST_PERSON = 1 << 24
 """Whole numbers below this are exact in float32."""
+
+
+def is_clip_name(name: str) -> bool:
+    """Whether a file of that name is read as a clip."""
+    return Path(name).suffix.lower() in CLIP_ENDINGS
+
+
+def read_recording(
+    path: Path | str, layout: SkeletonLayout | str, *, missing: str = "fill"
+) -> tuple[list[NDArray[np.float32]], Cleaning]:
+    """The persons of :func:`read_clip`, and what was made good: nothing, since what is missing is an error there."""
+    return read_clip(path, layout), Cleaning()
 
 
 def read_clip(path: Path | str, layout: SkeletonLayout | str) -> list[NDArray[np.float32]]:

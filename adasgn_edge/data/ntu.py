@@ -17,6 +17,9 @@ A person's track is the frames in which they were seen; frames without them are 
 
 from __future__ import annotations
 
+import filecmp
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,12 +27,14 @@ import numpy as np
 
 from adasgn_edge.data.cleaning import clean_persons, seen_bodies
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
-from adasgn_edge.data.ntu_protocol import ACTIONS, SPLITS, SampleName, group_of, missing_skeletons, split_of
+from adasgn_edge.data.ntu_protocol import ACTIONS, SPLITS, SampleName, group_of, missing_skeletons, sample_of, split_of
 from adasgn_edge.data.persons import FEW_FRAMES, Body, by_motion, join_bodies
 from adasgn_edge.data.reading import BadSamples, read_lines
+from adasgn_edge.data.walking import files_below
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
+from adasgn_edge.wording import listed, shown
 
 __all__ = ["Body", "choose_persons", "read_ntu", "read_skeleton_file"]
 
@@ -39,6 +44,10 @@ JOINT_FIELDS = 12
 MAX_PERSONS = 2
 RATE = 30.0
 """Frames a second."""
+ENDINGS = (".skeleton", ".skeleton.txt")
+"""Of the files' names, in lower case."""
+WINDOWS_NUMBER = re.compile(r"[+-]?(?:1\.#|(?=nan))(ind|qnan|snan|inf|nan)0*(?:\(\w*\))?", re.ASCII | re.IGNORECASE)
+"""How older C libraries of Microsoft write what is no number: -1.#IND, 1.#QNAN0, 1.#INF; newer ones -nan(ind)."""
 WIDE = 0.8
 WIDE_SHARE = 0.7
 """A body whose x extent is over WIDE of its y extent in more than this share of its frames is noise."""
@@ -61,8 +70,10 @@ def read_ntu(
     """Read the ``.skeleton`` files in and below `folders` with a published split: "cs", "cv", "csub" or "cset".
 
     "cs" and "cv" take setups 1 to 17 only, so a folder may hold all of NTU RGB+D 120. Samples on the authors' list of
-    missing skeletons are left out, as published results do.
+    missing skeletons are left out, as published results do. A sample that lies there twice is read once, with a
+    warning, when both files are equal; when they are not, it is a broken one.
     on_bad_sample: "error" raises DatasetError at the first broken sample, "skip" names it in a warning and goes on.
+    missing: see :mod:`adasgn_edge.data.cleaning`.
     """
     if split not in SPLITS:
         raise DatasetError(f"NTU RGB+D: expected a split among {', '.join(SPLITS)}, found {split!r}")
@@ -70,31 +81,57 @@ def read_ntu(
     layout = load_layout("ntu25")
     builder = DatasetBuilder(f"ntu{classes}-{split}", layout, ACTIONS[:classes], RATE)
     bad = BadSamples(f"NTU RGB+D {classes}", on_bad_sample)
-    unusable = missing_skeletons()
+    listed_missing = missing_skeletons()
     folders = [folders] if isinstance(folders, Path) else list(folders)
-    paths = sorted({path for folder in folders for path in folder.rglob("*.skeleton")}, key=lambda path: path.name)
-    if not paths:
-        raise DatasetError(f"{', '.join(map(str, folders))}: expected .skeleton files, found none")
-    for path in (progress or Progress()).track(paths, f"reading NTU RGB+D {classes}"):
-        if path.stem in unusable:
+    samples = _sample_files(folders)
+    repeated = []
+    for name, paths in (progress or Progress()).track(list(samples.items()), f"reading NTU RGB+D {classes}"):
+        if name in listed_missing:
             continue
+        path = paths[0]
         with bad.guard(str(path)):
-            name = SampleName.parse(path.stem)
-            if name.action > classes:
+            sample = SampleName.parse(name)
+            if sample.action > classes:
                 continue
-            bodies = read_skeleton_file(path)
-            seen, absent = seen_bodies(bodies, layout, str(path))
-            persons = choose_persons(seen)
-            tracks, filled = clean_persons(persons, layout, missing, str(path))
-            label, group = name.action - 1, group_of(name, split)
-            builder.add(str(name), label, split_of(name, split), tracks, absent + filled, group)
+            if len(paths) > 1:
+                _check_equal(paths)
+                repeated.append(name)
+            seen, absent = seen_bodies(read_skeleton_file(path), layout, str(path))
+            tracks, filled = clean_persons(choose_persons(seen), layout, missing, str(path))
+            label, group = sample.action - 1, group_of(sample, split)
+            builder.add(name, label, split_of(sample, split), tracks, absent + filled, group)
+    if repeated:
+        warnings.warn(f"NTU RGB+D: samples that lie there twice, read once: {listed(repeated)}", stacklevel=2)
     return builder.build(left_out=bad.report())
+
+
+def _sample_files(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """The files of each sample by its name, in the order of names."""
+    samples: dict[str, list[Path]] = {}
+    for folder in folders:
+        for name in files_below(folder, lambda name: name.lower().endswith(ENDINGS)):
+            path = folder / name
+            samples.setdefault(sample_of(path.name), []).append(path)
+    if not samples:
+        raise DatasetError(f"{', '.join(map(str, folders))}: expected .skeleton files, found none")
+    return dict(sorted(samples.items()))
+
+
+def _check_equal(paths: Sequence[Path]) -> None:
+    for other in paths[1:]:
+        try:
+            equal = filecmp.cmp(paths[0], other, shallow=False)
+        except OSError as error:
+            raise DatasetError(f"{error.filename or other}: {error.strerror or error}") from None
+        if not equal:
+            raise DatasetError(f"{paths[0]}: expected one file of a sample, found another one in {other}")
 
 
 def read_skeleton_file(path: Path) -> list[Body]:
     """All bodies of a file in the order of their first frame, empty when there are none.
 
-    Raises DatasetError that names the line for a truncated file, a wrong number of joints or fields, or no number.
+    A number that Windows writes for NaN or infinity, such as -1.#IND, is that. Raises DatasetError that names the line
+    for a truncated file, a wrong number of joints or fields, or no number.
     """
     lines = _Lines(path)
     seen: dict[str, tuple[list[int], list[list[float]]]] = {}
@@ -103,7 +140,7 @@ def read_skeleton_file(path: Path) -> list[Body]:
         for _ in range(lines.count("the number of bodies")):
             body = lines.words(BODY_FIELDS, "the fields of a body")[0]
             if body in in_frame:
-                raise DatasetError(f"{lines.where}: expected every body once a frame, found {body} twice")
+                raise DatasetError(f"{lines.where}: expected every body once a frame, found {shown(body)} twice")
             in_frame.add(body)
             joints = lines.count("the number of joints")
             if joints != JOINTS:
@@ -112,10 +149,11 @@ def read_skeleton_file(path: Path) -> list[Body]:
             frames.append(frame)
             rows.extend(lines.position() for _ in range(JOINTS))
     lines.end()
-    return [
-        Body(np.asarray(frames, dtype=np.int64), np.asarray(rows, dtype=np.float32).reshape(len(frames), JOINTS, 3))
-        for frames, rows in seen.values()
-    ]
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused where it matters
+        return [
+            Body(np.asarray(frames, dtype=np.int64), np.asarray(rows, dtype=np.float32).reshape(len(frames), JOINTS, 3))
+            for frames, rows in seen.values()
+        ]
 
 
 def choose_persons(bodies: Sequence[Body]) -> list[Body]:
@@ -155,8 +193,8 @@ class _Lines:
     def count(self, what: str) -> int:
         """The whole number on the next line."""
         (word,) = self.words(1, what)
-        if not word.isdecimal():
-            raise DatasetError(f"{self.where}: expected {what}, found {word!r}")
+        if not (word.isdecimal() and len(word) < 10):
+            raise DatasetError(f"{self.where}: expected {what}, found {shown(word)}")
         return int(word)
 
     def position(self) -> list[float]:
@@ -164,8 +202,17 @@ class _Lines:
         words = self.words(JOINT_FIELDS, "a joint")
         try:
             return [float(word) for word in words[:3]]
-        except ValueError as error:
-            raise DatasetError(f"{self.where}: expected a joint, found {error}") from None
+        except ValueError:
+            return [self._number(word) for word in words[:3]]
+
+    def _number(self, word: str) -> float:
+        """A number that ``float`` may not know."""
+        if match := WINDOWS_NUMBER.fullmatch(word):
+            return float("inf" if match[1].lower() == "inf" else "nan")
+        try:
+            return float(word)
+        except ValueError:
+            raise DatasetError(f"{self.where}: expected three numbers of a joint, found {shown(word)}") from None
 
     def end(self) -> None:
         """Check that only blank lines are left."""

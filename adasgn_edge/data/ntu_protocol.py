@@ -11,8 +11,9 @@ from importlib import resources
 from typing import NamedTuple
 
 from adasgn_edge.errors import DatasetError
+from adasgn_edge.wording import shown
 
-__all__ = ["ACTIONS", "SPLITS", "SampleName", "missing_skeletons", "split_of"]
+__all__ = ["ACTIONS", "SPLITS", "SampleName", "group_of", "missing_skeletons", "sample_of", "split_of"]
 
 ACTIONS = (
     "drink water", "eat meal", "brush teeth", "brush hair", "drop", "pick up", "throw", "sit down", "stand up",
@@ -51,7 +52,7 @@ CV_TRAINING_CAMERAS = frozenset((2, 3))
 SPLITS = {"cs": 60, "cv": 60, "csub": 120, "cset": 120}
 """The published splits (cross-subject, cross-view, cross-subject, cross-setup) and how many actions each has."""
 
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.ASCII)
 
 
 class SampleName(NamedTuple):
@@ -71,12 +72,22 @@ class SampleName(NamedTuple):
         """Raises DatasetError for any other pattern, or a number that no sample of NTU RGB+D 120 has."""
         match = _NAME.fullmatch(text)
         if match is None:
-            raise DatasetError(f"expected a name such as S001C002P003R002A013, found {text!r}")
+            raise DatasetError(f"expected a name such as S001C002P003R002A013, found {shown(text)}")
         name = cls(*map(int, match.groups()))
         for field, number, largest in zip(cls._fields, name, (32, 3, 106, 2, len(ACTIONS)), strict=True):
             if not 1 <= number <= largest:
                 raise DatasetError(f"{text}: expected the {field} from 1 to {largest}, found {number}")
         return name
+
+
+def sample_of(file: str) -> str:
+    """The name of a file's sample, in capitals: what it begins with, or all before the first dot if that is no name.
+
+    So a suffix that somebody appended does no harm: ``s001c001p001r001a001_skel.skeleton`` is S001C001P001R001A001.
+    """
+    stem = file.split(".")[0].upper()
+    match = _NAME.match(stem)
+    return match[0] if match and not stem[match.end() :][:1].isalnum() else stem
 
 
 def group_of(name: SampleName, split: str) -> str:

@@ -11,14 +11,18 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adasgn_edge.data.cleaning import clean_recording
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
 from adasgn_edge.data.persons import whole_body
 from adasgn_edge.data.preprocess import as_recording
-from adasgn_edge.data.reading import BadSamples
+from adasgn_edge.data.reading import BadSamples, read_lines
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
+from adasgn_edge.wording import shown
 
 __all__ = ["ACTIONS", "read_nw_ucla"]
 
@@ -31,7 +35,7 @@ RATE = 30.0
 """Frames a second."""
 SPLIT_OF_VIEW = {1: "train", 2: "train", 3: "test"}
 
-_NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
+_NAME = re.compile(r"a(\d{1,9})_s(\d{1,9})_e(\d{1,9})_v(\d{1,9})", re.ASCII)
 
 
 def read_nw_ucla(
@@ -40,11 +44,12 @@ def read_nw_ucla(
     """Read the folder of JSON files with the cross-view split.
 
     on_bad_sample: "error" raises DatasetError at the first broken sample, "skip" names it in a warning and goes on.
+    missing: see :mod:`adasgn_edge.data.cleaning`.
     """
     layout = load_layout("kinect20")
     builder = DatasetBuilder("nw-ucla", layout, tuple(ACTIONS.values()), RATE)
     bad = BadSamples("NW-UCLA", on_bad_sample)
-    paths = sorted(root.glob("*.json"))
+    paths = sorted(path for path in root.iterdir() if path.suffix.lower() == ".json" and not path.name.startswith("."))
     if not paths:
         raise DatasetError(f"{root}: expected the .json files of NW-UCLA, found none")
     for path in (progress or Progress()).track(paths, "reading NW-UCLA"):
@@ -54,9 +59,9 @@ def read_nw_ucla(
             if content["label"] != label + 1 or content["file_name"] != path.stem:
                 raise DatasetError(
                     f"{path}: expected the name {path.stem!r} and label {label + 1} inside the file, "
-                    f"found {content['file_name']!r} and {content['label']!r}"
+                    f"found {shown(content['file_name'])} and {shown(content['label'])}"
                 )
-            body = whole_body(as_recording(content["skeletons"], layout, str(path)))
+            body = whole_body(as_recording(_numbers(path, content["skeletons"]), layout, str(path)))
             tracks, cleaning = clean_recording([body], layout, missing, str(path))
             builder.add(path.stem, label, split, tracks, cleaning, f"view {view}")
     return builder.build(left_out=bad.report())
@@ -78,12 +83,29 @@ def _label_split_view(path: Path) -> tuple[int, str, int]:
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}") from None
+        content = json.loads("\n".join(read_lines(path)))
+    except RecursionError:
+        raise DatasetError(f"{path}: not valid JSON (nested too deeply)") from None
     except ValueError as error:
         raise DatasetError(f"{path}: not valid JSON ({error})") from None
     keys = ("file_name", "skeletons", "label")
     if not isinstance(content, dict) or any(key not in content for key in keys):
         raise DatasetError(f"{path}: expected an object with the keys {', '.join(keys)}")
     return content
+
+
+def _numbers(path: Path, skeletons: object) -> NDArray[np.float32]:
+    """The coordinates as an array, of whatever shape; JSON's null, which stands for NaN, becomes that.
+
+    Raises DatasetError for what is not numbers in lists of equal length.
+    """
+    try:
+        array = np.asarray(skeletons)
+        if array.dtype.kind == "O" and all(isinstance(number, int | float | None) for number in array.flat):
+            array = array.astype(np.float64)
+    except (ValueError, OverflowError, RecursionError):  # ragged, too large or nested too deeply
+        array = np.asarray("")
+    if array.dtype.kind not in "iuf":
+        raise DatasetError(f"{path}: expected frames x 20 joints x 3 numbers as 'skeletons', found {shown(skeletons)}")
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused
+        return array.astype(np.float32)

@@ -15,6 +15,8 @@ from adasgn_edge.errors import ClipError, DatasetError
 __all__ = ["BadSamples", "check_bad_sample_choice", "read_lines", "read_number_rows", "warn_left_out"]
 
 BAD_SAMPLE_CHOICES = ("error", "skip")
+MOST_NAMED = 10
+"""Of so many broken samples a warning says what is wrong; a data set's `left_out` says it of all."""
 
 
 def read_lines(path: Path) -> list[str]:
@@ -46,7 +48,8 @@ def read_number_rows(
             rows.append([float(word) for word in words])
         except ValueError as error:
             raise DatasetError(f"{path}, line {number}: expected numbers, found {error}") from None
-    return np.asarray(rows, dtype=np.float32).reshape(len(rows), columns)
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused where it matters
+        return np.asarray(rows, dtype=np.float32).reshape(len(rows), columns)
 
 
 def check_bad_sample_choice(choice: str) -> None:
@@ -75,13 +78,14 @@ class BadSamples:
             self.skipped.append(message)
 
     def report(self) -> tuple[str, ...]:
-        """Warn once, naming every skipped sample, and return what was said of each."""
+        """Warn once, naming the first skipped samples, and return what is wrong with each."""
         warn_left_out(self._source, self.skipped, stacklevel=4)
         return tuple(self.skipped)
 
 
 def warn_left_out(source: str, left_out: Sequence[str], stacklevel: int = 2) -> None:
-    """Warn that samples are left out of a data set, with a line for each; nothing when there are none."""
+    """Warn that samples are left out of a data set, with a line for each of the first; nothing when there are none."""
     if left_out:
-        text = "\n  ".join(left_out)
-        warnings.warn(f"{source}: {len(left_out)} broken samples left out:\n  {text}", stacklevel=stacklevel)
+        text = "\n  ".join(left_out[:MOST_NAMED])
+        more = f"\n  … and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
+        warnings.warn(f"{source}: {len(left_out)} broken samples left out:\n  {text}{more}", stacklevel=stacklevel)

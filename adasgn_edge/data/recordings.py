@@ -1,126 +1,237 @@
 """A folder of one's own recordings: clips (:mod:`adasgn_edge.data.clips`; sub-folders are fine) and a table of labels.
 
-``labels.csv``   a header line ``file,label`` or ``file,label,split`` and a line for each clip
+``labels.csv``   a line a clip: its file, label and, if you like, split and subject
+                 (:mod:`adasgn_edge.data.label_table`)
 ``layout.json``  a skeleton layout of one's own (see :mod:`adasgn_edge.skeletons`), or just the name of a built-in one
-                 in quotes, such as ``"ntu25"``
-``classes.txt``  (may be missing) a class name a line; labels are then such names, or numbers counted from 0
+                 such as ``"ntu25"``
+``classes.txt``  (may be missing) a class name a line; labels are then such names, or numbers counted from 0 or 1
 
-Without ``classes.txt`` the classes are the different labels of the table, in order of number if all are whole numbers,
-else of the alphabet. ``split`` is ``train`` or ``test``. Without that column the last fifth of each class, in the order
-of the table, tests: rounded, but at least one clip where a class has two or more. Put the people to be tested last.
+How a table may name a file is said in :mod:`adasgn_edge.data.clip_files`. Without a column ``split`` the test clips are
+chosen by :func:`adasgn_edge.data.splits.default_splits`.
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import json
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from adasgn_edge.data.clips import read_clip
+from adasgn_edge.data.clip_files import ClipFiles, Suggestions
+from adasgn_edge.data.clips import read_recording
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
+from adasgn_edge.data.label_table import LABEL_TABLE, LabelTable, numbered_labels, read_label_table
 from adasgn_edge.data.reading import BadSamples, read_lines
-from adasgn_edge.errors import DatasetError
+from adasgn_edge.data.splits import default_splits, split_notes
+from adasgn_edge.data.walking import is_there
+from adasgn_edge.errors import AdaSGNError, DatasetError, LayoutError
 from adasgn_edge.progress import Progress
-from adasgn_edge.skeletons import SkeletonLayout, load_layout
+from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
+from adasgn_edge.wording import listed, shown
 
-__all__ = ["LABEL_TABLE", "read_recordings"]
+__all__ = ["LABEL_TABLE", "Recording", "RecordingFolder", "read_recordings"]
 
-LABEL_TABLE = "labels.csv"
-SPLITS = ("train", "test")
+LAYOUT, CLASS_LIST = "layout.json", "classes.txt"
+CLASS_LISTS = ("class", "classes", "class_names", "classnames", "class_list")
+"""What people may call the class list."""
+TABLE = "a table with the first line file,label and a line for each clip, also where sub-folders are the classes"
 
 
 def read_recordings(
-    folder: Path | str, on_bad_sample: str = "error", progress: Progress | None = None
+    folder: Path | str, on_bad_sample: str = "error", progress: Progress | None = None, missing: str = "fill"
 ) -> SkeletonDataset:
     """Read a folder of recordings in the form that this module's text describes; the set is called as the folder is.
 
     on_bad_sample: "error" raises DatasetError at the first broken clip, "skip" names it in a warning and goes on;
-    mistakes in the table itself are always errors.
+    mistakes in the table itself are always errors. missing: see :mod:`adasgn_edge.data.cleaning`. Warns of what was
+    passed over, of files that the table does not list, and of what is wrong with the splits.
     """
-    folder = Path(folder)
-    layout = _read_layout(folder / "layout.json")
-    entries = _read_table(folder / LABEL_TABLE)
-    class_names = _class_names(folder / "classes.txt", entries)
-    builder = DatasetBuilder(folder.resolve().name, layout, class_names)
-    bad = BadSamples(str(folder), on_bad_sample)
-    labels = [_label(entry, class_names, numbered=(folder / "classes.txt").exists()) for entry in entries]
-    splits = _splits(entries, labels)
-    work = list(zip(entries, labels, splits, strict=True))
-    for entry, label, split in (progress or Progress()).track(work, f"reading {folder.name}"):
-        with bad.guard(str(folder / entry.file)):
-            builder.add(entry.file, label, split, read_clip(folder / entry.file, layout))
-    return builder.build(left_out=bad.report())
+    plan = RecordingFolder.open(folder)
+    plan.warn()
+    dataset = plan.read(on_bad_sample, progress, missing)
+    for note in split_notes(dataset):
+        warnings.warn(note, stacklevel=2)
+    return dataset
 
 
-class _Entry(NamedTuple):
-    """A line of the table; where: "file, line N" for messages; split: None when the table has no such column."""
+class Recording(NamedTuple):
+    """A clip of the folder.
 
-    where: str
-    file: str
-    label: str
-    split: str | None
+    name: its file, below the folder; label: from 0; subject: "" when not known; size, changed: of the file, in bytes
+    and nanoseconds, 0 when there is none
+    """
+
+    name: str
+    label: int
+    split: str
+    subject: str
+    size: int
+    changed: int
 
 
-def _read_layout(path: Path) -> SkeletonLayout:
-    """The layout in the file, or the built-in one that it names."""
-    if not path.exists():
-        raise DatasetError(f'{path}: expected a layout, or the name of a built-in one such as "ntu25"; found nothing')
+@dataclass(frozen=True)
+class RecordingFolder:
+    """What is to be read of a folder: everything but the clips themselves. notes: for a warning each."""
+
+    folder: Path
+    layout: SkeletonLayout
+    class_names: tuple[str, ...]
+    recordings: tuple[Recording, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def open(cls, folder: Path | str) -> RecordingFolder:
+        """Read the table, the classes and the layout, and find the files; raises DatasetError or LayoutError."""
+        folder = Path(folder)
+        table = read_label_table(_part(folder, LABEL_TABLE, TABLE))
+        files = ClipFiles(folder)
+        places = [files.find(row.file, table.where(row)) for row in table.rows]
+        layout = _read_layout(folder, [folder / place for place in places[:3]])
+        class_names, labels, notes = numbered_labels(table, folder / CLASS_LIST)
+        if others := [name for name in _similar(folder, CLASS_LISTS) if name != CLASS_LIST]:
+            notes.append(f"{folder}: {listed(others)}: not read, a class list is called {CLASS_LIST}")
+        kept, repeated = _distinct(table, files, places, labels)
+        subjects = [table.rows[row].subject for row in kept]
+        splits = [table.rows[row].split for row in kept]
+        if not any(splits):
+            splits, said = default_splits([labels[row] for row in kept], subjects)
+            notes.append(f"{table.path}: {said}")
+        recordings = []
+        for row, split, subject in zip(kept, splits, subjects, strict=True):
+            state = files.state(places[row])
+            size, changed = (state.st_size, state.st_mtime_ns) if state else (0, 0)
+            recordings.append(Recording(places[row], labels[row], split, subject, size, changed))
+        notes = [*table.notes, *notes, *repeated, *files.unlisted(places)]
+        return cls(folder, layout, class_names, tuple(recordings), tuple(notes))
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name or "recordings"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Different when the table, the classes, the layout or a clip has changed, by size or time of change."""
+        about = [self.name, self.layout.to_dict(), self.class_names, self.recordings]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    def warn(self) -> None:
+        """Give the notes as warnings."""
+        for note in self.notes:
+            warnings.warn(note, stacklevel=3)
+
+    def read(
+        self, on_bad_sample: str = "error", progress: Progress | None = None, missing: str = "fill"
+    ) -> SkeletonDataset:
+        """Read the clips, as :func:`read_recordings` does."""
+        builder = DatasetBuilder(self.name, self.layout, self.class_names)
+        bad = BadSamples(str(self.folder), on_bad_sample)
+        suggestions = Suggestions(self.folder)
+        for recording in (progress or Progress()).track(self.recordings, f"reading {self.name}"):
+            path = self.folder / recording.name
+            with bad.guard(str(path)):
+                if not is_there(path):
+                    raise DatasetError(
+                        f"{path}: expected a clip, found no such file{suggestions.nearest(recording.name)}"
+                    )
+                tracks, cleaning = read_recording(path, self.layout, missing=missing)
+                label, split, subject = recording.label, recording.split, recording.subject
+                builder.add(recording.name, label, split, tracks, cleaning, subject)
+        return builder.build(left_out=bad.report())
+
+
+def _part(folder: Path, name: str, what: str) -> Path:
+    """The path of a part of the folder; raises DatasetError that names a file which may be meant when it is missing."""
+    path = folder / name
+    if path.is_file():
+        return path
+    stem = name.split(".")[0]
+    similar = [other for other in _similar(folder, (stem, stem.rstrip("s"), f"{stem}s")) if other != name]
+    if path.is_dir() or path.is_symlink():
+        found = "a folder" if path.is_dir() else "a link to nothing"
+    elif similar:
+        found = f"{', '.join(similar[:2])}: write or call it {name}"
+    else:
+        found = "no such file"
+    raise DatasetError(f"{path}: expected {what}; found {found}")
+
+
+def _similar(folder: Path, stems: tuple[str, ...]) -> list[str]:
+    """The names of what lies in the folder and is called so, whatever the case and ending."""
     try:
-        content = json.loads("\n".join(read_lines(path)))
+        entries = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder}: expected a folder with {LABEL_TABLE}: {error.strerror or error}") from None
+    return [name for name in entries if name.lower().split(".")[0] in stems]
+
+
+def _read_layout(folder: Path, clips: list[Path]) -> SkeletonLayout:
+    """The layout in the folder's file, or the built-in one that it names; clips: to suggest one by."""
+    try:
+        path = _part(folder, LAYOUT, 'a layout, or the name of a built-in one such as "ntu25"')
+    except DatasetError as error:
+        fitting = [name for name in builtin_layouts() if _fits(clips, name)]
+        if len(fitting) == 1:
+            hint = f'the clips have the joints of {fitting[0]}: if that is what they are, write "{fitting[0]}" into it'
+            raise DatasetError(f"{error}; {hint}") from None
+        raise
+    text = "\n".join(read_lines(path)).strip()
+    bare = text.strip("\"'").strip()
+    if bare.lower() in builtin_layouts():
+        return load_layout(bare.lower())
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise DatasetError(f"{path}: not valid JSON (nested too deeply)") from None
     except ValueError as error:
-        raise DatasetError(f"{path}: not valid JSON ({error})") from None
-    return load_layout(content if isinstance(content, str) else path)
+        names = ", ".join(f'"{name}"' for name in builtin_layouts())
+        raise DatasetError(
+            f"{path}: expected a layout as JSON or one of {names}, found {shown(text)} (not valid JSON: {error})"
+        ) from None
+    try:
+        if isinstance(content, dict):
+            return SkeletonLayout.from_dict(content)
+        return load_layout(folder / content if str(content).endswith(".json") else content)
+    except LayoutError as error:
+        raise LayoutError(f"{path}: {error}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError):  # values of a kind no layout has
+        raise LayoutError(f"{path}: expected a layout or the name of one in quotes, found {shown(content)}") from None
 
 
-def _read_table(path: Path) -> list[_Entry]:
-    rows = [(f"{path}, line {number}", row) for number, row in enumerate(csv.reader(read_lines(path)), 1) if row]
-    header = [cell.strip() for cell in rows[0][1]] if rows else []
-    if header not in (["file", "label"], ["file", "label", "split"]):
-        found = ",".join(header)
-        raise DatasetError(f"{path}: expected the first line file,label or file,label,split, found {found!r}")
-    entries = []
-    for where, row in rows[1:]:
-        cells = [cell.strip() for cell in row]
-        if len(cells) != len(header) or not all(cells):
-            raise DatasetError(f"{where}: expected {','.join(header)}, found {','.join(cells)!r}")
-        if len(cells) == 3 and cells[2] not in SPLITS:
-            raise DatasetError(f"{where}: expected the split train or test, found {cells[2]!r}")
-        entries.append(_Entry(where, cells[0], cells[1], cells[2] if len(cells) == 3 else None))
-    if not entries:
-        raise DatasetError(f"{path}: expected at least one recording, found none")
-    return entries
+def _fits(clips: list[Path], layout: str) -> bool:
+    """Whether the first of the clips are of a layout, as far as their numbers of joints tell."""
+    try:
+        for path in clips:
+            read_recording(path, layout)
+    except AdaSGNError:
+        return False
+    return True
 
 
-def _class_names(path: Path, entries: list[_Entry]) -> tuple[str, ...]:
-    if path.exists():
-        names = tuple(line.strip() for line in read_lines(path) if line.strip())
-        if not names or len(set(names)) != len(names):
-            found = ", ".join(names) or "none"
-            raise DatasetError(f"{path}: expected different class names, a line each, found {found}")
-        return names
-    labels = {entry.label for entry in entries}
-    return tuple(sorted(labels, key=int) if all(map(str.isdecimal, labels)) else sorted(labels))
+def _distinct(table: LabelTable, files: ClipFiles, places: list[str], labels: list[int]) -> tuple[list[int], list[str]]:
+    """The table's rows without those that repeat another, by number, and notes.
 
-
-def _label(entry: _Entry, class_names: tuple[str, ...], numbered: bool) -> int:
-    """The label as a number from 0; numbered: numbers stand for places in a list of classes."""
-    if entry.label in class_names:
-        return class_names.index(entry.label)
-    if numbered and entry.label.isdecimal() and int(entry.label) < len(class_names):
-        return int(entry.label)
-    known = f"a number from 0 to {len(class_names) - 1}, or one of {', '.join(class_names)}"
-    raise DatasetError(f"{entry.where}: expected as label {known}; found {entry.label!r}")
-
-
-def _splits(entries: list[_Entry], labels: list[int]) -> list[str]:
-    """The table's splits, or by default the last fifth of each class as test."""
-    if all(entry.split is not None for entry in entries):
-        return [entry.split or "" for entry in entries]
-    splits = ["train"] * len(entries)
-    for label in set(labels):
-        places = [place for place, found in enumerate(labels) if found == label]
-        count = max(1, round(len(places) / 5)) if len(places) > 1 else 0
-        for place in places[len(places) - count :]:
-            splits[place] = "test"
-    return splits
+    Raises DatasetError for a file that is listed twice with different labels, splits or subjects.
+    """
+    first: dict[object, int] = {}
+    repeated = []
+    for number, (row, place) in enumerate(zip(table.rows, places, strict=True)):
+        other = first.setdefault(files.identity(place), number)
+        if other == number:
+            continue
+        before = table.rows[other]
+        same_label = labels[other] == labels[number]  # whatever its spelling
+        for role in ("split", "subject") if same_label else ("label",):
+            one, two = getattr(before, role), getattr(row, role)
+            if one != two:
+                spelt = "" if before.file == row.file else f" as {shown(before.file)}"
+                raise DatasetError(
+                    f"{table.where(row)}: the file {shown(row.file)} is also in line {before.line}{spelt}, there with "
+                    f"the {role} {shown(one)}, here {shown(two)}"
+                )
+        repeated.append(f"{row.file} (lines {before.line} and {row.line})")
+    notes = [f"{table.path}: files listed twice, read once: {listed(repeated)}"] if repeated else []
+    return sorted(first.values()), notes

@@ -7,26 +7,32 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from adasgn_edge.data.cache import SUFFIX, load_dataset, save_dataset
+from adasgn_edge.data.cleaning import MISSING_CHOICES
 from adasgn_edge.data.dataset import SkeletonDataset
-from adasgn_edge.data.ntu import read_ntu
+from adasgn_edge.data.ntu import ENDINGS, read_ntu
 from adasgn_edge.data.nw_ucla import read_nw_ucla
 from adasgn_edge.data.reading import check_bad_sample_choice, warn_left_out
-from adasgn_edge.data.recordings import LABEL_TABLE, read_recordings
+from adasgn_edge.data.recordings import LABEL_TABLE, RecordingFolder
 from adasgn_edge.data.shrec import read_shrec
+from adasgn_edge.data.splits import split_notes
+from adasgn_edge.data.walking import files_below, is_there
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
+from adasgn_edge.wording import shown
 
 __all__ = ["DATASETS", "DatasetEntry", "cached_path", "open_dataset", "user_cache_folder"]
 
-READER_VERSION = 6
+READER_VERSION = 7
 """Counts up whenever a reader gives something else for the same files, so that cached conversions are made again."""
 
-Reader = Callable[[Sequence[Path], str, Progress | None], SkeletonDataset]
+Reader = Callable[[Sequence[Path], str, Progress | None, str], SkeletonDataset]
+"""The set in its folders; what to do with a broken sample and with missing joints, see :func:`open_dataset`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class DatasetEntry:
     """A public data set.
 
     description: for people; folders: where it lies below the data folder, the first is needed, further ones are read
-    if they are there; files: patterns of the files that are read; train, test: published number of samples
+    if they are there; files: endings of the files that are read; train, test: published number of samples
     """
 
     description: str
@@ -45,22 +51,26 @@ class DatasetEntry:
     read: Reader
 
 
-def _shrec(classes: int, folders: Sequence[Path], on_bad_sample: str, progress: Progress | None) -> SkeletonDataset:
-    return read_shrec(folders[0], classes, on_bad_sample, progress)
+def _shrec(
+    classes: int, folders: Sequence[Path], on_bad_sample: str, progress: Progress | None, missing: str
+) -> SkeletonDataset:
+    return read_shrec(folders[0], classes, on_bad_sample, progress, missing)
 
 
-def _nw_ucla(folders: Sequence[Path], on_bad_sample: str, progress: Progress | None) -> SkeletonDataset:
-    return read_nw_ucla(folders[0], on_bad_sample, progress)
+def _nw_ucla(folders: Sequence[Path], on_bad_sample: str, progress: Progress | None, missing: str) -> SkeletonDataset:
+    return read_nw_ucla(folders[0], on_bad_sample, progress, missing)
 
 
-def _ntu(split: str, folders: Sequence[Path], on_bad_sample: str, progress: Progress | None) -> SkeletonDataset:
-    return read_ntu(folders, split, on_bad_sample, progress)
+def _ntu(
+    split: str, folders: Sequence[Path], on_bad_sample: str, progress: Progress | None, missing: str
+) -> SkeletonDataset:
+    return read_ntu(folders, split, on_bad_sample, progress, missing)
 
 
-_SHREC_FILES = ("*_gestures.txt", "gesture_*/finger_*/subject_*/essai_*/skeletons_world.txt")
+_SHREC_FILES = ("_gestures.txt", "skeletons_world.txt")
 _NTU60 = ("nturgb+d_skeletons",)
 _NTU120 = (*_NTU60, "nturgb+d_skeletons120")
-_NTU_FILES = ("**/*.skeleton",)
+_NTU_FILES = ENDINGS
 
 DATASETS: dict[str, DatasetEntry] = {
     "shrec14": DatasetEntry(
@@ -70,7 +80,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "SHREC'17 Track, hand, 28 gestures", ("SHREC17",), _SHREC_FILES, 1960, 840, partial(_shrec, 28)
     ),
     "nw-ucla": DatasetEntry(
-        "Northwestern-UCLA, 10 actions, cross-view", ("NW-UCLA/all_sqe",), ("*.json",), 1020, 464, _nw_ucla
+        "Northwestern-UCLA, 10 actions, cross-view", ("NW-UCLA/all_sqe",), (".json",), 1020, 464, _nw_ucla
     ),
     "ntu60-cs": DatasetEntry(
         "NTU RGB+D 60, 60 actions, cross-subject", _NTU60, _NTU_FILES, 40091, 16487, partial(_ntu, "cs")
@@ -94,6 +104,7 @@ def open_dataset(
     cache_dir: Path | str | None = None,
     on_bad_sample: str = "error",
     progress: Progress | None = None,
+    missing: str = "fill",
 ) -> SkeletonDataset:
     """Open a public data set by name, a folder of one's own recordings, or a converted file by path.
 
@@ -101,41 +112,47 @@ def open_dataset(
     ``../shared/data`` that has the data set. cache_dir: where conversions are kept, by default ``$ADASGN_CACHE`` or the
     user's cache folder; a conversion is made again when the files, the reader or the cached file have changed, for the
     last of which there is a warning.
-    on_bad_sample: "error" raises at the first broken sample, "skip" leaves such samples out and warns, naming them.
+    on_bad_sample: "error" raises at the first broken sample, "skip" leaves such samples out and warns, naming them; a
+    conversion with samples left out is used again by whoever skips them too.
+    missing: what becomes of joints that were not seen, "fill" or "error"; see :mod:`adasgn_edge.data.cleaning`.
 
-    Raises DatasetError. Warns when the number of samples is not the published one.
+    Raises DatasetError. Warns when the number of samples is not the published one, and of one's own recordings what
+    :func:`adasgn_edge.data.recordings.read_recordings` warns of.
     """
     check_bad_sample_choice(on_bad_sample)
-    name = str(name_or_path)
-    if name not in DATASETS:
-        return _open_path(Path(name_or_path), on_bad_sample, progress)
-    entry, path = DATASETS[name], cached_path(name, root, cache_dir)
-    dataset = _load_cached(path)
-    # A cached set that lacks broken samples does not do for a caller who wants none broken: reading names the first.
-    if dataset is None or (dataset.left_out and on_bad_sample == "error"):
-        dataset = entry.read(_source_folders(name, root), on_bad_sample, progress)
-        try:
-            save_dataset(path, dataset)
-        except OSError as error:
-            warnings.warn(f"{path}: the converted data set cannot be kept: {error.strerror or error}", stacklevel=2)
-    else:
-        warn_left_out(name, dataset.left_out, stacklevel=3)
-    train, test = (int((dataset.split == split).sum()) for split in ("train", "test"))
-    if (train, test) != (entry.train, entry.test):
-        warnings.warn(
-            f"{name}: expected {entry.train} training and {entry.test} test samples as published, found {train} and "
-            f"{test}; results cannot be compared with published ones",
-            stacklevel=2,
-        )
+    if missing not in MISSING_CHOICES:
+        raise DatasetError(f"missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in DATASETS:
+        entry, folders = DATASETS[name], _source_folders(name, root)
+        path = cached_path(name, root, cache_dir, missing)
+        dataset = _converted_once(path, lambda: entry.read(folders, on_bad_sample, progress, missing), on_bad_sample)
+        _check_published(entry, name, dataset)
+        return dataset
+    if not (is_there(path) and path.is_dir()):
+        return _open_converted(path, missing)
+    plan = _plan(path)
+    plan.warn()
+    path = _kept_plan(plan, cache_dir, missing)
+    dataset = _converted_once(path, lambda: plan.read(on_bad_sample, progress, missing), on_bad_sample)
+    _remove_older(path)
+    for note in split_notes(dataset):
+        warnings.warn(note, stacklevel=2)
     return dataset
 
 
-def cached_path(name: str, root: Path | str | None = None, cache_dir: Path | str | None = None) -> Path:
-    """Where the conversion of a public data set's present files is kept, whether it exists yet or not."""
-    folder = Path(cache_dir) if cache_dir is not None else user_cache_folder()
+def cached_path(
+    name_or_path: str | Path,
+    root: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+    missing: str = "fill",
+) -> Path:
+    """Where the conversion of a public data set's or folder's present files is kept, whether it exists yet or not."""
+    name = str(name_or_path)
+    if name not in DATASETS:
+        return _kept_plan(_plan(Path(name_or_path)), cache_dir, missing)
     source = _fingerprint(_source_folders(name, root), DATASETS[name].files)
-    key = hashlib.sha256(f"{name}/{READER_VERSION}/{source}".encode()).hexdigest()[:12]
-    return folder / f"{name}-{key}{SUFFIX}"
+    return _kept(name, f"{name}/{missing}/{source}", cache_dir)
 
 
 def user_cache_folder() -> Path:
@@ -151,17 +168,78 @@ def user_cache_folder() -> Path:
     return base / "adasgn-edge"
 
 
-def _open_path(path: Path, on_bad_sample: str, progress: Progress | None) -> SkeletonDataset:
-    if path.is_file() and path.suffix == SUFFIX:
-        dataset = load_dataset(path)
-        warn_left_out(str(path), dataset.left_out, stacklevel=4)
+def _open_converted(path: Path, missing: str) -> SkeletonDataset:
+    if path.suffix != SUFFIX or not is_there(path):
+        raise DatasetError(
+            f"unknown data set {shown(str(path), 100)}: expected one of {', '.join(DATASETS)}, a folder with "
+            f"{LABEL_TABLE}, or a converted file ending in {SUFFIX}"
+        )
+    dataset = load_dataset(path)
+    if missing == "error" and dataset.cleaning.filled_joints:
+        raise DatasetError(
+            f"{path}: expected no missing joints, found {dataset.cleaning.filled_joints} that were filled when the set "
+            "was converted"
+        )
+    warn_left_out(str(path), dataset.left_out, stacklevel=4)
+    return dataset
+
+
+def _converted_once(path: Path, read: Callable[[], SkeletonDataset], on_bad_sample: str) -> SkeletonDataset:
+    """The conversion at `path` if it does, else what `read` gives, kept there."""
+    dataset = _load_cached(path)
+    # A cached set that lacks broken samples does not do for a caller who wants none broken: reading names the first.
+    if dataset is not None and not (dataset.left_out and on_bad_sample == "error"):
+        warn_left_out(dataset.name, dataset.left_out, stacklevel=4)
         return dataset
-    if path.is_dir():
-        return read_recordings(path, on_bad_sample, progress)
-    raise DatasetError(
-        f"unknown data set {str(path)!r}: expected one of {', '.join(DATASETS)}, a folder with {LABEL_TABLE}, "
-        f"or a converted file ending in {SUFFIX}"
-    )
+    dataset = read()
+    try:
+        save_dataset(path, dataset)
+    except OSError as error:
+        warnings.warn(f"{path}: the converted data set cannot be kept: {error.strerror or error}", stacklevel=3)
+    return dataset
+
+
+def _check_published(entry: DatasetEntry, name: str, dataset: SkeletonDataset) -> None:
+    train, test = (int((dataset.split == split).sum()) for split in ("train", "test"))
+    if (train, test) != (entry.train, entry.test):
+        warnings.warn(
+            f"{name}: expected {entry.train} training and {entry.test} test samples as published, found {train} and "
+            f"{test}; results cannot be compared with published ones",
+            stacklevel=3,
+        )
+
+
+def _plan(path: Path) -> RecordingFolder:
+    """A folder of recordings; of the files of a public data set, a DatasetError that says what to write."""
+    for name, entry in DATASETS.items() if not (path / LABEL_TABLE).exists() else ():
+        needed, inside = Path(entry.folders[0]), path.resolve()
+        if inside.match(entry.folders[0]) or (path / needed).is_dir():
+            root = inside.parents[len(needed.parts) - 1] if inside.match(entry.folders[0]) else path
+            alike = [other for other, known in DATASETS.items() if known.folders[0] == entry.folders[0]]
+            raise DatasetError(
+                f"{path}: expected the name of a data set, or a folder with {LABEL_TABLE}; found the files of "
+                f"{' or '.join(alike)}: write {name} --root {root}"
+            )
+    return RecordingFolder.open(path)
+
+
+def _kept(beginning: str, content: str, cache_dir: Path | str | None) -> Path:
+    folder = Path(cache_dir) if cache_dir is not None else user_cache_folder()
+    return folder / f"{beginning}-{_short_hash(f'{READER_VERSION}/{content}')}{SUFFIX}"
+
+
+def _kept_plan(plan: RecordingFolder, cache_dir: Path | str | None, missing: str) -> Path:
+    beginning = f"{plan.name[:40]}-{_short_hash(str(plan.folder.resolve()))}"
+    return _kept(beginning, f"{missing}/{plan.fingerprint}", cache_dir)
+
+
+def _remove_older(path: Path) -> None:
+    """Remove earlier conversions of the folder of recordings whose conversion is kept at `path`."""
+    common = path.name.rsplit("-", 1)[0]
+    with suppress(OSError):  # of another user, or removed by another process: no harm
+        for other in list(path.parent.iterdir()) if path.exists() else ():
+            if other.suffix == SUFFIX and other.name.rsplit("-", 1)[0] == common and other != path:
+                other.unlink(missing_ok=True)
 
 
 def _load_cached(path: Path) -> SkeletonDataset | None:
@@ -183,14 +261,31 @@ def _source_folders(name: str, root: Path | str | None) -> list[Path]:
         if (place / entry.folders[0]).is_dir():
             return [place / folder for folder in entry.folders if (place / folder).is_dir()]
     looked = " or ".join(str(place / entry.folders[0]) for place in places)
+    inside = next((place.resolve() for place in places if place.resolve().match(entry.folders[0])), None)
+    if inside is not None and inside.is_dir():
+        root = inside.parents[len(Path(entry.folders[0]).parts) - 1]
+        raise DatasetError(
+            f"data set {name!r}: expected the folder that holds {entry.folders[0]}, found that itself: --root {root}"
+        )
     raise DatasetError(
         f"data set {name!r}: expected its files in {looked}, found no such folder; "
         "say where the data sets are with --root or the environment variable ADASGN_DATA"
     )
 
 
-def _fingerprint(folders: Sequence[Path], patterns: Sequence[str]) -> str:
-    """Number, total size and newest change of the files: cheap, and different when any file is added or changed."""
-    status = [path.stat() for folder in folders for pattern in patterns for path in folder.glob(pattern)]
-    newest = max((found.st_mtime_ns for found in status), default=0)
-    return f"{len(status)} files, {sum(found.st_size for found in status)} bytes, {newest}"
+def _fingerprint(folders: Sequence[Path], endings: tuple[str, ...]) -> str:
+    """Another one when a file is added, removed, renamed or replaced: of all names, sizes and times of change."""
+    digest = hashlib.sha256()
+    for number, folder in enumerate(folders):
+        for name in files_below(folder, lambda name: name.lower().endswith(endings)):
+            try:
+                status = (folder / name).stat()
+            except OSError as error:
+                raise DatasetError(f"{folder / name}: {error.strerror or error}") from None
+            about = f"{number}/{name}/{status.st_size}/{status.st_mtime_ns}\n"
+            digest.update(about.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]

@@ -13,10 +13,11 @@ from adasgn_edge.data.cleaning import clean_recording
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
 from adasgn_edge.data.persons import whole_body
 from adasgn_edge.data.preprocess import as_recording
-from adasgn_edge.data.reading import BadSamples, read_number_rows
+from adasgn_edge.data.reading import BadSamples, read_lines, read_number_rows
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
+from adasgn_edge.wording import shown
 
 __all__ = ["GESTURES", "read_shrec"]
 
@@ -46,6 +47,7 @@ def read_shrec(
     """Read the distributed tree below `root` with the 14 or 28 class labels and the official split.
 
     on_bad_sample: "error" raises DatasetError at the first broken sample, "skip" names it in a warning and goes on.
+    missing: see :mod:`adasgn_edge.data.cleaning`.
     """
     if classes not in (14, 28):
         raise DatasetError(f"SHREC'17: expected 14 or 28 classes, found {classes}")
@@ -54,17 +56,17 @@ def read_shrec(
     bad = BadSamples("SHREC'17", on_bad_sample)
     entries = [(split, line) for split in ("train", "test") for line in _split_lines(root / f"{split}_gestures.txt")]
     for split, (where, line) in (progress or Progress()).track(entries, "reading SHREC'17"):
-        fields = line.split()
-        try:
-            gesture, finger, subject, essai, label14, label28, length = map(int, fields)
-        except ValueError:
-            raise DatasetError(f"{where}: expected 7 whole numbers, found {line!r}") from None
-        label = (label14 if classes == 14 else label28) - 1
-        if not 0 <= label < classes:
-            raise DatasetError(f"{where}: expected a label from 1 to {classes}, found {label + 1}")
-        name = f"gesture_{gesture}/finger_{finger}/subject_{subject}/essai_{essai}"
-        path = root / name / "skeletons_world.txt"
-        with bad.guard(str(path)):
+        with bad.guard(where):
+            gesture, finger, subject, essai, label14, label28, length = _numbers(where, line)
+            expected = (gesture, 2 * gesture - (finger == 1))  # so it is in all 2800 lines
+            if (label14, label28) != expected or not 1 <= gesture <= len(GESTURES) or finger not in (1, 2):
+                raise DatasetError(
+                    f"{where}: expected a gesture from 1 to {len(GESTURES)}, 1 or 2 as finger, and the labels that "
+                    f"belong to them, found {shown(line)}"
+                )
+            label = (label14 if classes == 14 else label28) - 1
+            name = f"gesture_{gesture}/finger_{finger}/subject_{subject}/essai_{essai}"
+            path = root / name / "skeletons_world.txt"
             rows = read_number_rows(path, columns=layout.joint_count * 3)
             if len(rows) != length:
                 raise DatasetError(f"{path}: expected {length} frames ({where}), found {len(rows)}")
@@ -76,8 +78,14 @@ def read_shrec(
 
 def _split_lines(path: Path) -> list[tuple[str, str]]:
     """Non-empty lines of a split file, each with "file, line N" for messages."""
-    try:
-        lines = path.read_text(encoding="ascii").splitlines()
-    except OSError as error:
-        raise DatasetError(f"{path}: expected the official split list of SHREC'17, found {error.strerror}") from None
+    if not path.is_file():
+        raise DatasetError(f"{path}: expected the official split list of SHREC'17, found no such file")
+    lines = read_lines(path)
     return [(f"{path.name}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _numbers(where: str, line: str) -> list[int]:
+    words = line.split()
+    if len(words) != 7 or not all(word.isdecimal() and len(word) < 10 for word in words):
+        raise DatasetError(f"{where}: expected 7 whole numbers, found {shown(line)}")
+    return [int(word) for word in words]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ pytest.importorskip("rich")
 from typer.testing import CliRunner  # noqa: E402
 
 from adasgn_edge.cli import convert  # noqa: E402
-from adasgn_edge.data.cache import load_dataset, read_checksum  # noqa: E402
+from adasgn_edge.data.cache import load_dataset, read_checksum, save_dataset  # noqa: E402
+from adasgn_edge.data.cleaning import Cleaning  # noqa: E402
+from adasgn_edge.data.registry import open_dataset  # noqa: E402
 from adasgn_edge.errors import DatasetError  # noqa: E402
 from tests.data.test_nw_ucla import write_file  # noqa: E402
 
@@ -34,8 +38,8 @@ def cache(tmp_path, monkeypatch):
 def recordings(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
-    for name, length in (("a", 3), ("b", 8), ("c", 5)):
-        np.savez(folder / f"{name}.npz", positions=np.ones((length, 20, 3)))
+    for number, (name, length) in enumerate((("a", 3), ("b", 8), ("c", 5))):
+        np.savez(folder / f"{name}.npz", positions=np.random.default_rng(number).normal(size=(length, 20, 3)))
     (folder / "labels.csv").write_text("file,label,split\na.npz,wave,train\nb.npz,clap,train\nc.npz,wave,test\n")
     (folder / "layout.json").write_text('"kinect20"')
     return folder
@@ -55,7 +59,42 @@ def test_own_recordings_to_a_file(recordings, tmp_path, cache):
     assert "20 joints (kinect20), 0 samples left out" in output
     assert read_checksum(out) in output
     assert load_dataset(out).class_names == ("clap", "wave")
-    assert not cache.exists()
+    assert "groups" not in output
+    assert "warning" not in output
+    output = run(recordings)
+    (path,) = cache.iterdir()
+    assert f"{path}: " in output
+
+
+def test_what_is_in_it_beside_the_table(recordings):
+    rows = [f"{name}.npz,{label},{split},{who}" for name, label, split, who in (["a", "wave", "train", "ann"],)]
+    for number in range(5):
+        positions = np.random.default_rng(9 + number).normal(size=(4, 20, 3))
+        np.savez(recordings / f"more{number}.npz", positions=positions)
+        rows.append(f"more{number}.npz,[nod],test,{'ben' if number else 'cid'}")
+    (recordings / "labels.csv").write_text("file,label,split,subject\n" + "\n".join(rows))
+    output = run(recordings)
+    assert "groups (subjects, views): 3, 1 in train, 2 in test" in output
+    assert "uneven classes, in clips: largest [nod] 5; smallest wave 1, [nod] 5" in output
+    assert "classes with test clips but no training clip: [nod]" in output
+    assert "clips that labels.csv does not list, not read: b.npz, c.npz" in output
+    assert "made good" not in output
+
+
+def test_what_was_made_good_is_counted(recordings, tmp_path):
+    dataset = dataclasses.replace(open_dataset(recordings), cleaning=Cleaning(filled_joints=7, strays=1))
+    save_dataset(tmp_path / "a.skeletons", dataset)
+    assert "made good: 7 filled joints, 1 strays" in run(tmp_path / "a.skeletons")
+    with pytest.raises(DatasetError, match="expected no missing joints, found 7"):
+        run(tmp_path / "a.skeletons", "--missing", "error")
+
+
+def test_markup_in_names_is_text(recordings):
+    folder = recordings.rename(recordings.with_name("my [bold]hands [red]"))
+    (folder / "labels.csv").write_text("file,label,split,[/x]\na.npz,[/b],train,1\nb.npz,x,test,2\n")
+    output = run(folder)
+    assert "my [bold]hands [red]" in output
+    assert "columns passed over: [/x]" in output
 
 
 def test_a_public_data_set_is_kept_in_the_cache(tmp_path, cache):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
@@ -111,3 +114,68 @@ def test_a_failed_write_leaves_the_old_file(path, dataset, monkeypatch):
         save_dataset(path, dataset)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def rewritten(path, change):
+    """The file with its header changed by `change` and a right checksum: written wrongly, not damaged."""
+    title, _, body = path.read_bytes().split(b"\n", 2)
+    header, arrays = body.split(b"\n", 1)
+    content = json.loads(header)
+    changed = change(content)
+    body = (changed if isinstance(changed, bytes) else json.dumps(content).encode()) + b"\n" + arrays
+    path.write_bytes(b"\n".join([title, hashlib.sha256(body).hexdigest().encode(), body]))
+
+
+HOSTILE_VALUES = (
+    None, 3, -1, 2.5, 10**400, True, "x", "x" * 20_000, [], [None], [[["a"]]], [3, 4], {}, {"a": {}}, float("nan"),
+    [-1, 20, 3], [2**62, 20, 3], [2**70], ["a"] * 100,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "key", ["layout", "names", "split", "class_names", "left_out", "groups", "rate", "cleaning", "shapes"]
+)
+@pytest.mark.parametrize("value", HOSTILE_VALUES, ids=range(len(HOSTILE_VALUES)))
+def test_hostile_headers(path, dataset, key, value):
+    content = path.read_bytes()
+    rewritten(path, lambda header: header.update({key: value}))
+    found = None
+    try:
+        found = load_dataset(path)
+    except DatasetError as error:
+        said = str(error)
+    if found is None:
+        assert said.startswith(str(path))
+        assert len(said) < 700
+    else:  # what is accepted is of the right kind
+        assert key in ("left_out", "groups", "rate", "cleaning", "class_names")
+        assert found.rate is None or found.rate > 0
+        save_dataset(path, found)
+    if key != "shapes":
+        return
+    for array in ("positions", "start", "length", "labels"):
+        path.write_bytes(content)
+        rewritten(path, lambda header, array=array: header["shapes"].update({array: value}))
+        with pytest.raises(DatasetError, match="expected a complete data set"):
+            load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    "header", [b"[]", b"3", b"", b"null", b"[" * 100_000, b"9" * 5000, b"\xff", b'{"name": "\\ud800"}']
+)
+def test_headers_that_are_no_such_object(path, header):
+    rewritten(path, lambda _: header)
+    with pytest.raises(DatasetError, match="expected a complete data set"):
+        load_dataset(path)
+
+
+def test_more_after_the_last_array_and_coordinates_that_are_not_finite(path, dataset):
+    title, _, body = path.read_bytes().split(b"\n", 2)
+    body += b"x"
+    path.write_bytes(b"\n".join([title, hashlib.sha256(body).hexdigest().encode(), body]))
+    with pytest.raises(DatasetError, match="more bytes after the last array"):
+        load_dataset(path)
+    dataset.positions[1, 2, 0] = np.nan
+    save_dataset(path, dataset)
+    with pytest.raises(DatasetError, match="coordinates that are not finite"):
+        load_dataset(path)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -56,10 +58,12 @@ class TestFile:
         ("line", "text", "message"),
         [
             (0, "x", "line 1: expected the number of frames, found 'x'"),
+            (0, "9" * 5000, "line 1: expected the number of frames, found '999"),
+            (0, "\0" * 5000, "line 1: expected the number of frames, found|found NUL"),
             (1, "-1", "line 2: expected the number of bodies, found '-1'"),
             (2, "7 0 1", r"line 3: expected the fields of a body \(10 words\), found 3"),
             (3, "24", "line 4: expected 25 joints, found 24"),
-            (4, "a 0 1 2 3 4 5 6 7 8 9 10", "line 5: expected a joint, found could not convert.*'a'"),
+            (4, "a 0 1 2 3 4 5 6 7 8 9 10", "line 5: expected three numbers of a joint, found 'a'"),
         ],
     )
     def test_wrong_lines(self, tmp_path, line, text, message):
@@ -67,8 +71,28 @@ class TestFile:
         lines[line] = text
         path = tmp_path / "a.skeleton"
         path.write_text("\n".join(lines))
-        with pytest.raises(DatasetError, match=message):
+        with pytest.raises(DatasetError, match=message) as caught:
             read_skeleton_file(path)
+        assert len(str(caught.value)) < 500
+
+    @pytest.mark.parametrize("word", ["-1.#IND", "1.#QNAN", "-1.#IND00", "nan", "NaN", "-nan(ind)", "nan(snan)"])
+    def test_ways_to_write_nan(self, tmp_path, word):
+        lines = skeleton_text(frames_of(1, one=(FIRST, 0, body_track(1)))).splitlines()
+        lines[6] = " ".join([word, "0.5", "2", *lines[6].split()[3:]])
+        path = tmp_path / "a.skeleton"
+        path.write_text("\n".join(lines))
+        (body,) = read_skeleton_file(path)
+        np.testing.assert_array_equal(body.positions[0, 2], [np.nan, 0.5, 2])
+        assert np.isfinite(np.delete(body.positions[0], 2, axis=0)).all()
+
+    @pytest.mark.parametrize("word", ["1.#INF", "-1.#INF00", "inf", "1e300"])
+    def test_ways_to_write_infinity(self, tmp_path, word):
+        text = skeleton_text(frames_of(1, one=(FIRST, 0, np.full((1, 25, 3), 7.0)))).replace("7 7 7 ", f"7 {word} 7 ")
+        (tmp_path / "a.skeleton").write_text(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            (body,) = read_skeleton_file(tmp_path / "a.skeleton")
+        assert np.isinf(body.positions[..., 1]).all()
 
     def test_more_lines_than_announced(self, tmp_path):
         path = tmp_path / "a.skeleton"
@@ -78,7 +102,7 @@ class TestFile:
 
     def test_one_body_twice_in_a_frame(self, tmp_path):
         frames = frames_of(1, one=(FIRST, 0, body_track(1)), two=(FIRST, 0, body_track(1)))
-        with pytest.raises(DatasetError, match=f"found {FIRST} twice"):
+        with pytest.raises(DatasetError, match=f"found '{FIRST}' twice"):
             read_skeleton_file(write_skeleton(tmp_path / "a.skeleton", frames))
 
     def test_bytes_that_are_no_text(self, tmp_path):
@@ -198,6 +222,52 @@ class TestDataset:
             dataset = read_ntu(tmp_path, "cs", on_bad_sample="skip")
         assert dataset.names == ("S001C001P001R001A001",)
         assert "S001C001P001R001A002" in dataset.left_out[0]
+
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "s001c001p001r001a060.skeleton", "S001C001P001R001A060.SKELETON", "S001C001P001R001A060.skeleton.txt",
+            "S001C001P001R001A060_skel.skeleton", "S001C001P001R001A060 (1).skeleton",
+            "part/S001C001P001R001A060.skeleton",
+        ],
+    )  # fmt: skip
+    def test_ways_to_name_a_file(self, tmp_path, file):
+        write_skeleton(tmp_path / file, frames_of(20, one=(FIRST, 0, body_track(20))))
+        dataset = read_ntu(tmp_path, "cs")
+        assert (dataset.names, dataset.labels.tolist()) == (("S001C001P001R001A060",), [59])
+        assert dataset.groups == ("subject 1",)
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("S040C001P001R001A001", "expected the setup from 1 to 32, found 40"),
+            ("S001C004P001R001A001", "expected the camera from 1 to 3, found 4"),
+            ("S001C001P200R001A001", "expected the subject from 1 to 106, found 200"),
+            ("S001C001P001R001A121", "expected the action from 1 to 120, found 121"),
+            ("S001C001P001R001A0601", "expected a name such as S001C002P003R002A013, found 'S001C001P001R001A0601'"),
+            ("S001C001P001R001A\u0661\u0661\u0661", "expected a name such as"),
+        ],
+    )
+    def test_names_of_no_sample_can_be_skipped(self, tmp_path, name, message):
+        self.write(tmp_path, name)
+        self.write(tmp_path, "S001C001P001R001A002")
+        with pytest.raises(DatasetError, match=message):
+            read_ntu(tmp_path, "cs")
+        with pytest.warns(UserWarning, match=rf"1 broken samples left out:\n.*{message}"):
+            assert len(read_ntu(tmp_path, "cs", on_bad_sample="skip")) == 1
+
+    def test_a_sample_in_two_folders(self, tmp_path):
+        self.write(tmp_path / "one", "S001C001P001R001A001")
+        other = self.write(tmp_path / "two", "s001c001p001r001a001")
+        self.write(tmp_path / "two", "S001C001P001R001A002")
+        for folders in (tmp_path, [tmp_path / "one", tmp_path / "two"]):
+            with pytest.warns(UserWarning, match="samples that lie there twice, read once: S001C001P001R001A001$"):
+                assert read_ntu(folders, "cs").names == ("S001C001P001R001A001", "S001C001P001R001A002")
+        other.write_text(other.read_text().replace("25", "24", 1))
+        with pytest.raises(DatasetError, match=r"A001.skeleton: expected one file of a sample, found .* in .*two"):
+            read_ntu(tmp_path, "cs")
+        with pytest.warns(UserWarning, match="1 broken samples left out"):
+            assert read_ntu(tmp_path, "cs", on_bad_sample="skip").names == ("S001C001P001R001A002",)
 
     def test_names_and_folders_that_do_not_fit(self, tmp_path):
         with pytest.raises(DatasetError, match=r"expected .skeleton files, found none"):

@@ -25,6 +25,7 @@ def test_labels_and_views(tmp_path):
     assert dataset.split.tolist() == ["train", "train", "test"]
     assert dataset.length[:, 0].tolist() == [4, 4, 1]
     assert dataset.layout.name == "kinect20"
+    assert dataset.groups == ("view 1", "view 2", "view 3")
 
 
 @pytest.mark.parametrize(
@@ -37,27 +38,40 @@ def test_labels_and_views(tmp_path):
         ("wave", {"label": 1}, "expected a name such as a01_s01_e00_v01.json"),
         ("a01_s01_e00_v01", {"label": 1, "skeletons": []}, "found"),
         ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[0, 0, 0]] * 19]}, r"found \(1, 19, 3\)"),
-        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[0, 0]] + [[0, 0, 0]] * 19]}, "of numbers, found"),
         (
             "a01_s01_e00_v01",
-            {"label": 1, "skeletons": [[[0, 0, float("nan")]] * 20]},
-            "expected somebody in at least one frame",
+            {"label": 1, "skeletons": [[[0, 0]] + [[0, 0, 0]] * 19]},
+            "frames x 20 joints x 3 numbers",
         ),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[["0", 0, 0]] * 20]}, "expected frames x 20 joints x 3 numbers"),
+        (
+            "a01_s01_e00_v01",
+            {"label": 1, "skeletons": [[[10**400, 0, 0]] * 20]},
+            "frames x 20 joints x 3 numbers",
+        ),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[True, False, True]] * 20]}, "frames x 20 joints x 3 numbers"),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": {"head": [0, 0, 0]}}, "expected frames x 20 joints x 3 numbers"),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[1e300, 0, 0]] * 20]}, "found infinity"),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[None, 0, 0]] * 20]}, "expected somebody"),
+        ("a01_s01_e00_v01", {"label": "x" * 20_000}, "label 1 inside the file, found .*xxx"),
+        ("a01_s01_e00_v01", {"label": [[1] * 999] * 999}, "label 1 inside the file, found .*1, 1"),
+        ("a01_s01_e00_v01", {"label": 1, "skeletons": [[[0, 0, float("nan")]] * 20]}, "expected somebody"),
     ],
 )
 def test_broken_files_are_fatal_or_named(tmp_path, name, changes, message):
     write_file(tmp_path, "a03_s01_e00_v01", 3)
     write_file(tmp_path, name, **changes)
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(DatasetError, match=message) as caught:
         read_nw_ucla(tmp_path)
+    assert len(str(caught.value)) < 600
     with pytest.warns(UserWarning, match=f"1 broken samples left out:\n.*{name}"):
         assert len(read_nw_ucla(tmp_path, on_bad_sample="skip")) == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"label": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"label": 1}', "[" * 100_000, "9" * 5000, "\0" * 99])
 def test_files_that_are_no_such_json(tmp_path, text):
     (tmp_path / "a01_s01_e00_v01.json").write_text(text)
-    with pytest.raises(DatasetError, match=r"a01_s01_e00_v01.json: (not valid JSON|expected an object with the keys)"):
+    with pytest.raises(DatasetError, match=r"a01_s01_e00_v01.json: (not valid JSON|expected an object|expected text)"):
         read_nw_ucla(tmp_path)
 
 

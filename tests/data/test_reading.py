@@ -21,6 +21,13 @@ def test_rows(tmp_path):
     assert read_number_rows(path, columns=3).shape == (0, 3)
 
 
+def test_a_number_beyond_float32_is_infinity_without_a_warning(tmp_path):
+    (tmp_path / "rows.txt").write_text("1e300 -1e300 1\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_number_rows(tmp_path / "rows.txt", 3).tolist() == [[np.inf, -np.inf, 1]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

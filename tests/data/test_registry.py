@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,16 @@ import numpy as np
 import pytest
 
 from adasgn_edge.data.cache import save_dataset
+from adasgn_edge.data.cleaning import Cleaning
 from adasgn_edge.data.registry import DATASETS, cached_path, open_dataset, user_cache_folder
 from adasgn_edge.errors import DatasetError
+from adasgn_edge.skeletons import load_layout
 from tests.data.ntu_files import FIRST, body_track, frames_of, write_skeleton
+from tests.data.recording_folders import track, write_folder
 from tests.data.test_nw_ucla import write_file
 
+TABLE = "file,label,split\na.npz,wave,train\nb.npz,clap,train\nc.npz,wave,test\nd.npz,clap,test\n"
+CLIPS = ["a.npz", "b.npz", "c.npz", "d.npz"]
 NOT_PUBLISHED = "ignore:nw-ucla. expected 1020 training:UserWarning"
 
 
@@ -63,6 +69,21 @@ class TestCaching:
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 5_000_000_000))
         assert not same(quietly("nw-ucla", root, cache), before)
 
+    @pytest.mark.parametrize("age", [-5_000_000_000, 5_000_000_000])
+    def test_a_file_replaced_by_one_of_equal_size_is_noticed(self, root, cache, age):
+        path = root / "NW-UCLA" / "all_sqe" / "a01_s01_e00_v01.json"
+        before, status = quietly("nw-ucla", root, cache), path.stat()
+        path.write_text(path.read_text().replace(".1", ".2"))
+        os.utime(path, ns=(0, status.st_mtime_ns + age))  # as cp -p and rsync do with an older one
+        assert path.stat().st_size == status.st_size
+        assert not same(quietly("nw-ucla", root, cache), before)
+
+    def test_a_renamed_file_is_noticed(self, root, cache):
+        before = cached_path("nw-ucla", root, cache)
+        path = root / "NW-UCLA" / "all_sqe" / "a01_s01_e00_v01.json"
+        path.rename(path.with_name("a01_s02_e00_v01.json"))
+        assert cached_path("nw-ucla", root, cache) != before
+
     @pytest.mark.filterwarnings(NOT_PUBLISHED)
     @pytest.mark.parametrize("damage", ["truncate", "flip", "version"])
     def test_a_damaged_cache_is_made_again_with_a_warning(self, root, cache, damage):
@@ -81,11 +102,13 @@ class TestCaching:
         quietly("nw-ucla", root, cache)
 
     @pytest.mark.filterwarnings(NOT_PUBLISHED)
-    def test_skipped_samples_are_named_every_time_and_never_hidden(self, root, cache):
+    def test_skipped_samples_are_named_every_time_and_never_hidden(self, root, cache, monkeypatch):
         write_file(root / "NW-UCLA" / "all_sqe", "a01_s02_e00_v01", 2)
         for _ in range(2):
             with pytest.warns(UserWarning, match="1 broken samples left out:\n.*a01_s02_e00_v01"):
                 assert len(open_dataset("nw-ucla", root, cache, on_bad_sample="skip")) == 2
+            monkeypatch.setattr("adasgn_edge.data.nw_ucla._read_json", None)  # reading again would fail
+        monkeypatch.undo()
         with pytest.raises(DatasetError, match=r"a01_s02_e00_v01.*label 1"):
             open_dataset("nw-ucla", root, cache)
 
@@ -103,6 +126,64 @@ class TestCaching:
         monkeypatch.setattr(sys, "platform", "linux")
         monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
         assert user_cache_folder() == Path("/xdg/adasgn-edge")
+
+
+class TestFolders:
+    def test_clips_are_read_once(self, tmp_path, cache, monkeypatch):
+        folder = write_folder(tmp_path / "mine", TABLE, CLIPS)
+        first = quietly(folder, cache_dir=cache)
+        assert list(cache.iterdir()) == [cached_path(folder, cache_dir=cache)]
+        monkeypatch.setattr("adasgn_edge.data.recordings.read_recording", None)  # reading again would fail
+        monkeypatch.chdir(tmp_path)
+        for same_folder in (folder, "mine", "./mine/"):
+            assert quietly(same_folder, cache_dir=cache).digest == first.digest
+
+    def test_what_changed_is_read_again_and_older_conversions_go(self, tmp_path, cache):
+        folder = write_folder(tmp_path / "mine", TABLE, CLIPS)
+        digests = [quietly(folder, cache_dir=cache).digest]
+        np.savez(folder / "a.npz", positions=track(seed=99))
+        digests.append(quietly(folder, cache_dir=cache).digest)
+        (folder / "labels.csv").write_text(TABLE.replace("c.npz,wave,test", "c.npz,clap,test"))
+        digests.append(quietly(folder, cache_dir=cache).digest)
+        (folder / "classes.txt").write_text("wave\nclap\n")
+        digests.append(quietly(folder, cache_dir=cache).digest)
+        (folder / "layout.json").write_text(json.dumps({**load_layout("kinect20").to_dict(), "name": "mine"}))
+        digests.append(quietly(folder, cache_dir=cache).digest)
+        assert len(set(digests)) == 5
+        assert list(cache.iterdir()) == [cached_path(folder, cache_dir=cache)]
+
+    def test_folders_of_one_name_do_not_meet(self, tmp_path, cache):
+        (tmp_path / "more").mkdir()
+        one = write_folder(tmp_path / "mine", TABLE, CLIPS)
+        two = write_folder(tmp_path / "more" / "mine", TABLE, CLIPS[::-1])
+        assert not same(quietly(one, cache_dir=cache), quietly(two, cache_dir=cache))
+        assert len(list(cache.iterdir())) == 2
+
+    def test_what_is_wrong_is_said_every_time(self, tmp_path, cache):
+        table = "file,label,split,subject\na.npz,wave,train,ann\nb.npz,clap,train,ann\nc.npz,wave,test,ann\n"
+        folder = write_folder(tmp_path / "mine", table, CLIPS)
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="subjects in both splits: ann") as caught:
+                open_dataset(folder, cache_dir=cache)
+            assert any("does not list, not read: d.npz" in str(warning.message) for warning in caught)
+
+    def test_skipped_clips_are_named_every_time_and_never_hidden(self, tmp_path, cache):
+        folder = write_folder(tmp_path / "mine", TABLE, CLIPS[1:])
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="1 broken samples left out:\n.*a.npz"):
+                assert len(open_dataset(folder, cache_dir=cache, on_bad_sample="skip")) == 3
+        with pytest.raises(DatasetError, match=r"a.npz: expected a clip, found no such file"):
+            open_dataset(folder, cache_dir=cache)
+
+    def test_missing_joints_filled_and_refused_are_two_conversions(self, tmp_path, cache):
+        folder = write_folder(tmp_path / "mine", TABLE, CLIPS)
+        assert cached_path(folder, cache_dir=cache) != cached_path(folder, cache_dir=cache, missing="error")
+        dataset = quietly(folder, cache_dir=cache)
+        filled = dataclasses.replace(dataset, cleaning=Cleaning(filled_joints=3))
+        save_dataset(tmp_path / "mine.skeletons", filled)
+        assert quietly(tmp_path / "mine.skeletons").cleaning.filled_joints == 3
+        with pytest.raises(DatasetError, match="expected no missing joints, found 3 that were filled"):
+            open_dataset(tmp_path / "mine.skeletons", missing="error")
 
 
 class TestFinding:
@@ -145,13 +226,8 @@ class TestFinding:
             assert len(open_dataset("ntu60-cs", tmp_path, cache)) == 1
 
     def test_folders_and_converted_files(self, root, cache, tmp_path):
-        folder = tmp_path / "mine"
-        folder.mkdir()
-        np.savez(folder / "a.npz", positions=np.ones((3, 20, 3)))
-        (folder / "labels.csv").write_text("file,label\na.npz,wave\n")
-        (folder / "layout.json").write_text('"kinect20"')
-        dataset = quietly(folder)
-        assert dataset.class_names == ("wave",)
+        dataset = quietly(write_folder(tmp_path / "mine", TABLE, CLIPS), cache_dir=cache)
+        assert dataset.class_names == ("clap", "wave")
         save_dataset(tmp_path / "mine.skeletons", dataset)
         assert same(quietly(str(tmp_path / "mine.skeletons")), dataset)
         save_dataset(tmp_path / "mine.skeletons", dataclasses.replace(dataset, left_out=("b.npz: empty",)))
@@ -163,6 +239,22 @@ class TestFinding:
             open_dataset("shrec15")
         with pytest.raises(DatasetError, match="on_bad_sample: expected one of error, skip, found 'ignore'"):
             open_dataset("shrec14", on_bad_sample="ignore")
+        with pytest.raises(DatasetError, match="missing: expected one of fill, error, found 'zero'"):
+            open_dataset("shrec14", missing="zero")
+        with pytest.raises(DatasetError, match="unknown data set 'xxx") as caught:
+            open_dataset("x" * 20_000)
+        assert len(str(caught.value)) < 500
+
+    def test_the_data_set_itself_as_root(self, root, cache):
+        message = f"expected the folder that holds NW-UCLA/all_sqe, found that itself: --root {root}$"
+        with pytest.raises(DatasetError, match=message):
+            open_dataset("nw-ucla", root / "NW-UCLA" / "all_sqe", cache)
+
+    def test_the_path_of_a_public_data_set(self, root):
+        for path in (root, root / "NW-UCLA" / "all_sqe"):
+            message = f"found the files of nw-ucla: write nw-ucla --root {root}$"
+            with pytest.raises(DatasetError, match=message):
+                open_dataset(path)
 
 
 def test_names():

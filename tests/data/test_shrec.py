@@ -56,13 +56,28 @@ def test_missing_recording_is_named(tree):
     ("line", "message"),
     [
         ("1 1 1 1 1 1", "line 1: expected 7 whole numbers"),
-        ("1 1 1 1 15 29 5", "line 1: expected a label from 1 to 14, found 15"),
-        ("1 1 1 1 0 0 5", "line 1: expected a label from 1 to 14, found 0"),
+        ("1 1 1 1 15 29 5", "line 1: expected a gesture from 1 to 14, 1 or 2 as finger, and the labels that belong"),
+        ("1 1 1 1 2 3 5", "labels that belong to them, found '1 1 1 1 2 3 5'"),
+        ("1 1 1 1 1 2 5", "labels that belong to them, found '1 1 1 1 1 2 5'"),
+        ("15 1 1 1 15 29 5", "expected a gesture from 1 to 14"),
+        ("1 3 1 1 1 2 5", "1 or 2 as finger"),
+        (f"1 1 1 1 1 1 {'9' * 5000}", "line 1: expected 7 whole numbers, found '1 1 1"),
+        ("x" * 20_000, "line 1: expected 7 whole numbers, found 'xxx"),
     ],
 )
-def test_wrong_list_lines(tree, line, message):
-    (tree / "train_gestures.txt").write_text(line)
-    with pytest.raises(DatasetError, match=message):
+def test_wrong_list_lines_are_fatal_or_named(tree, line, message):
+    lists = tree / "train_gestures.txt"
+    lists.write_text(f"{line}\n{lists.read_text().splitlines()[1]}\n")
+    with pytest.raises(DatasetError, match=message) as caught:
+        read_shrec(tree)
+    assert len(str(caught.value)) < 500
+    with pytest.warns(UserWarning, match=rf"1 broken samples left out:\n.*{message}"):
+        assert len(read_shrec(tree, on_bad_sample="skip")) == 2
+
+
+def test_a_list_that_is_no_text(tree):
+    (tree / "train_gestures.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match=r"train_gestures.txt: expected text"):
         read_shrec(tree)
 
 

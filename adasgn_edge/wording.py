@@ -1,0 +1,44 @@
+"""Words for messages: whatever comes in, what is shown of it stays short."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterable, Sequence
+
+__all__ = ["listed", "nearest", "shortened", "shown"]
+
+MOST_COMPARED = 2000
+"""Names that a misspelt one is compared with at most: a message must not take seconds."""
+
+
+def shortened(text: str, at_most: int) -> str:
+    """The text, its middle left out when it is longer than `at_most` characters."""
+    if len(text) <= at_most:
+        return text
+    head = (at_most - 3) * 2 // 3
+    return f"{text[:head]} … {text[len(text) - (at_most - 3 - head) :]}"
+
+
+def shown(value: object, at_most: int = 60) -> str:
+    """A value as Python writes it, in quotes where it is text, at most so many characters long."""
+    if isinstance(value, str):
+        return shortened(repr(shortened(value, 2 * at_most)), at_most)
+    try:
+        return shortened(reprlib.repr(value), at_most)  # which looks at little of a large or deep value
+    except ValueError:  # a number of thousands of digits
+        return f"a very large {type(value).__name__}"
+
+
+def listed(names: Sequence[object], at_most: int = 6) -> str:
+    """``a, b, c``; of many names the first few and how many there are: ``a, b, … (57 in all)``."""
+    texts = map(str, names[:at_most])
+    text = ", ".join(shortened(name if name.isprintable() else repr(name)[1:-1], 40) for name in texts)
+    return text if len(names) <= at_most else f"{text}, … ({len(names)} in all)"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name most like `word`, whatever its case; None when none is much like it."""
+    names = {name.lower(): name for name, _ in zip(known, range(MOST_COMPARED), strict=False)}
+    found = difflib.get_close_matches(word[:200].lower(), names, n=1, cutoff=0.6)
+    return names[found[0]] if found else None
