@@ -58,10 +58,11 @@ def doubts_of_dataset(dataset: SkeletonDataset) -> list[str]:
     found = [text for sample in chosen for text in doubts(dataset.tracks(int(sample)), dataset.layout)]
     kinds = Counter(_kind(text) for text in found)
     examples = {_kind(text): text for text in reversed(found)}
+    many = [kind for kind, count in kinds.items() if count > SHARE * len(chosen)]
     return [
-        f"{examples[kind]} (so or alike in {count / len(chosen):.0%} of the recordings looked at)"
-        for kind, count in kinds.items()
-        if count > SHARE * len(chosen)
+        f"data set {dataset.name!r}: {examples[kind]} (so or alike in {kinds[kind] / len(chosen):.0%} of the recordings "
+        "looked at)"
+        for kind in many
     ]
 
 

@@ -17,6 +17,7 @@ from adasgn_edge.data.cleaning import MISSING_CHOICES
 from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.ntu import ENDINGS, read_ntu
 from adasgn_edge.data.nw_ucla import read_nw_ucla
+from adasgn_edge.data.plausibility import doubts_of_dataset
 from adasgn_edge.data.reading import check_bad_sample_choice, warn_left_out
 from adasgn_edge.data.recordings import LABEL_TABLE, RecordingFolder
 from adasgn_edge.data.shrec import read_shrec
@@ -28,7 +29,7 @@ from adasgn_edge.wording import shown
 
 __all__ = ["DATASETS", "DatasetEntry", "cached_path", "open_dataset", "user_cache_folder"]
 
-READER_VERSION = 7
+READER_VERSION = 8
 """Counts up whenever a reader gives something else for the same files, so that cached conversions are made again."""
 
 Reader = Callable[[Sequence[Path], str, Progress | None, str], SkeletonDataset]
@@ -128,6 +129,7 @@ def open_dataset(
         path = cached_path(name, root, cache_dir, missing)
         dataset = _converted_once(path, lambda: entry.read(folders, on_bad_sample, progress, missing), on_bad_sample)
         _check_published(entry, name, dataset)
+        _warn_of(doubts_of_dataset(dataset))
         return dataset
     if not (is_there(path) and path.is_dir()):
         return _open_converted(path, missing)
@@ -136,9 +138,13 @@ def open_dataset(
     path = _kept_plan(plan, cache_dir, missing)
     dataset = _converted_once(path, lambda: plan.read(on_bad_sample, progress, missing), on_bad_sample)
     _remove_older(path)
-    for note in split_notes(dataset):
-        warnings.warn(note, stacklevel=2)
+    _warn_of([*split_notes(dataset), *doubts_of_dataset(dataset)])
     return dataset
+
+
+def _warn_of(notes: Sequence[str]) -> None:
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def cached_path(
