@@ -1,0 +1,333 @@
+"""The rows of a table as bodies: numbers, missing ones, who is in which frame.
+
+*Frames.* With a frame column its numbers, gaps included; with a time column the rank of the time. Without either, the
+order of the rows: with a person column a new frame begins where a person comes again. When each person's rows are one
+block, the blocks may lie one after another in time, as when the tracker gave somebody a new number, or side by side, as
+in a table sorted by person: a block follows the one whose last pose its first pose is near (:func:`follows`), else it
+begins in the first frame.
+
+*Missing.* A joint with an empty cell, a word such as nan, or a confidence of 0 is missing: NaN. A row without any
+joint is a frame in which the person was not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adasgn_edge.data.columns import Columns, JointNames, find_columns, joint_numbers
+from adasgn_edge.data.persons import Body
+from adasgn_edge.data.reading import shortened
+from adasgn_edge.data.tables import MISSING, Table, first_cells, read_table
+from adasgn_edge.errors import ClipError, DatasetError
+
+__all__ = ["read_table_bodies"]
+
+NOT_SEEN = frozenset(
+    {"false", "no", "nottracked", "not tracked", "not_tracked", "none", "lost", "invalid", "untracked"}
+)
+NEAR_STEPS = 3.0
+NEAR_EXTENT = 0.5
+LARGEST_FRAME = 1 << 53
+"""Frame numbers below this are exact as floating-point numbers too."""
+CLOCK = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d)[T ])?(\d\d?):(\d\d):(\d\d(?:[.,]\d+)?)(?:Z|[+-]\d\d:?\d\d)?")
+
+
+def read_table_bodies(path: Path, names: JointNames) -> list[Body]:
+    """The bodies in a text table, in the order in which they appear.
+
+    Raises DatasetError for a text that is no such table, ClipError for what is in it; both name the line.
+    """
+    table = read_table(path)
+    columns = find_columns(table, names)
+    rows = _Rows(table, columns, names)
+    if not rows.lines:
+        raise ClipError(f"{path}: expected at least one frame, found none")
+    rows.check_remarks()
+    persons, frames = rows.persons(), rows.frames()
+    if columns.joint is not None:
+        persons, frames, rows = rows.gathered(persons, frames)
+    if frames is None:
+        return _by_order(persons, rows.positions)
+    return _by_frame(path, persons, frames, rows)
+
+
+class _Rows:
+    """The rows as arrays.
+
+    lines: their numbers in the file; positions: (rows, V, 3), NaN where missing; the cells of other columns too.
+    """
+
+    def __init__(self, table: Table, columns: Columns, names: JointNames) -> None:
+        self.path, self.columns, self.names, self._table = table.path, columns, names, table
+        beside = [*columns.persons, *columns.remarks, *columns.row_confidences]
+        beside += [column for _, column in columns.confidences]
+        beside += [column for column in (columns.frame, columns.time, columns.joint) if column is not None]
+        self._cells: dict[int, list[str]] = {column: [] for column in beside}
+        self.lines: list[int] = []
+        wanted = columns.positions.ravel().tolist()
+        numbers: list[NDArray[np.float64]] = []
+        dialect = table.dialect
+        plain = not dialect.decimal_comma
+        for line, cells in table.rows():
+            words = [cells[column] for column in wanted]
+            try:
+                if not plain or "_" in "".join(words):
+                    raise ValueError
+                numbers.append(np.array(list(map(float, words))))
+            except ValueError:
+                numbers.append(np.array([self._number(line, word, place) for place, word in enumerate(words)]))
+            self.lines.append(line)
+            for column in beside:
+                self._cells[column].append(cells[column])
+        values = np.array(numbers).reshape(len(numbers), -1, 3) if numbers else np.zeros((0, len(wanted) // 3, 3))
+        with np.errstate(over="ignore"):
+            self.positions = (values * columns.scale).astype(np.float32)
+        self._check_finite()
+        self.positions[np.isnan(self.positions).any(axis=2)] = np.nan
+        self._apply_confidences()
+
+    def _joint(self, place: int) -> str:
+        if self.columns.joint is not None:
+            return "xyz"[place % 3]
+        return f"{self.names.joints[place // 3]} {'xyz'[place % 3]}"
+
+    def _number(self, line: int, word: str, place: int) -> float:
+        try:
+            return self._table.dialect.number(word)
+        except ValueError:
+            where = f"{self.path}, line {line}, {self._joint(place)}"
+            raise DatasetError(f"{where}: expected a number, found {shortened(word, 30)}") from None
+
+    def _check_finite(self) -> None:
+        infinite = np.isinf(self.positions)
+        if infinite.any():
+            row, joint, axis = np.argwhere(infinite)[0].tolist()
+            where = f"{self.path}, line {self.lines[row]}, {self._joint(3 * joint + axis)}"
+            raise ClipError(
+                f"{where}: expected a finite number (leave the cell empty if it is missing), found infinity"
+            )
+
+    def _apply_confidences(self) -> None:
+        for joint, column in self.columns.confidences:
+            unseen = [not self._is_seen(row, column) for row in range(len(self.lines))]
+            self.positions[np.array(unseen, dtype=bool), joint] = np.nan
+        for column in self.columns.row_confidences:
+            unseen = [not self._is_seen(row, column) for row in range(len(self.lines))]
+            self.positions[np.array(unseen, dtype=bool)] = np.nan
+
+    def _is_seen(self, row: int, column: int) -> bool:
+        cell = self._cells[column][row].lower()
+        if cell in MISSING:
+            return True  # nothing is known of it
+        try:
+            return self._table.dialect.number(cell) > 0
+        except ValueError:
+            return cell not in NOT_SEEN
+
+    def check_remarks(self) -> None:
+        """Raise ClipError when a remark such as a label or a file's name changes: that is several clips in one file."""
+        header = self._table.header or ()
+        for column in self.columns.remarks:
+            values = list(dict.fromkeys(self._cells[column]))
+            if len(values) > 1:
+                raise ClipError(
+                    f"{self.path}: expected one clip in a file, found {len(values)} values in the column "
+                    f"{shortened(header[column])}: {first_cells(values)}"
+                )
+
+    def persons(self) -> list[tuple[str, ...]]:
+        """Who is in each row, as text."""
+        columns = [column for column in self.columns.persons if not self._is_line_number(column)]
+        texts = [[re.sub(r"^([+-]?\d+)\.0*$", r"\1", cell) for cell in self._cells[column]] for column in columns]
+        persons: list[tuple[str, ...]] = list(zip(*texts, strict=True)) if texts else [()] * len(self.lines)
+        for row, person in enumerate(persons):
+            if any(name.lower() in MISSING for name in person) and not np.isnan(self.positions[row]).all():
+                raise ClipError(f"{self.path}, line {self.lines[row]}: expected a person, found an empty cell")
+        return persons
+
+    def _is_line_number(self, column: int) -> bool:
+        """Whether a column called id numbers the lines."""
+        if (self._table.header or ())[column].strip().lower() != "id":
+            return False
+        cells = self._cells[column]
+        numbers = [int(cell) if cell.isdecimal() and len(cell) < 16 else -1 for cell in cells]
+        return len(cells) > 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] in (0, 1)
+
+    def frames(self) -> list[int] | None:
+        """The frame of each row, None when it follows from the order of the rows."""
+        if self.columns.frame is not None:
+            return self._frame_numbers(self.columns.frame)
+        if self.columns.time is not None:
+            times = [self._time(row, self.columns.time) for row in range(len(self.lines))]
+            persons = self.persons()
+            if self.columns.joint is None and len(set(zip(times, persons, strict=True))) < len(times):
+                return None  # a clock coarser than the frames
+            ranks = {time: rank for rank, time in enumerate(sorted(set(times)))}
+            return [ranks[time] for time in times]
+        return None
+
+    def _frame_numbers(self, column: int) -> list[int]:
+        frames = []
+        for row, cell in enumerate(self._cells[column]):
+            match = re.fullmatch(r"(?:frame|f)?[_\- ]?([+-]?\d{1,15})(?:[.,]0*)?", cell.lower())
+            value = int(match[1]) if match else None
+            if value is None:
+                try:
+                    number = self._table.dialect.number(cell)
+                    value = int(number) if number == np.floor(number) and abs(number) < LARGEST_FRAME else None
+                except ValueError:
+                    value = None
+            if value is None:
+                raise ClipError(
+                    f"{self.path}, line {self.lines[row]}: expected the frame's number in the column "
+                    f"{shortened((self._table.header or ())[column])}, found {shortened(cell, 30)}"
+                )
+            frames.append(value)
+        return frames
+
+    def _time(self, row: int, column: int) -> float | int:
+        cell = self._cells[column][row]
+        if cell.isdecimal() and len(cell) < 30:
+            return int(cell)
+        try:
+            number = self._table.dialect.number(cell)
+        except ValueError:
+            number = np.nan
+        if np.isfinite(number):
+            return float(number)
+        if match := CLOCK.fullmatch(cell):
+            year, month, day, hours, minutes = (int(part or 0) for part in match.groups()[:5])
+            days = (year * 12 + month) * 31 + day  # orders days, which is all that is needed
+            return ((days * 24 + hours) * 60 + minutes) * 60 + float(match[6].replace(",", "."))
+        raise ClipError(
+            f"{self.path}, line {self.lines[row]}: expected a time in the column "
+            f"{shortened((self._table.header or ())[column])}, found {shortened(cell, 30)}"
+        )
+
+    def gathered(
+        self, persons: list[tuple[str, ...]], frames: list[int] | None
+    ) -> tuple[list[tuple[str, ...]], list[int] | None, _Rows]:
+        """Rows of one joint each gathered to rows of a person in a frame.
+
+        Without frames, a person's next frame begins where one of their joints comes again.
+        """
+        assert self.columns.joint is not None
+        joints = joint_numbers(self.path, self._cells[self.columns.joint], self.names)
+        if frames is None:
+            frames = []
+            turn: dict[tuple[str, ...], int] = {}
+            seen: set[tuple[tuple[str, ...], int, int]] = set()
+            for person, joint in zip(persons, joints, strict=True):
+                if (person, turn.setdefault(person, 0), joint) in seen:
+                    turn[person] += 1
+                seen.add((person, turn[person], joint))
+                frames.append(turn[person])
+        places: dict[tuple[tuple[str, ...], int], int] = {}
+        taken: dict[tuple[int, int], int] = {}
+        rows: list[int] = []
+        for row, key in enumerate(zip(persons, frames, strict=True)):
+            place = places.setdefault(key, len(places))
+            if place == len(rows):
+                rows.append(row)
+            if (place, joints[row]) in taken:
+                other = self.lines[taken[place, joints[row]]]
+                raise ClipError(
+                    f"{self.path}, line {self.lines[row]}: expected every joint once a frame, found "
+                    f"{self.names.joints[joints[row]]} in line {other} too (several persons need a column person)"
+                )
+            taken[place, joints[row]] = row
+        positions = np.full((len(rows), len(self.names.joints), 3), np.nan, dtype=np.float32)
+        for (place, joint), row in taken.items():
+            positions[place, joint] = self.positions[row, 0]
+        self.lines = [self.lines[row] for row in rows]
+        self.positions = positions
+        return [persons[row] for row in rows], [frames[row] for row in rows], self
+
+
+def _by_frame(path: Path, persons: Sequence[tuple[str, ...]], frames: Sequence[int], rows: _Rows) -> list[Body]:
+    bodies = []
+    for person, places in _rows_of(persons).items():
+        mine = np.array(places)
+        numbers = np.array([frames[row] for row in mine], dtype=np.int64)
+        order = np.argsort(numbers, kind="stable")
+        mine, numbers = mine[order], numbers[order]
+        twice = np.flatnonzero(np.diff(numbers) == 0)
+        if len(twice):
+            first, second = rows.lines[mine[twice[0]]], rows.lines[mine[twice[0] + 1]]
+            who = f"person {shortened(' '.join(person), 30)}" if person else "one person (others need a column person)"
+            frame = numbers[twice[0]]
+            raise ClipError(
+                f"{path}, line {second}: expected {who} once a frame, found frame {frame} in line {first} too"
+            )
+        bodies.append(Body(numbers, rows.positions[mine]))
+    return bodies
+
+
+def _rows_of(persons: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
+    """The rows of each person, persons in the order in which they appear."""
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for row, person in enumerate(persons):
+        rows.setdefault(person, []).append(row)
+    return rows
+
+
+def _by_order(persons: Sequence[tuple[str, ...]], positions: NDArray[np.float32]) -> list[Body]:
+    blocks = _rows_of(persons)
+    if all(rows[-1] - rows[0] + 1 == len(rows) for rows in blocks.values()):
+        return _blocks([positions[rows] for rows in blocks.values()])
+    frame, frames = 0, []
+    present: set[tuple[str, ...]] = set()
+    for person in persons:
+        if person in present:
+            frame, present = frame + 1, set()
+        present.add(person)
+        frames.append(frame)
+    return [Body(np.array([frames[r] for r in rows], dtype=np.int64), positions[rows]) for rows in blocks.values()]
+
+
+def _blocks(blocks: Sequence[NDArray[np.float32]]) -> list[Body]:
+    """Each block a body; one that follows another in time begins where that one ends, else in frame 0."""
+    bodies: list[Body] = []
+    ended: set[int] = set()
+    for block in blocks:
+        start = 0
+        for index, body in enumerate(bodies):
+            if index not in ended and follows(body.positions, block):
+                ended.add(index)
+                start = int(body.frames[-1]) + 1
+                break
+        bodies.append(Body(np.arange(start, start + len(block), dtype=np.int64), block))
+    return bodies
+
+
+def follows(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    """Whether `after` (L, V, 3) goes on where `before` ends: one person under a new number.
+
+    Their joints are apart no more than NEAR_STEPS times their usual step from frame to frame, the larger one's, and no
+    more than NEAR_EXTENT of the body's size; and they are not as near when they are laid side by side, as two persons
+    with about the same place would be.
+    """
+    seen = [clip[~np.isnan(clip).all(axis=(1, 2))] for clip in (before, after)]
+    if min(map(len, seen)) < 2:
+        return False
+    gap = _distance(seen[0][-1], seen[1][0])
+    step = max(float(np.median([_distance(one, two) for one, two in pairwise(clip)])) for clip in seen)
+    extent = float(np.nanmax(np.ptp(_known(seen[0][-1]), axis=0), initial=0.0))
+    return gap <= NEAR_STEPS * step and gap <= NEAR_EXTENT * extent and gap < _distance(seen[0][0], seen[1][0])
+
+
+def _known(pose: NDArray[np.float32]) -> NDArray[np.float32]:
+    return pose[~np.isnan(pose).any(axis=1)]
+
+
+def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Mean distance of the joints (V, 3) that both have; infinite without any."""
+    distances = np.linalg.norm(one.astype(np.float64) - other, axis=1)
+    known = distances[~np.isnan(distances)]
+    return float(known.mean()) if len(known) else np.inf
