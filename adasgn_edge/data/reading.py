@@ -51,7 +51,7 @@ def read_bytes(path: Path) -> bytes:
         # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
-        raise DatasetError(f"{path}: No such file: expected a file, found nothing") from None
+        raise DatasetError(f"{path}: expected a file, found nothing: No such file") from None
     except (OSError, ValueError) as error:  # a ValueError is a name that no file can have
         raise DatasetError(f"{path}: expected a file, found {_reason(error)}") from None
     try:

@@ -38,7 +38,7 @@ def test_wrong_rows(tmp_path, text, message):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(DatasetError, match=r"rows.txt: No such file: expected a file, found nothing"):
+    with pytest.raises(DatasetError, match=r"rows.txt: expected a file, found nothing: No such file"):
         read_lines(tmp_path / "rows.txt")
     (tmp_path / "rows.txt").write_bytes(b"1 2 \xff\n")
     with pytest.raises(DatasetError, match="not UTF-8"):

@@ -121,5 +121,5 @@ class TestFolder:
             read_recordings(folder)
         (folder / "layout.json").write_text('"kinect20"')
         (folder / "labels.csv").unlink()
-        with pytest.raises(DatasetError, match=r"labels.csv: No such file"):
+        with pytest.raises(DatasetError, match=r"labels.csv: expected a file, found nothing: No such file"):
             read_recordings(folder)
