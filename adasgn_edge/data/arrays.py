@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge.data.columns import JointNames, shape_hint
+from adasgn_edge.data.joint_names import JointNames
 from adasgn_edge.data.persons import Body
 from adasgn_edge.data.reading import LARGEST_FILE, read_bytes, shortened
 from adasgn_edge.data.tables import first_cells
@@ -201,7 +201,7 @@ def _shape_advice(shape: tuple[int, ...], names: JointNames) -> str:
     if axes == 1 or axes == 0:
         return ""
     if axes == 2:
-        return shape_hint(shape[1] / 3, names) if shape[1] % 3 == 0 else ""
+        return names.other_owner(shape[1] / 3) if shape[1] % 3 == 0 else ""
     if axes == 5:
         return ": one clip is read: a[0]" + (f" of shape {_short(shape[1:])}" if shape[0] == 1 else "")
     coordinates_first = axes == 4 and shape[:1] == (3,)  # as ST-GCN writes them, with two persons at the end
@@ -209,7 +209,7 @@ def _shape_advice(shape: tuple[int, ...], names: JointNames) -> str:
         return ": x and y alone; the model needs three-dimensional coordinates"
     if shape[-2:] == (joints, 4) and not coordinates_first:
         return ": a fourth number beside x, y, z, a confidence or 1: a[..., :3]"
-    if axes in (3, 4) and shape[-1] == 3 and (hint := shape_hint(shape[-2], names)):
+    if axes in (3, 4) and shape[-1] == 3 and (hint := names.other_owner(shape[-2])):
         return hint
     if axes not in (3, 4):
         return ""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.data.arrays import read_array_bodies
 from adasgn_edge.data.cleaning import Cleaning
-from adasgn_edge.data.columns import JointNames
+from adasgn_edge.data.joint_names import JointNames
 from adasgn_edge.data.ntu import read_skeleton_file
 from adasgn_edge.data.persons import Body
 from adasgn_edge.data.preprocess import check_recording

@@ -26,85 +26,56 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.joint_names import (
+    AXES,
+    CONFIDENCE,
+    OTHER_QUANTITIES,
+    JointNames,
+    NumberedAxis,
+    axis_splits,
+    numbered_axis,
+    other_quantity,
+    split_words,
+    word_set,
+)
 from adasgn_edge.data.reading import shortened
-from adasgn_edge.data.sources import Source, sources_for
 from adasgn_edge.data.tables import UNITS, Table, first_cells
 from adasgn_edge.errors import ClipError
-from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["Columns", "JointNames", "find_columns", "shape_hint"]
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+__all__ = ["Columns", "find_columns"]
 
 
-FRAME = _names(
+FRAME = word_set(
     "frame frames frameid frameindex frameidx frameno framenr framenum framenumber nframe framecount fr seq sequence"
 )
-INDEX = _names("index idx row rowid rowindex line lineno nr no number unnamed0 level0 bodyparts coords scorer")
-TIME = _names(
+INDEX = word_set("index idx row rowid rowindex line lineno nr no number unnamed0 level0 bodyparts coords scorer")
+TIME = word_set(
     "time times timestamp timestamps stamp t ts timems timens timeus timesec timeseconds timestampms timestampns "
     "timestampus timestampsec seconds sec secs ms msec milliseconds microseconds nanoseconds us ns date datetime "
     "elapsed elapsedtime clock headerstamp systemtime devicetime"
 )
-PERSON = _names(
+PERSON = word_set(
     "person persons personid personindex personidx personname id body bodyid bodyindex bodyidx bodynumber track "
     "trackid tracker trackerid trackingid tracking hand handid handindex handidx handnumber handno handedness side "
     "user userid skeleton skeletonid skeletonindex player playerid object objectid people peopleid human humanid "
     "actor name"
 )
-JOINT = _names(
+JOINT = word_set(
     "joint joints jointname jointid jointindex jointidx jointno jointnumber jointtype landmark landmarks landmarkname "
     "landmarkid landmarkindex landmarkidx keypoint keypointname keypointid keypointindex keypointidx kp kpid kpname "
     "bone marker markername markerid point pointid pointname node nodeid nodename part bodypart partname name id index "
     "idx type"
 )
-CONFIDENCE = _names(
-    "c conf confidence score scores visibility vis visible presence likelihood prob probability valid isvalid tracked "
-    "istracked state status quality certainty trackingstate trackingconfidence"
-)
-REMARKS = _names(
+REMARKS = word_set(
     "label labels gesture gestureid gesturename class classid classname action actionid actionname activity category "
-    "target y_true subject subjectid session sessionid file filename path clip clipid video videoid sample sampleid "
+    "target ytrue subject subjectid session sessionid file filename path clip clipid video videoid sample sampleid "
     "take trial repetition rep essai split fps rate dataset camera view setup participant source device note comment"
 )
-FILLERS = _names(
-    "pos position positions p t trans translation location loc world global camera coord coords coordinate landmark "
-    "landmarks keypoint kp 3d tracking"
-)
-OTHER_QUANTITIES = _names(
-    "q quat quaternion rot rotation r orientation orient o euler angle angles v vel velocity a acc acceleration speed "
-    "w omega normal dir direction size width radius"
-)
-SYNONYMS = {"l": "left", "r": "right", "pinky": "little", "pinkie": "little", "centre": "center"}
-AXES = "xyz"
-NUMBERED_JOINT = re.compile(r"(?:j|jt|joint|kp|keypoint|lm|landmark|p|pt|point|marker|node|hand|pose|body)?0*(\d+)")
 NUMBERED = re.compile(r"(.*?)(\d+)")
-
-
-@dataclass(frozen=True)
-class JointNames:
-    """The joints that a file should hold, in its order, and whose they are: the layout's, or a source's."""
-
-    joints: tuple[str, ...]
-    layout: SkeletonLayout
-    source: Source | None = None
-
-    @classmethod
-    def of(cls, layout: SkeletonLayout, source: Source | None) -> JointNames:
-        """Those of the source, or without one of the layout."""
-        return cls(source.joints if source else layout.joints, layout, source)
-
-    @property
-    def owner(self) -> str:
-        """For messages."""
-        return f"source {self.source.name!r}" if self.source else f"layout {self.layout.name!r}"
 
 
 @dataclass(frozen=True)
@@ -130,31 +101,21 @@ def find_columns(table: Table, names: JointNames) -> Columns:
     """What the table's columns are; raises ClipError that shows the columns when that cannot be told."""
     if table.header is None:
         return _without_header(table, names)
-    sorted_columns = _sort_columns(table, table.header, names)
-    if sorted_columns.is_long:
-        return _long(table, table.header, names, sorted_columns)
-    positions = _by_name(table, names, sorted_columns)
-    if positions is None:
-        positions = _in_order(table, names, sorted_columns)
-    if positions is None:
-        raise ClipError(_what_is_missing(table, names, sorted_columns))
-    return sorted_columns.columns(positions, _scale(table, positions))
-
-
-def shape_hint(joints: float, names: JointNames) -> str:
-    """What a number of joints tells: the sources that have as many, and how they are read; else nothing."""
-    if names.source is not None:
-        return ""
-    found = [source for source in sources_for(names.layout) if len(source.joints) == joints]
-    if not found:
-        return ""
-    return f"; {joints:g} joints: perhaps those of {' or '.join(s.name for s in found)}: {_advice(found)}"
-
-
-def _advice(found: Sequence[Source]) -> str:
-    first = found[0]
-    extra = first.options.removeprefix(f"--source {first.name}").strip()
-    return f"read it with --source {first.name}" + (f" (recordings as they come: {extra} too)" if extra else "")
+    header = table.header
+    common = _common_words(header)
+    for shared in (0, len(common)) if common else (0,):
+        found = _sort_columns(table, header, names, common[:shared])
+        if found.is_long:
+            return _long(table, header, names, found)
+        positions = _by_name(names, found)
+        if positions is None:
+            positions = _by_number(table, names, found)
+        if positions is None:
+            positions = _in_order(header, names, found)
+        if positions is not None:
+            _warn_of_others(table, found, positions)
+            return found.columns(positions, _scale(table, positions))
+    raise ClipError(_what_is_missing(table, header, names, _sort_columns(table, header, names, [])))
 
 
 # Columns without names
@@ -165,20 +126,28 @@ def _without_header(table: Table, names: JointNames) -> Columns:
     if table.width - table.spare <= count <= table.width:
         return Columns(np.arange(count).reshape(-1, 3))
     _, cells = next(table.rows())
-    width = table.width - table.spare
-    hint = shape_hint(width / 3, names)
-    if not hint and width > count and width < count + 8:
-        example = f"frame,{names.joints[0]}_x,{names.joints[0]}_y"
-        hint = f"; a header line names further columns: {example},… or 0,1,2,… after it"
-    if not hint and width == 2 * len(names.joints):
-        hint = "; the model needs x, y and z"
-    if not hint and width == 4 * len(names.joints):
-        example = f"{names.joints[0]}_x,…,{names.joints[0]}_confidence"
-        hint = f"; with a confidence, name the columns in a header line: {example}"
     raise ClipError(
         f"{table.path}, line {table.lines[0][0]}: expected {count} numbers (x, y, z of the {len(names.joints)} joints "
-        f"of {names.owner}), found {width}: {first_cells(cells)}{hint}"
+        f"of {names.owner}), found {table.width - table.spare}: {first_cells(cells)}{_width_hint(table, names)}"
     )
+
+
+def _width_hint(table: Table, names: JointNames) -> str:
+    width, joints = table.width - table.spare, names.joints
+    count = 3 * len(joints)
+    if hint := names.other_owner(width / 3):
+        return hint
+    if len(table.lines) == count:
+        return "; a line is a frame: lines and columns look swapped"
+    if width in (3, 4):
+        return "; a line is a frame; where it is a joint, a header line says so: frame,joint,x,y,z"
+    if count < width < count + 8:
+        return f"; a header line tells what the others are: frame,{joints[0]}_x,{joints[0]}_y,… or frame,0,1,2,…"
+    if width == 2 * len(joints):
+        return "; the model needs x, y and z"
+    if width == 4 * len(joints):
+        return f"; with a confidence, a header line says so: {joints[0]}_x,…,{joints[0]}_confidence"
+    return ""
 
 
 # Columns with names
@@ -190,7 +159,7 @@ class _Sorted:
 
     joints: dict[tuple[int, int], int] = field(default_factory=dict)  # (joint, axis)
     confidences: dict[int, int] = field(default_factory=dict)
-    numbered: dict[tuple[int, int], int] = field(default_factory=dict)  # (number in the name, axis); bare x: -1
+    numbered: dict[NumberedAxis, int] = field(default_factory=dict)
     bare: list[tuple[int, int]] = field(default_factory=list)  # (axis, column) of each x, y, z without a name
     long_joint: list[int] = field(default_factory=list)
     special: dict[str, list[int]] = field(default_factory=dict)
@@ -199,7 +168,7 @@ class _Sorted:
     @property
     def is_long(self) -> bool:
         """Whether there is one column each of x, y and z, and one that may name the joint."""
-        once = sorted(axis for axis, _ in self.bare) == [0, 1, 2] and all(number < 0 for number, _ in self.numbered)
+        once = sorted(axis for axis, _ in self.bare) == [0, 1, 2] and all(entry.number < 0 for entry in self.numbered)
         return once and not self.joints and bool(self.long_joint)
 
     def columns(self, positions: NDArray[np.int64], scale: float, joint: int | None = None) -> Columns:
@@ -221,166 +190,101 @@ class _Sorted:
         )
 
 
-def _sort_columns(table: Table, header: Sequence[str], names: JointNames) -> _Sorted:
+def _common_words(header: Sequence[str]) -> list[str]:
+    """The words that all columns of an axis begin with, such as the name of the hand or of a message."""
+    columns = [words for words in map(split_words, header) if _special(words) is None and axis_splits(words)]
+    if len(columns) < 4:
+        return []
+    common: list[str] = []
+    for words in zip(*columns, strict=False):
+        if len(set(words)) > 1 or words[0] in OTHER_QUANTITIES:
+            break
+        common.append(words[0])
+    return common
+
+
+def _sort_columns(table: Table, header: Sequence[str], names: JointNames, common: Sequence[str]) -> _Sorted:
     found = _Sorted()
-    keys = _joint_keys(names.joints)
     named = Counter(name.strip().casefold() for name in header)
     for column, name in enumerate(header):
-        words = _words(name)
-        compact = "".join(words)
-        if compact in JOINT:
+        words = split_words(name)
+        if "".join(words) in JOINT:
             found.long_joint.append(column)
-        kind = _special(compact)
-        if kind:
+        if kind := _special(words):
             found.special.setdefault(kind, []).append(column)
+            if kind != "index" and named[name.strip().casefold()] > 1:
+                times = named[name.strip().casefold()]
+                where = f"{table.path}, line {table.header_line}"
+                raise ClipError(f"{where}: expected one column {shortened(name)}, found {times}")
             continue
-        place = _joint_and_axis(words, keys)
-        if place is None and len(words) > 1 and (joint := _joint_confidence(words, keys)) is not None:
-            found.confidences[joint] = column
-        elif place is None and (bare := _numbered_axis(words)) is not None:
-            number, axis = bare
-            if number < 0:
-                found.bare.append((axis, column))
-            if named[name.strip().casefold()] == 1:
-                found.numbered[number, axis] = column
-        elif place is None:
-            if not _other_quantity(words, keys):
-                found.unknown.append(column)
-        elif place in found.joints:
-            other = found.joints[place]
-            twice = f"{names.joints[place[0]]} {AXES[place[1]]}"
-            raise ClipError(
-                f"{table.path}, line {table.header_line}: expected one column for {twice}, found two: column "
-                f"{other + 1} ({shortened(header[other])}) and column {column + 1} ({shortened(name)})"
-            )
-        else:
+        if common and words[: len(common)] == list(common):
+            words = words[len(common) :]
+        place = names.joint_and_axis(words)
+        if place is not None:
+            if place in found.joints:
+                raise ClipError(_twice(table, header, names, place, found.joints[place], column))
             found.joints[place] = column
-    for name, times in named.items():
-        if times > 1 and name and name not in AXES and not name.isdecimal() and _special("".join(_words(name))):
-            raise ClipError(
-                f"{table.path}, line {table.header_line}: expected one column {shortened(name)}, found {times}"
-            )
+        elif (joint := names.joint_with_confidence(words)) is not None:
+            found.confidences[joint] = column
+        elif (entry := numbered_axis(words)) is not None:
+            if entry.number < 0:
+                found.bare.append((entry.axis, column))
+            if named[name.strip().casefold()] == 1:
+                found.numbered[entry] = column
+        elif not other_quantity(words, names):
+            found.unknown.append(column)
     return found
 
 
-def _words(name: str) -> list[str]:
-    """The words of a name in small letters: split at separators, and at capital letters after small ones."""
-    name = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", re.sub(r"([A-Z])([A-Z][a-z])", r"\1 \2", name))
-    return re.findall(r"[^\W_]+", name.casefold())
+def _twice(table: Table, header: Sequence[str], names: JointNames, place: tuple[int, int], one: int, other: int) -> str:
+    return (
+        f"{table.path}, line {table.header_line}: expected one column for {names.joints[place[0]]} {AXES[place[1]]}, "
+        f"found two: column {one + 1} ({shortened(header[one])}) and column {other + 1} ({shortened(header[other])})"
+    )
 
 
-def _key(words: Sequence[str]) -> str:
-    """What is the same for all spellings of a joint's name: no separators, the side first."""
-    key = "".join(SYNONYMS.get(word, word) for word in words)
-    for side in ("left", "right"):
-        if key.endswith(side) and key != side:
-            return side + key[: -len(side)]
-    return key
-
-
-def _joint_keys(joints: Sequence[str]) -> dict[str, int]:
-    keys = {_key(_words(joint)): index for index, joint in enumerate(joints)}
-    return keys if len(keys) == len(joints) else {"".join(_words(joint)): index for index, joint in enumerate(joints)}
-
-
-def _find(words: Sequence[str], keys: dict[str, int]) -> int | None:
-    for fillers in ((), FILLERS, {*FILLERS, "joint"}):
-        kept = [word for word in words if word not in fillers]
-        for key in (_key(kept), "".join(kept)):
-            if key in keys:
-                return keys[key]
-    return None
-
-
-def _axis_splits(words: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """The ways to split off an axis: a word of its own behind or in front, a letter at the end or the beginning."""
-    splits = []
-    if words and words[-1] in tuple(AXES):
-        splits.append((AXES.index(words[-1]), list(words[:-1])))
-    if words and words[0] in tuple(AXES):
-        splits.append((AXES.index(words[0]), list(words[1:])))
-    if words and len(words[-1]) > 1 and words[-1][-1] in AXES:
-        splits.append((AXES.index(words[-1][-1]), [*words[:-1], words[-1][:-1]]))
-    if words and len(words[0]) > 1 and words[0][0] in AXES:
-        splits.append((AXES.index(words[0][0]), [words[0][1:], *words[1:]]))
-    return splits
-
-
-def _joint_and_axis(words: Sequence[str], keys: dict[str, int]) -> tuple[int, int] | None:
-    for axis, rest in _axis_splits(words):
-        if rest and (joint := _find(rest, keys)) is not None:
-            return joint, axis
-    return None
-
-
-def _joint_confidence(words: Sequence[str], keys: dict[str, int]) -> int | None:
-    for word, rest in ((words[-1], words[:-1]), (words[0], words[1:])):
-        if word in CONFIDENCE and (joint := _find(rest, keys)) is not None:
-            return joint
-    return None
-
-
-def _numbered_axis(words: Sequence[str]) -> tuple[int, int] | None:
-    """Number and axis of names such as x0, joint_0_x; -1 for a bare x."""
-    for axis, rest in _axis_splits(words):
-        kept = "".join(word for word in rest if word not in FILLERS)
-        if not kept:
-            return -1, axis
-        if (match := NUMBERED_JOINT.fullmatch(kept)) and len(match[1]) < 9:
-            return int(match[1]), axis
-    return None
-
-
-def _other_quantity(words: Sequence[str], keys: dict[str, int]) -> bool:
-    """Whether a name is that of a rotation, velocity and so on of a joint, or of a joint's confidence by number."""
-    for rest in [list(words), *(rest for _, rest in _axis_splits(words))]:
-        split = [
-            part for word in rest for part in ((word[:-1], word[-1]) if word[-1:] in ("q", "r", "v", "w") else (word,))
-        ]
-        for attempt in (rest, split):
-            kept = [word for word in attempt if word and word not in OTHER_QUANTITIES]
-            numbered = NUMBERED_JOINT.fullmatch("".join(kept)) is not None
-            if len(kept) < len([w for w in attempt if w]) and (numbered or _find(kept, keys) is not None):
-                return True
-    return bool(words) and words[-1] in CONFIDENCE and NUMBERED_JOINT.fullmatch("".join(words[:-1])) is not None
-
-
-def _special(compact: str) -> str | None:
-    kinds = (("frame", FRAME), ("time", TIME), ("person", PERSON), ("confidence", CONFIDENCE), ("remark", REMARKS))
+def _special(words: Sequence[str]) -> str | None:
+    """What a column beside the joints is, None for one of a joint or an unknown one."""
+    compact = "".join(words)
     if compact == "" or compact in INDEX:
         return "index"
-    return next((kind for kind, words in kinds if compact in words), None)
+    kinds = (("frame", FRAME), ("time", TIME), ("person", PERSON), ("confidence", CONFIDENCE), ("remark", REMARKS))
+    return next((kind for kind, known in kinds if compact in known), None)
 
 
-def _by_name(table: Table, names: JointNames, found: _Sorted) -> NDArray[np.int64] | None:
-    """The columns of every joint by its name, else by its number in its name; None when one is missing."""
+def _by_name(names: JointNames, found: _Sorted) -> NDArray[np.int64] | None:
+    """The columns of every joint by its name; None when one is missing."""
     count = len(names.joints)
-    if len(found.joints) == 3 * count:
-        _warn_of_unknown(table, found, [*found.numbered.values()])
-        return np.array([[found.joints[joint, axis] for axis in range(3)] for joint in range(count)])
+    if len(found.joints) < 3 * count:
+        return None
+    return np.array([[found.joints[joint, axis] for axis in range(3)] for joint in range(count)])
+
+
+def _by_number(table: Table, names: JointNames, found: _Sorted) -> NDArray[np.int64] | None:
+    """The columns of every joint by its number from 0 or 1; None when one is missing. A bare x stands for x0."""
     if found.joints:
         return None
-    numbers = sorted({number for number, _ in found.numbered})
-    first = 1 if numbers[:2] == [1, 2] else 0  # a bare x, pandas' name for the first of several, stands for 0
-    if numbers and numbers[0] == -1:
-        numbers, bare = [0, *numbers[1:]], True
-    else:
-        bare = False
-    if numbers == list(range(first, first + count)) and len(found.numbered) == 3 * count:
-        _warn_of_unknown(table, found, [])
-        return np.array(
-            [
-                [found.numbered[-1 if bare and joint == 0 else joint + first, axis] for axis in range(3)]
-                for joint in range(count)
-            ]
-        )
-    return None
+    count = len(names.joints)
+    groups: dict[str, dict[tuple[int, int], int]] = {}
+    for entry, column in found.numbered.items():
+        groups.setdefault(entry.prefix, {})[entry.number, entry.axis] = column
+    complete = {}
+    for prefix, columns in groups.items():
+        numbers = sorted({number for number, _ in columns})
+        for first in (0, 1):
+            counted = list(range(first, first + count))
+            if len(columns) == 3 * count and numbers in (counted, [-1, *counted[1:]]):
+                start = -1 if numbers[0] == -1 else first
+                order = [start, *counted[1:]]
+                complete[prefix] = np.array([[columns[number, axis] for axis in range(3)] for number in order])
+    if len(complete) > 1:
+        raise ClipError(_side_by_side(table, list(complete)))
+    return next(iter(complete.values()), None)
 
 
-def _in_order(table: Table, names: JointNames, found: _Sorted) -> NDArray[np.int64] | None:
+def _in_order(header: Sequence[str], names: JointNames, found: _Sorted) -> NDArray[np.int64] | None:
     """The columns in the layout's order: numbered on and on, or x, y, z again and again; None for other names."""
     count = 3 * len(names.joints)
-    header = table.header or ()
     if found.joints:
         return None
     if len(found.bare) == count and [axis for axis, _ in found.bare] == [0, 1, 2] * len(names.joints):
@@ -395,47 +299,58 @@ def _in_order(table: Table, names: JointNames, found: _Sorted) -> NDArray[np.int
     return None
 
 
-def _warn_of_unknown(table: Table, found: _Sorted, more: Sequence[int]) -> None:
-    header = table.header or ()
-    unknown = sorted([*found.unknown, *more])
-    if unknown:
-        shown = first_cells([header[column] for column in unknown])
+def _warn_of_others(table: Table, found: _Sorted, positions: NDArray[np.int64]) -> None:
+    """Warn of columns that look like coordinates or are not understood, and are not used."""
+    used = set(positions.ravel().tolist())
+    others = sorted({*found.unknown, *found.numbered.values()} - used)
+    if others and table.header:
+        shown = first_cells([table.header[column] for column in others])
         warnings.warn(f"{table.path}: columns not used: {shown}", stacklevel=2)
 
 
-def _what_is_missing(table: Table, names: JointNames, found: _Sorted) -> str:
-    header, count = table.header or (), len(names.joints)
-    where = f"{table.path}, line {table.header_line}"
-    expected = f"{where}: expected columns x, y, z of the {count} joints of {names.owner}"
-    whole = [joint for joint in range(count) if all((joint, axis) in found.joints for axis in range(3))]
-    axes = {axis for _, axis in found.joints} | {axis for _, axis in found.numbered} | {axis for axis, _ in found.bare}
+# What is wrong with the names
+
+
+def _what_is_missing(table: Table, header: Sequence[str], names: JointNames, found: _Sorted) -> str:
+    count = len(names.joints)
+    expected = (
+        f"{table.path}, line {table.header_line}: expected columns x, y, z of the {count} joints of {names.owner}"
+    )
+    axes = {axis for _, axis in found.joints} | {entry.axis for entry in found.numbered} | {a for a, _ in found.bare}
     if axes and 2 not in axes:
         return f"{expected}, found no z: {first_cells(header)}; the model needs three-dimensional coordinates"
-    if hint := _source_hint(header, names):
+    if groups := _persons_in_columns(header, names):
+        return _side_by_side(table, groups)
+    if hint := names.other_owner_of_names(header):
         return f"{expected}, found those of {hint}"
-    columns = len(found.numbered) or len(found.unknown)
+    columns = max(len(found.numbered), len(found.bare), len(found.unknown))
     if not found.joints and columns:
-        hint = shape_hint(max(len(found.numbered), len(found.bare), len(found.unknown)) / 3, names)
+        hint = names.other_owner(columns / 3)
         how = hint or f", such as {names.joints[0]}_x, or without a header in the layout's order"
         return f"{expected}, found {columns} others: {first_cells(header, 6)}{how}"
-    absent = [names.joints[joint] for joint in range(count) if joint not in whole]
+    absent = [
+        joint for number, joint in enumerate(names.joints) if any((number, a) not in found.joints for a in range(3))
+    ]
     others = [header[column] for column in found.unknown]
-    unknown = f"; not understood: {first_cells(others)}" if others else ""
-    return f"{expected}; joints without columns: {first_cells(absent, 6)}{unknown or f'; found {first_cells(header)}'}"
+    unknown = f"; not understood: {first_cells(others)}" if others else f"; found {first_cells(header)}"
+    return f"{expected}; joints without columns: {first_cells(absent, 6)}{unknown}"
 
 
-def _source_hint(header: Sequence[str], names: JointNames) -> str:
-    """The source whose joints' names the header has, nearly all of them, and how it is read."""
-    if names.source is not None:
-        return ""
-    best: list[Source] = []
-    for source in sources_for(names.layout):
-        keys = _joint_keys(source.joints)
-        hits = {_joint_and_axis(_words(name), keys) for name in header} - {None}
-        if len(hits) >= 2.9 * len(source.joints):
-            best.append(source)
-    best.sort(key=lambda source: -len(source.joints))
-    return f"{best[0].name}: {_advice(best)}" if best else ""
+def _persons_in_columns(header: Sequence[str], names: JointNames) -> list[str]:
+    """First words that two or more persons' columns begin with, when each has all joints; else nothing."""
+    groups: dict[str, set[tuple[int, int]]] = {}
+    for words in map(split_words, header):
+        if len(words) > 1 and (place := names.joint_and_axis(words[1:])) is not None:
+            groups.setdefault(words[0], set()).add(place)
+    complete = [word for word, places in groups.items() if len(places) == 3 * len(names.joints)]
+    return complete if len(complete) > 1 else []
+
+
+def _side_by_side(table: Table, groups: Sequence[str]) -> str:
+    return (
+        f"{table.path}, line {table.header_line}: expected one person in a row, found {len(groups)} side by side: "
+        f"{first_cells(groups)}; write a row for each, with columns frame and person"
+    )
 
 
 def _scale(table: Table, positions: NDArray[np.int64]) -> float:
@@ -445,9 +360,8 @@ def _scale(table: Table, positions: NDArray[np.int64]) -> float:
         return 1.0
     if len(units) > 1 or not units <= set(UNITS):
         shown = ", ".join(sorted(str(unit) for unit in units))
-        raise ClipError(
-            f"{table.path}, line {table.header_line}: expected one unit of length for all joints, found {shown}"
-        )
+        where = f"{table.path}, line {table.header_line}"
+        raise ClipError(f"{where}: expected one unit of length for all joints, found {shown}")
     return UNITS[str(units.pop())]
 
 
@@ -462,38 +376,18 @@ def _long(table: Table, header: Sequence[str], names: JointNames, found: _Sorted
 
 def _joint_column(table: Table, header: Sequence[str], names: JointNames, found: _Sorted) -> int:
     """The column that names or numbers the joint: one called so, or failing that an `id` or the like that does."""
-    clear = [column for column in found.long_joint if _special("".join(_words(header[column]))) is None]
+    clear = [column for column in found.long_joint if _special(split_words(header[column])) is None]
     if len(clear) == 1:
         return clear[0]
     candidates = clear or found.long_joint
     _, first = next(table.rows(), (0, []))
     for column in candidates:
-        values = {cells[column] for _, (_, cells) in zip(range(4 * len(names.joints)), table.rows(), strict=False)}
+        values = {
+            cells[column].strip() for _, (_, cells) in zip(range(4 * len(names.joints)), table.rows(), strict=False)
+        }
         if len(values) == len(names.joints):
             return column
     raise ClipError(
         f"{table.path}, line {table.header_line}: expected columns of the {len(names.joints)} joints of {names.owner}, "
         f"or a column joint beside x, y, z; found {first_cells(header, 6)} with {first_cells(first, 6)}"
     )
-
-
-def joint_numbers(path: Path, cells: Sequence[str], names: JointNames) -> list[int]:
-    """The joint of each row of a long table: by its name, or its number from 0 or 1. Raises ClipError."""
-    keys, count = _joint_keys(names.joints), len(names.joints)
-    known = {cell: _find(_words(cell), keys) for cell in set(cells)}
-    if any(joint is None for joint in known.values()):
-        numbers = {cell: NUMBERED_JOINT.fullmatch(cell.removesuffix(".0").casefold()) for cell in known}
-        if all(numbers.values()):
-            values = {cell: int(match[1]) for cell, match in numbers.items() if match and len(match[1]) < 9}
-            first = 1 if values and min(values.values()) == 1 and max(values.values()) == count else 0
-            if len(values) == len(known) and max(values.values()) - first < count:
-                return [values[cell] - first for cell in cells]
-            hint = shape_hint(max(values.values(), default=0) - first + 1, names)
-            raise ClipError(
-                f"{path}: expected joints 0 to {count - 1} of {names.owner}, found {len(known)} others{hint}"
-            )
-        wrong = next(cell for cell, joint in known.items() if joint is None)
-        hint = _source_hint([f"{cell}_{axis}" for cell in known for axis in AXES], names)
-        hint = f": joints of {hint}" if hint else ""
-        raise ClipError(f"{path}: expected joints of {names.owner}, found {shortened(wrong)}{hint}")
-    return [joint for cell in cells if (joint := known[cell]) is not None]

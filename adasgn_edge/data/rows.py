@@ -13,14 +13,17 @@ joint is a frame in which the person was not seen.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge.data.columns import Columns, JointNames, find_columns, joint_numbers
+from adasgn_edge.data.columns import Columns, find_columns
+from adasgn_edge.data.joint_names import JointNames
 from adasgn_edge.data.persons import Body
 from adasgn_edge.data.reading import shortened
 from adasgn_edge.data.tables import MISSING, Table, first_cells, read_table
@@ -71,21 +74,21 @@ class _Rows:
         self._cells: dict[int, list[str]] = {column: [] for column in beside}
         self.lines: list[int] = []
         wanted = columns.positions.ravel().tolist()
-        numbers: list[NDArray[np.float64]] = []
-        dialect = table.dialect
-        plain = not dialect.decimal_comma
+        pick = itemgetter(*wanted)
+        numbers = array("d")
+        plain = not any("_" in text for _, text in table.lines)  # 1_0 is a number to Python alone
         for line, cells in table.rows():
-            words = [cells[column] for column in wanted]
+            words = pick(cells)
             try:
-                if not plain or "_" in "".join(words):
+                if not plain:
                     raise ValueError
-                numbers.append(np.array(list(map(float, words))))
+                numbers.extend(table.dialect.numbers(words))
             except ValueError:
-                numbers.append(np.array([self._number(line, word, place) for place, word in enumerate(words)]))
+                numbers.extend(self._number(line, word, place) for place, word in enumerate(words))
             self.lines.append(line)
             for column in beside:
-                self._cells[column].append(cells[column])
-        values = np.array(numbers).reshape(len(numbers), -1, 3) if numbers else np.zeros((0, len(wanted) // 3, 3))
+                self._cells[column].append(cells[column].strip())
+        values = np.frombuffer(numbers, dtype=np.float64).reshape(len(self.lines), len(wanted) // 3, 3)
         with np.errstate(over="ignore"):
             self.positions = (values * columns.scale).astype(np.float32)
         self._check_finite()
@@ -102,7 +105,7 @@ class _Rows:
             return self._table.dialect.number(word)
         except ValueError:
             where = f"{self.path}, line {line}, {self._joint(place)}"
-            raise DatasetError(f"{where}: expected a number, found {shortened(word, 30)}") from None
+            raise DatasetError(f"{where}: expected a number, found {shortened(word.strip(), 30)}") from None
 
     def _check_finite(self) -> None:
         infinite = np.isinf(self.positions)
@@ -218,7 +221,7 @@ class _Rows:
         Without frames, a person's next frame begins where one of their joints comes again.
         """
         assert self.columns.joint is not None
-        joints = joint_numbers(self.path, self._cells[self.columns.joint], self.names)
+        joints = self.names.of_cells(self.path, self._cells[self.columns.joint])
         if frames is None:
             frames = []
             turn: dict[tuple[str, ...], int] = {}

@@ -24,7 +24,10 @@ from adasgn_edge.errors import DatasetError
 
 __all__ = ["MISSING", "UNITS", "Dialect", "Table", "first_cells", "is_number", "read_table"]
 
-MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "nil", "missing", "#nv", "<na>"})
+MISSING = frozenset(
+    {"", "nan", "na", "n/a", "#n/a", "#na", "#nv", "<na>", "null", "none", "nil", "missing", "-", "--", "-nan(ind)"}
+    | {f"{sign}1.#{kind}" for sign in ("", "-") for kind in ("ind", "qnan", "snan")}  # as Microsoft's C library writes
+)
 """Words, in small letters, for a value that is missing."""
 UNITS = {
     "m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0,
@@ -52,14 +55,23 @@ class Dialect:
     decimal_comma: bool = False
 
     def cells(self, lines: Sequence[str]) -> Iterator[list[str]]:
-        """The cells of each line, without blanks around them; raises csv.Error."""
+        """The cells of each line, perhaps with blanks after them; raises csv.Error."""
         if self.delimiter == " ":
             lines = [line.replace("\t", " ").strip() for line in lines]
-        for row in csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True):
-            yield [cell.strip() for cell in row]
+        return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True)
+
+    def numbers(self, cells: Sequence[str]) -> list[float]:
+        """The numbers in cells none of which is empty, in one go; raises ValueError where one needs a closer look."""
+        if self.decimal_comma:
+            joined = ";".join(cells)
+            if "." in joined:
+                raise ValueError(joined)
+            cells = joined.replace(",", ".").split(";")
+        return list(map(float, cells))
 
     def number(self, cell: str) -> float:
         """The number in a cell, NaN for a missing one; raises ValueError for anything else."""
+        cell = cell.strip()
         if cell.lower() in MISSING:
             return math.nan
         if "_" in cell or (self.decimal_comma and "." in cell):
@@ -86,7 +98,10 @@ class Table:
     lines: Sequence[tuple[int, str]]
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row's line number and its `width` cells; raises DatasetError that names the line for a ragged row."""
+        """Each row's line number and its `width` cells, perhaps with blanks after them.
+
+        Raises DatasetError that names the line for a ragged row.
+        """
         reader = self.dialect.cells([text for _, text in self.lines])
         place = 0
         try:
@@ -137,7 +152,7 @@ def read_table(path: Path) -> Table:
         raise DatasetError(f"{path}, line {odd}: expected quotes in pairs, found an open one")
     try:
         dialect = _dialect(path, sample, delimiter)
-        head = list(dialect.cells(sample))
+        head = [[cell.strip() for cell in row] for row in dialect.cells(sample)]
     except csv.Error as error:
         raise DatasetError(f"{path}: expected a table of numbers, found {error}") from None
     names, units, count = _header(path, lines, head)
@@ -197,7 +212,7 @@ def _dialect(path: Path, sample: Sequence[str], delimiter: str | None) -> Dialec
             cells = [cell.split() for text in unquoted[len(unquoted) // 2 :] for cell in text.split("\t")]
             if any(len(parts) > 1 and all(map(is_number, parts)) for parts in cells):
                 delimiter = " "  # blanks and tabs alike
-    seen = [cell for row in Dialect(delimiter).cells(sample) for cell in row]
+    seen = [cell.strip() for row in Dialect(delimiter).cells(sample) for cell in row]
     decimal_comma = any(DECIMAL_COMMA.fullmatch(cell) for cell in seen)
     if decimal_comma and (point := next((c for c in seen if re.fullmatch(r"[+-]?\d*\.\d+", c)), None)):
         comma = next(cell for cell in seen if DECIMAL_COMMA.fullmatch(cell))
@@ -291,7 +306,7 @@ def _without_units(names: Sequence[str]) -> tuple[list[str], list[str | None]]:
 def _comment_names(text: str, dialect: Dialect, width: int) -> list[str] | None:
     """The names in a comment, when there is one for each column: in the dialect of the rows or with commas."""
     for attempt in (dialect, Dialect(","), Dialect(" ")):
-        names = next(iter(attempt.cells([text])), [])
+        names = [name.strip() for name in next(iter(attempt.cells([text])), [])]
         if len(names) == width and width > 2 and not all(map(is_number, names)):
             return names
     return None

@@ -510,7 +510,8 @@ class TestUnclearColumns:
     def test_too_many_columns_without_names(self, tmp_path: Path) -> None:
         path = write(tmp_path / "clip.csv", [[number, *row] for number, row in enumerate(ROWS)])
         refuse(
-            path, "line 1: expected 66 numbers .* found 67: 0, .* a header line names further columns: frame,wrist_x"
+            path,
+            "line 1: expected 66 numbers .* found 67: 0, .* a header line tells what the others are: frame,wrist_x",
         )
         path = write(tmp_path / "clip.csv", [["anna", *row] for row in ROWS])
         refuse(path, "expected numbers, or a header .* found 'anna' in column 1 among numbers", DatasetError)
