@@ -91,7 +91,10 @@ def read_recording(
     """
     layout = load_layout(layout)
     bodies = [orientation.apply(layout, body) for body in read_bodies(path, layout, source)]
-    return _clean_recording(bodies, layout, missing, str(path))
+    tracks, cleaning = _clean_recording(bodies, layout, missing, str(path))
+    if min(map(len, tracks)) < 2:
+        raise ClipError(f"{path}: expected at least two frames to see a movement, found one")
+    return tracks, cleaning
 
 
 def read_bodies(
@@ -155,8 +158,5 @@ def _clean_recording(
     tracks = []
     for number, body in enumerate(bodies, 1):
         where = what if len(bodies) == 1 else f"{what}, person {number}"
-        track = check_recording(body.positions, layout, where)
-        if len(track) < 2:
-            raise ClipError(f"{where}: expected at least two frames to see a movement, found one")
-        tracks.append(track)
+        tracks.append(check_recording(body.positions, layout, where))
     return tracks, Cleaning()

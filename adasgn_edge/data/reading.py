@@ -41,8 +41,16 @@ BYTE_ORDER_MARKS = (  # UTF-32's begins with UTF-16's
 )
 
 
+OTHER_KINDS = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook: save the sheet as .csv"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook: save the sheet as .csv"),
+    (b"\x93NUMPY", "a NumPy array: call it .npy"),
+)
+"""First bytes of files that are given the name of a text."""
+
+
 def read_bytes(path: Path) -> bytes:
-    """The content of a regular file, decompressed when its name ends in ``.gz``.
+    """The content of a regular file, decompressed when its name ends in ``.gz`` or its first bytes are gzip's.
 
     Raises DatasetError for what is no file (nothing, a folder, a pipe, a device), cannot be read, is damaged, or is
     larger than LARGEST_FILE before or after it is decompressed.
@@ -61,7 +69,7 @@ def read_bytes(path: Path) -> bytes:
         if status.st_size > LARGEST_FILE:
             raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB, found {status.st_size >> 20} MB")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return _decompressed(path, file) if path.suffix.lower() == ".gz" else file.read()
+            return _content(path, file)
     except OSError as error:
         raise DatasetError(f"{path}: expected a file, found {_reason(error)}") from None
     finally:
@@ -75,6 +83,12 @@ def _reason(error: Exception) -> str:
 def _kind(mode: int) -> str:
     kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
     return next((name for test, name in kinds if test(mode)), "a device")
+
+
+def _content(path: Path, file: io.BufferedReader) -> bytes:
+    if path.suffix.lower() == ".gz" or file.peek(2).startswith(b"\x1f\x8b"):
+        return _decompressed(path, file)
+    return file.read()
 
 
 def _decompressed(path: Path, file: io.BufferedReader) -> bytes:
@@ -95,6 +109,8 @@ def read_lines(path: Path) -> list[str]:
     Raises DatasetError when it cannot be read (see :func:`read_bytes`) or is no such text.
     """
     content = read_bytes(path)
+    if other := next((kind for start, kind in OTHER_KINDS if content.startswith(start)), None):
+        raise DatasetError(f"{path}: expected text, found {other}")
     mark, encoding = next(((m, e) for m, e in BYTE_ORDER_MARKS if content.startswith(m)), (b"", "utf-8"))
     try:
         text = content[len(mark) :].decode(encoding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import socket
@@ -150,6 +151,10 @@ class TestWhatIsNoClip:
     def test_a_file_of_another_kind_under_the_name(self, tmp_path: Path) -> None:
         archive = saved(tmp_path / "clip.npz")
         shutil.copy(archive, tmp_path / "clip.csv")
-        refuse(tmp_path / "clip.csv", DatasetError, "expected text")
+        refuse(tmp_path / "clip.csv", DatasetError, "expected text, found a zip archive or an Excel workbook")
+        shutil.copy(saved(tmp_path / "a.npy"), tmp_path / "clip.txt")
+        refuse(tmp_path / "clip.txt", DatasetError, "found a NumPy array: call it .npy")
+        (tmp_path / "squeezed.csv").write_bytes(gzip.compress((saved(tmp_path / "plain.csv")).read_bytes()))
+        np.testing.assert_array_equal(read_clip(tmp_path / "squeezed.csv", LAYOUT)[0], CLIP)
         shutil.copy(saved(tmp_path / "text.csv"), archive)
         refuse(archive, DatasetError, "expected a NumPy .npz archive")
