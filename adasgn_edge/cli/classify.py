@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-NO_CLIPS = ("labels.csv", "classes.txt", "readme.txt")
+NO_CLIPS = ("labels.csv", "classes.txt", "readme.txt", "layout.json")
 """Files of a folder of recordings that have the ending of a clip."""
 
 
@@ -26,7 +26,7 @@ def command(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="Clips: .csv, .tsv, .txt (also .gz), .npz, .npy, .skeleton; or a folder of them.",
+            help="Clips: .csv, .tsv, .txt (also .gz), .npz, .npy, .json, .skeleton; or a folder of them.",
             show_default=False,
         ),
     ],

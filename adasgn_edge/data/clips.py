@@ -2,6 +2,7 @@
 
 ``.csv``, ``.tsv``, ``.txt``, ``.dat``  a table of numbers (:mod:`adasgn_edge.data.tables`), also ``.csv.gz``
 ``.npz``, ``.npy``                      an array (:mod:`adasgn_edge.data.arrays`)
+``.json``, ``.jsonl``                   frames of joints (:mod:`adasgn_edge.data.documents`)
 ``.skeleton``                           a file of NTU RGB+D (:mod:`adasgn_edge.data.ntu`)
 
 The joints are those of the layout, or of a source that is mapped onto it (:mod:`adasgn_edge.data.sources`). Then axes,
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.data.arrays import read_array_bodies
 from adasgn_edge.data.cleaning import Cleaning
+from adasgn_edge.data.documents import read_document_bodies
 from adasgn_edge.data.joint_names import JointNames
 from adasgn_edge.data.ntu import read_skeleton_file
 from adasgn_edge.data.persons import Body
@@ -32,9 +34,10 @@ __all__ = ["CLIP_ENDINGS", "is_clip_name", "read_bodies", "read_clip", "read_rec
 
 TABLES = (".csv", ".tsv", ".txt", ".dat", ".tab")
 ARRAYS = (".npz", ".npy")
+DOCUMENTS = (".json", ".jsonl", ".ndjson")
 SKELETONS = (".skeleton",)
-CLIP_ENDINGS = (*TABLES, *ARRAYS, *SKELETONS)
-"""Endings of files that are read, in small letters; tables and skeletons may have .gz after them."""
+CLIP_ENDINGS = (*TABLES, *ARRAYS, *DOCUMENTS, *SKELETONS)
+"""Endings of files that are read, in small letters; texts may have .gz after them."""
 NAMELESS = (
     "read the joints into an array and save it: np.savez('clip.npz', positions=a), a of shape (frames, joints, 3)"
 )
@@ -43,7 +46,7 @@ OTHER_ENDINGS = {
     (".parquet", ".feather", ".arrow"): "save the table as .csv: pandas.read_parquet(...).to_csv('clip.csv')",
     (".mat",): "np.savez('clip.npz', positions=scipy.io.loadmat(path)['...'])",
     (".pkl", ".pickle", ".pt", ".pth", ".joblib"): f"a pickle would run code and is not read; {NAMELESS}",
-    (".h5", ".hdf5", ".bvh", ".c3d", ".fbx", ".trc", ".json", ".jsonl", ".xml", ".yaml", ".yml"): NAMELESS,
+    (".h5", ".hdf5", ".bvh", ".c3d", ".fbx", ".trc", ".xml", ".yaml", ".yml"): NAMELESS,
     (".bag", ".db3", ".mcap"): f"export the topic, for instance to .csv; or {NAMELESS}",
     (".mp4", ".avi", ".mov", ".mkv", ".webm", ".jpg", ".png", ".oni", ".svo", ".svo2"): (
         "skeletons are classified, not pictures: run a pose estimator first, such as MediaPipe"
@@ -114,6 +117,8 @@ def read_bodies(
         bodies = read_table_bodies(path, names)
     elif ending in ARRAYS:
         bodies = read_array_bodies(path, names)
+    elif ending in DOCUMENTS:
+        bodies = read_document_bodies(path, names)
     elif ending in SKELETONS:
         bodies = _skeleton_bodies(path, names)
     else:
@@ -125,7 +130,7 @@ def _ending(path: Path) -> str:
     """The ending in small letters, without .gz after that of a text."""
     ending = path.suffix.lower()
     inner = Path(path.stem).suffix.lower()
-    return inner if ending == ".gz" and inner in (*TABLES, *SKELETONS) else ending
+    return inner if ending == ".gz" and inner in (*TABLES, *DOCUMENTS, *SKELETONS) else ending
 
 
 def _wrong_ending(path: Path) -> str:

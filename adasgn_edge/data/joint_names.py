@@ -160,7 +160,9 @@ class JointNames:
         found = [source for source in sources_for(self.layout) if len(source.joints) == joints]
         if not found:
             return ""
-        return f"; {joints:g} joints: perhaps those of {' or '.join(s.name for s in found)}: {_advice(found[0])}"
+        if len(found) == 1:
+            return f"; {joints:g} joints: perhaps those of {found[0].name}: {_advice(found[0])}"
+        return f"; {joints:g} joints: perhaps read with {' or '.join(f'--source {source.name}' for source in found)}"
 
     def other_owner_of_names(self, header: Sequence[str]) -> str:
         """The source nearly all of whose joints a header names, and how it is read; else nothing."""

@@ -299,7 +299,7 @@ def test_warnings_are_a_line_each_and_in_the_row(weights: Path, tmp_path: Path) 
     assert row["cleaning"]["filled_joints"] == 0
 
 
-@pytest.mark.parametrize("name", ["a" * 300, "a\0b.csv", "", "loop.csv"])
+@pytest.mark.parametrize("name", ["a" * 300, "", "loop.csv"])
 def test_names_that_no_file_can_have(weights: Path, clips: dict[str, Path], tmp_path: Path, name: str) -> None:
     if name == "loop.csv":
         (tmp_path / name).symlink_to(tmp_path / name)

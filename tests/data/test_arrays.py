@@ -101,8 +101,8 @@ def test_other_arrays_are_named_or_must_be_told_apart(tmp_path: Path) -> None:
         (CLIP[..., :2], r"x and y alone; the model needs three-dimensional coordinates"),
         (np.concatenate([CLIP, CLIP[..., :1]], -1), r"a fourth number beside x, y, z.*a\[..., :3\]"),
         (CLIP[0], r"found \(22, 3\): a single frame"),
-        (CLIP[:, :21], r"21 joints: perhaps those of mano-21 or mediapipe-hand-21: read it with --source mano-21"),
-        (CLIP[:, :21].reshape(30, 63), r"found \(30, 63\); 21 joints: perhaps those of mano-21 or mediapipe-hand-21"),
+        (CLIP[:, :21], r"21 joints: perhaps read with --source mano-21 or --source mediapipe-hand-21"),
+        (CLIP[:, :21].reshape(30, 63), r"found \(30, 63\); 21 joints: perhaps read with --source mano-21 or"),
         (CLIP.ravel(), r"expected shape .* found \(1980,\)"),
         (np.float32(1), r"expected shape .* found \(\)"),
         (np.zeros((2, 2, 2, 2, 2, 2)), r"expected shape .* found \(2, 2, 2, 2, 2, 2\)"),
@@ -178,7 +178,7 @@ def test_forged_headers(tmp_path: Path, header: bytes) -> None:
 
 
 def test_other_files_under_the_name(tmp_path: Path) -> None:
-    for content in (b"", b"not an archive", b"\x1f\x8b\x08", b"1,2,3\n" * 9):
+    for content in (b"", b"not an archive", b"1,2,3\n" * 9):
         (tmp_path / "clip.npz").write_bytes(content)
         refuse(tmp_path / "clip.npz", "expected a NumPy .npz archive or .npy array", DatasetError)
     (tmp_path / "clip.npz").write_bytes(b"PK\x03\x04 and no more")

@@ -125,7 +125,7 @@ class TestWhatIsNoClip:
             ("clip", "found none"),
             ("clip.foo", "found the ending '.foo'"),
             ("clip.xlsx", "save the sheet as .csv"),
-            ("clip.JSON", "np.savez"),
+            ("clip.XML", "np.savez"),
             ("clip.mat", "scipy.io.loadmat"),
             ("clip.pkl", "a pickle would run code"),
             ("clip.mp4", "run a pose estimator first"),

@@ -522,10 +522,11 @@ class TestUnclearColumns:
 
     def test_numbered_columns_of_another_count(self, tmp_path: Path) -> None:
         rows = [row[:63] for row in ROWS]
+        refuse(write(tmp_path / "clip.csv", rows), "21 joints: perhaps read with --source mano-21 or")
         refuse(
-            write(tmp_path / "clip.csv", rows), "21 joints: perhaps those of mano-21 or mediapipe-hand-21: .*--source"
+            write(tmp_path / "clip.csv", rows, [str(n) for n in range(63)]),
+            "21 joints: perhaps read with --source mano-21",
         )
-        refuse(write(tmp_path / "clip.csv", rows, [str(n) for n in range(63)]), "21 joints: perhaps .*--source mano-21")
         refuse(write(tmp_path / "clip.csv", rows, [f"{a}{n}" for n in range(21) for a in "xyz"]), "--source mano-21")
 
     def test_ragged_rows(self, tmp_path: Path) -> None:
