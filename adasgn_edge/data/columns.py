@@ -128,15 +128,19 @@ def _without_header(table: Table, names: JointNames) -> Columns:
     _, cells = next(table.rows())
     raise ClipError(
         f"{table.path}, line {table.lines[0][0]}: expected {count} numbers (x, y, z of the {len(names.joints)} joints "
-        f"of {names.owner}), found {table.width - table.spare}: {first_cells(cells)}{_width_hint(table, names)}"
+        f"of {names.owner}), found {table.width - table.spare}: {first_cells(cells)}{_width_hint(table, names, cells)}"
     )
 
 
-def _width_hint(table: Table, names: JointNames) -> str:
+def _width_hint(table: Table, names: JointNames, cells: Sequence[str]) -> str:
     width, joints = table.width - table.spare, names.joints
     count = 3 * len(joints)
     if hint := names.other_owner(width / 3):
         return hint
+    if width == 2 * count and table.dialect.delimiter == "," and all(cell.strip("+-").isdecimal() for cell in cells):
+        return "; decimal commas between commas: write semicolons between cells, or decimal points"
+    if width == 1 and cells[0].isdecimal():
+        return "; a file of NTU RGB+D must end in .skeleton"
     if len(table.lines) == count:
         return "; a line is a frame: lines and columns look swapped"
     if width in (3, 4):

@@ -41,8 +41,8 @@ def read_document_bodies(path: Path, names: JointNames) -> list[Body]:
     for place, frame in enumerate(frames):
         where = f"{path}, frame {place}"
         number = _frame_number(frame, place, where)
-        for index, (identity, person) in enumerate(_persons(frame)):
-            numbers, poses = seen.setdefault(identity if identity is not None else f"#{index}", ([], []))
+        for identity, person in _persons(frame, where):
+            numbers, poses = seen.setdefault(identity, ([], []))
             if numbers and number <= numbers[-1]:
                 raise ClipError(
                     f"{where}: expected a person once a frame and frames in order, found frame {number} again"
@@ -154,21 +154,32 @@ def _frame_number(frame: Any, place: int, where: str) -> int:
     return place
 
 
-def _persons(frame: Any, depth: int = 0) -> list[tuple[str | None, Any]]:
-    """The persons of a frame, each with their identity if they have one; nobody below null or empty lists."""
+def _persons(frame: Any, where: str, way: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
+    """The persons of a frame, each with their identity, or failing that the way to them, keys and places in lists.
+
+    Nobody is below null or empty lists.
+    """
     if frame is None or frame in ([], {}):
         return []
-    if _is_person(frame) or depth > DEEPEST or (isinstance(frame, list) and _is_number(frame[0])):
-        return [(None, frame)]
+    deep = len(way) > DEEPEST
+    if _is_person(frame) or deep or (isinstance(frame, list) and _is_number(frame[0])):
+        return [("/".join(way), frame)]
     if isinstance(frame, list):
-        return [found for entry in frame for found in _persons(entry, depth + 1)]
-    if isinstance(frame, dict):
-        identity = next((str(frame[key]) for key in IDENTITIES if isinstance(frame.get(key), str | int)), None)
-        inner = [found for entry in _containers(frame) for found in _persons(entry, depth + 1)]
-        if identity is not None and len(inner) == 1:
-            return [(identity, inner[0][1])]
-        return inner
-    return [(None, frame)]
+        return [found for place, entry in enumerate(frame) for found in _persons(entry, where, (*way, str(place)))]
+    if not isinstance(frame, dict):
+        return [("/".join(way), frame)]
+    groups = {
+        str(key): found
+        for key, entry in frame.items()
+        if isinstance(entry, list | dict) and (found := _persons(entry, where, (*way, str(key))))
+    }
+    words = {frozenset(split_words(key)): key for key in groups}
+    twice = next((key for known, key in words.items() if "world" in known and known - {"world"} in words), None)
+    if twice is not None:
+        raise ClipError(f"{where}: expected one set of joints, found {first_cells(list(groups))}: keep one")
+    found = [person for group in groups.values() for person in group]
+    identity = next((str(frame[key]) for key in IDENTITIES if isinstance(frame.get(key), str | int)), None)
+    return [(f"={identity}", found[0][1])] if identity is not None and len(found) == 1 else found
 
 
 def _pose(person: Any, names: JointNames, where: str) -> list[Point]:

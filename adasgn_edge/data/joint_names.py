@@ -198,10 +198,10 @@ def numbered_axis(words: Sequence[str]) -> NumberedAxis | None:
         kept = [word for word in rest if word not in FILLERS]
         if not kept:
             return NumberedAxis("", -1, axis)
-        match = NUMBER.fullmatch("".join(kept))
+        match = NUMBER.fullmatch(kept[-1])
         letters = [word.rstrip("0123456789") for word in kept]
         if match and not any(word in OTHER_QUANTITIES for word in letters):
-            return NumberedAxis(match[1], int(match[2]), axis)
+            return NumberedAxis("_".join([*kept[:-1], match[1]]).strip("_"), int(match[2]), axis)
     return None
 
 

@@ -38,7 +38,7 @@ NEAR_STEPS = 3.0
 NEAR_EXTENT = 0.5
 LARGEST_FRAME = 1 << 53
 """Frame numbers below this are exact as floating-point numbers too."""
-CLOCK = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d)[T ])?(\d\d?):(\d\d):(\d\d(?:[.,]\d+)?)(?:Z|[+-]\d\d:?\d\d)?")
+CLOCK = re.compile(r"(?:(\d{4})[-/.](\d\d?)[-/.](\d\d?)[T ])?(\d\d?):(\d\d):(\d\d(?:[.,]\d+)?)(?:Z|[+-]\d\d:?\d\d)?")
 
 
 def read_table_bodies(path: Path, names: JointNames) -> list[Body]:
@@ -55,6 +55,10 @@ def read_table_bodies(path: Path, names: JointNames) -> list[Body]:
     persons, frames = rows.persons(), rows.frames()
     if columns.joint is not None:
         persons, frames, rows = rows.gathered(persons, frames)
+    somebody = [row for row, person in enumerate(persons) if not any(name.lower() in MISSING for name in person)]
+    if len(somebody) < len(persons):  # rows without a person, which have no joint either: a frame with nobody
+        persons, rows = [persons[row] for row in somebody], rows.only(somebody)
+        frames = None if frames is None else [frames[row] for row in somebody]
     if frames is None:
         return _by_order(persons, rows.positions)
     return _by_frame(path, persons, frames, rows)
@@ -143,6 +147,12 @@ class _Rows:
                     f"{self.path}: expected one clip in a file, found {len(values)} values in the column "
                     f"{shortened(header[column])}: {first_cells(values)}"
                 )
+
+    def only(self, rows: Sequence[int]) -> _Rows:
+        """These rows alone."""
+        self.lines = [self.lines[row] for row in rows]
+        self.positions = self.positions[list(rows)]
+        return self
 
     def persons(self) -> list[tuple[str, ...]]:
         """Who is in each row, as text."""

@@ -2,8 +2,8 @@
 
 The dialect is decided by the content, never by the file's ending: cells between commas, semicolons, tabs, bars or
 blanks; numbers with a decimal point or a decimal comma; cells in quotes; Excel's first line ``sep=;``. Blank lines and
-lines that begin with ``#``, ``%`` or ``//`` are passed over, but a comment right before the first row with a name for
-each column is the header, as ``numpy.savetxt(header=...)`` writes it.
+lines that begin with ``#``, ``%`` or ``//`` are passed over, but the last comment before the first row that has a name
+for each column is the header, as ``numpy.savetxt(header=...)`` writes it.
 
 A header is one line of names; or of numbers 0, 1, 2, … as pandas writes for columns without names; or several lines: of
 joints, then of axes (pandas' column levels), or of names, then of units. What the columns mean is decided in
@@ -41,6 +41,7 @@ SAMPLE = 60
 COMMENT = re.compile(r"\s*(#(?!N/?A|NV)|%|//)")
 QUOTED = re.compile(r'"[^"]*"')
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+COUNTED = re.compile(r"\d{1,8}(\.0)?")
 WHOLE = re.compile(r"[+-]?\d+")
 FRACTION = re.compile(r"[+-]?\d*[.,]\d+([eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+")
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -137,7 +138,7 @@ def first_cells(cells: Sequence[str], count: int = 4, length: int = 20) -> str:
 
 def read_table(path: Path) -> Table:
     """Read a text table. Raises DatasetError when there is none in the file, or its first lines do not fit together."""
-    comment, lines = _content(path)
+    comments, lines = _content(path)
     delimiter = None
     if lines and (given := SEPARATOR_LINE.fullmatch(lines[0][1].strip())):
         delimiter, lines = given[1], lines[1:]
@@ -158,11 +159,11 @@ def read_table(path: Path) -> Table:
     names, units, count = _header(path, lines, head)
     rows = head[count:]
     width = len(rows[0]) if rows else len(names or [])
-    if names is None and comment is not None:
-        names = _comment_names(comment[1], dialect, width)
-        header_line = comment[0]
-    else:
-        header_line = lines[0][0]
+    header_line = lines[0][0]
+    for number, text in reversed(comments if names is None else []):
+        if names := _comment_names(text, dialect, width):
+            header_line = number
+            break
     spare = 0
     while rows and spare < width and all(len(row) == width and row[width - 1 - spare] == "" for row in rows):
         spare += 1
@@ -180,17 +181,17 @@ def read_table(path: Path) -> Table:
     )
 
 
-def _content(path: Path) -> tuple[tuple[int, str] | None, list[tuple[int, str]]]:
-    """The last comment before the first row, and the numbered lines that are neither blank nor comments."""
-    comment: tuple[int, str] | None = None
+def _content(path: Path) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """The comments before the first row, and the lines that are neither blank nor comments, each with its number."""
+    comments: list[tuple[int, str]] = []
     lines: list[tuple[int, str]] = []
     for number, text in enumerate(read_lines(path), 1):
         if match := COMMENT.match(text):
             if not lines:
-                comment = number, text[match.end() :].lstrip("#%/ \t")
+                comments.append((number, text[match.end() :].lstrip("#%/ \t")))
         elif text.strip():
             lines.append((number, text))
-    return comment, lines
+    return comments, lines
 
 
 def _dialect(path: Path, sample: Sequence[str], delimiter: str | None) -> Dialect:
@@ -230,15 +231,12 @@ def _header(
     texts = [cell for cell in first if not is_number(cell) and cell.lower() not in MISSING]
     if not texts:
         filled = [cell for cell in first if cell]
-        offset = int(filled[0]) if filled and WHOLE.fullmatch(filled[0]) else -1
-        counted = [str(number) for number in range(offset, offset + len(filled))]
-        if (
-            offset in (0, 1)
-            and len(filled) >= 6
-            and filled == counted
-            and set(first[: len(first) - len(filled)]) <= {""}
-        ):
-            return list(first), None, 1
+        numbers = [int(cell.removesuffix(".0")) if COUNTED.fullmatch(cell) else -1 for cell in filled]
+        counted = (
+            len(filled) >= 6 and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(filled)))
+        )
+        if counted and set(first[: len(first) - len(filled)]) <= {""}:
+            return [cell.removesuffix(".0") for cell in first], None, 1
         return None, None, 0
     fractions = sum(FRACTION.fullmatch(cell) is not None for cell in first)
     if fractions * 2 > len(first):

@@ -165,3 +165,22 @@ def test_any_document_is_read_or_refused_by_name(tmp_path_factory: pytest.TempPa
     except AdaSGNError:
         return
     assert all(body.positions.shape[1:] == (22, 3) for body in found)
+
+
+def test_hands_below_keys_of_their_own(tmp_path: Path) -> None:
+    frames: list[Any] = [
+        {"leftHand": points(one), "rightHand": points(two)} for one, two in zip(CLIP, OTHER, strict=True)
+    ]
+    del frames[4]["leftHand"]  # the right hand stays the right hand
+    frames[5]["handedness"] = [{"label": "Left", "score": 0.9}]
+    left, right = read_bodies(save(tmp_path / "clip.json", frames), LAYOUT)
+    np.testing.assert_allclose(right.positions, OTHER, atol=1e-6)
+    np.testing.assert_allclose(left.positions, np.delete(CLIP, 4, axis=0), atol=1e-6)
+
+
+def test_the_same_hand_twice_is_no_pair_of_hands(tmp_path: Path) -> None:
+    frames = [{"hand_landmarks": [points(pose)], "hand_world_landmarks": [points(pose)]} for pose in CLIP]
+    with pytest.raises(
+        ClipError, match="frame 0: expected one set of joints, found hand_landmarks, hand_world_landmarks"
+    ):
+        read_bodies(save(tmp_path / "clip.json", frames), LAYOUT)

@@ -177,6 +177,9 @@ def test_axis_major_columns(tmp_path: Path) -> None:
     header = [NAMES[place] for place in order]
     check(write(tmp_path / "clip.csv", [[row[place] for place in order] for row in ROWS], header))
     rows = [[str(frame), *(row[place] for place in order)] for frame, row in enumerate(ROWS)]
+    more = write(tmp_path / "comments.txt", rows, ["#frame", *header], " ")
+    more.write_text("# by anna\n" + more.read_text().replace("\n", "\n# 30 frames a second\n", 1))
+    check(more)
     check(write(tmp_path / "clip.txt", rows, ["#frame", *header], " "))  # names in a comment, as numpy.savetxt writes
     with (tmp_path / "savetxt.csv").open("w") as file:
         np.savetxt(file, CLIP.reshape(len(CLIP), -1)[:, order], fmt="%.5f", header=",".join(header))
@@ -209,6 +212,35 @@ def test_numbered_columns_are_a_header(tmp_path: Path, prefix: str, first: int) 
     for name in ("", "Unnamed: 0", "index", '""'):
         check(write(tmp_path / "indexed.csv", indexed, [name, *header]))
     check(write(tmp_path / "semicolons.csv", ROWS, header, ";"))
+
+
+def test_counted_floats_and_further_columns_beside_numbers(tmp_path: Path) -> None:
+    check(write(tmp_path / "clip.csv", ROWS, [f"{number}.0" for number in range(3 * V)]))
+    rows = [[number, *row, "up"] for number, row in enumerate(ROWS)]
+    check(write(tmp_path / "more.csv", rows, ["frame", *map(str, range(3 * V)), "label"]))
+
+
+@pytest.mark.parametrize("prefix", ["hand_", "right_", "field.hand.", "Skeleton1/", "hand_0_"])
+def test_one_prefix_for_all_columns(tmp_path: Path, prefix: str) -> None:
+    rows = [[number, *row] for number, row in enumerate(ROWS)]
+    check(write(tmp_path / "clip.csv", rows, ["frame", *(prefix + name for name in NAMES)]))
+    numbers = [f"{prefix}landmark_{joint}_{axis}" for joint in range(V) for axis in "xyz"]
+    check(write(tmp_path / "numbers.csv", ROWS, numbers))
+
+
+@pytest.mark.parametrize("prefixes", [("left_", "right_"), ("hand_0_", "hand_1_"), ("p1_joint", "p2_joint")])
+def test_persons_side_by_side_are_named(tmp_path: Path, prefixes: tuple[str, str]) -> None:
+    """Numbered persons and joints too: hand_1_landmark_0 is not hand_landmark_10."""
+    numbers = [f"{prefix}{joint}_{axis}" for prefix in prefixes for joint in range(V) for axis in "xyz"]
+    path = write(tmp_path / "numbers.csv", [row * 2 for row in ROWS], numbers)
+    refuse(path, "expected one person in a row, found 2 side by side: .*; write a row for each")
+    if prefixes[0] == "left_":
+        names = [prefix + name for prefix in prefixes for name in NAMES]
+        refuse(write(tmp_path / "clip.csv", [row * 2 for row in ROWS], names), "found 2 side by side: left, right")
+
+
+def test_velocities_with_one_prefix_are_no_positions(tmp_path: Path) -> None:
+    refuse(write(tmp_path / "clip.csv", ROWS, [f"velocity_{name}" for name in NAMES]), "expected columns x, y, z")
 
 
 def test_numbers_that_do_not_count_are_a_frame(tmp_path: Path) -> None:
@@ -336,6 +368,7 @@ class TestFrames:
             lambda n: f"2024-02-29 23:59:{58 + n / 30:06.3f}" if n < 60 else "",
             lambda n: f"2024-02-29T10:00:{n / 30:09.6f}Z",
             lambda n: f"1{n / 30 + 1:.6f}e3",
+            lambda n: f"2024/2/29 9:59:{n / 30:06.3f}",
         ],
     )
     def test_times_order_the_frames(self, tmp_path: Path, name: str, stamp: Callable[[int], str]) -> None:
@@ -419,6 +452,13 @@ class TestPersons:
         rows = [["1", *row] for row in ROWS]
         rows[3][0] = ""
         refuse(write(tmp_path / "clip.csv", rows, ["person", *NAMES]), "line 5: expected a person, found an empty cell")
+
+    def test_frames_with_nobody(self, tmp_path: Path) -> None:
+        rows = [["1", n, *row] for n, row in enumerate(ROWS)]
+        rows[3] = ["", "3", *[""] * (3 * V)]
+        rows[4] = ["nan", "4", *["nan"] * (3 * V)]
+        (body,) = bodies(write(tmp_path / "clip.csv", rows, ["person", "frame", *NAMES]))
+        assert body.frames.tolist() == [0, 1, 2, *range(5, len(CLIP))]
 
     def test_several_persons_a_frame_without_a_column_for_them(self, tmp_path: Path) -> None:
         rows = [[n, *row] for n in range(len(ROWS)) for row in (ROWS[n], OTHER_ROWS[n])]
@@ -517,6 +557,15 @@ class TestUnclearColumns:
         refuse(path, "expected numbers, or a header .* found 'anna' in column 1 among numbers", DatasetError)
         path = write(tmp_path / "clip.csv", [row * 2 for row in ROWS])
         refuse(path, "expected 66 numbers .* found 132")
+        path = write(tmp_path / "clip.csv", [[cell.replace(".", ",") for cell in row] for row in ROWS])
+        refuse(path, "found 132: 0, 40296, .*; decimal commas between commas: write semicolons")
+        refuse(write(tmp_path / "clip.csv", zip(*ROWS, strict=True)), "found 24: .* lines and columns look swapped")
+        refuse(
+            write(tmp_path / "clip.csv", CLIP.reshape(-1, 3)), "found 3: .* a header line says so: frame,joint,x,y,z"
+        )
+        refuse(
+            write(tmp_path / "clip.txt", [["60"], ["1"], ["72"]]), "found 1: 60; a file of NTU RGB.D must end in .skel"
+        )
         path = write(tmp_path / "clip.csv", [row[:44] for row in ROWS])
         refuse(path, "found 44: .* the model needs x, y and z")
 
