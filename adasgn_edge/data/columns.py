@@ -8,8 +8,8 @@ A joint's column is its name and an axis, in any case, in front or behind, with 
 ==============  =====================================================================================================
 frame           ``frame``, ``frame_id``, …: the frame's number; ``time``, ``timestamp``, …: orders frames
 person          ``person``, ``id``, ``track``, ``hand``, ``handedness``, …: who it is, all such columns together
-confidence      ``wrist_confidence``, ``wrist_visibility``, … of a joint, or ``confidence``, ``score`` of the row: where
-                it is 0, the joint, or all joints of the row, are missing; otherwise not used
+confidence      ``wrist_confidence``, ``visibility_0``, … of a joint, or ``confidence``, ``score``, … of the row: where
+                it is 0, the joint, or all joints of the row, are missing; not used otherwise, nor when 0 throughout
 index           a column without a name, ``Unnamed: 0``, ``index``: the line's number; not used
 joint           with one column each of x, y, z: a row is one joint in one frame ("long" tables)
 remarks         ``label``, ``subject``, ``file``, …: not used, but must be the same in every row of a clip
@@ -38,6 +38,7 @@ from adasgn_edge.data.joint_names import (
     NumberedAxis,
     axis_splits,
     numbered_axis,
+    numbered_confidence,
     other_quantity,
     split_words,
     word_set,
@@ -164,6 +165,7 @@ class _Sorted:
     joints: dict[tuple[int, int], int] = field(default_factory=dict)  # (joint, axis)
     confidences: dict[int, int] = field(default_factory=dict)
     numbered: dict[NumberedAxis, int] = field(default_factory=dict)
+    numbered_confidences: dict[int, int] = field(default_factory=dict)  # number in the name
     bare: list[tuple[int, int]] = field(default_factory=list)  # (axis, column) of each x, y, z without a name
     long_joint: list[int] = field(default_factory=list)
     special: dict[str, list[int]] = field(default_factory=dict)
@@ -210,6 +212,8 @@ def _common_words(header: Sequence[str]) -> list[str]:
 def _sort_columns(table: Table, header: Sequence[str], names: JointNames, common: Sequence[str]) -> _Sorted:
     found = _Sorted()
     named = Counter(name.strip().casefold() for name in header)
+    # Without any axis, v0 or c0 is a name for a column without one.
+    axes = any(_special(words) is None and numbered_axis(words) is not None for words in map(split_words, header))
     for column, name in enumerate(header):
         words = split_words(name)
         if "".join(words) in JOINT:
@@ -235,6 +239,8 @@ def _sort_columns(table: Table, header: Sequence[str], names: JointNames, common
                 found.bare.append((entry.axis, column))
             if named[name.strip().casefold()] == 1:
                 found.numbered[entry] = column
+        elif (number := numbered_confidence(words)) is not None and (axes or len(words) > 1):
+            found.numbered_confidences[number] = column
         elif not other_quantity(words, names):
             found.unknown.append(column)
     return found
@@ -283,6 +289,12 @@ def _by_number(table: Table, names: JointNames, found: _Sorted) -> NDArray[np.in
                 complete[prefix] = np.array([[columns[number, axis] for axis in range(3)] for number in order])
     if len(complete) > 1:
         raise ClipError(_side_by_side(table, list(complete)))
+    if complete:
+        first = min(set(found.numbered_confidences) | {entry.number for entry in found.numbered if entry.number >= 0})
+        base = 1 if first == 1 and -1 not in {entry.number for entry in found.numbered} else 0
+        for number, column in found.numbered_confidences.items():
+            if number - base < count:
+                found.confidences[number - base] = column
     return next(iter(complete.values()), None)
 
 

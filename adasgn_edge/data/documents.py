@@ -30,8 +30,9 @@ PLACES = ("position", "pos", "point", "translation")
 CONFIDENCES = ("confidence", "score", "visibility", "c")
 DEEPEST = 4
 """How many lists or objects may lie around a person in a frame."""
-Point = tuple[float, float, float]
-MISSING: Point = (math.nan, math.nan, math.nan)
+Point = tuple[float, float, float, float]
+"""x, y, z and the confidence, 1 without one."""
+MISSING: Point = (math.nan, math.nan, math.nan, 1.0)
 
 
 def read_document_bodies(path: Path, names: JointNames) -> list[Body]:
@@ -52,13 +53,16 @@ def read_document_bodies(path: Path, names: JointNames) -> list[Body]:
     bodies = []
     for numbers, poses in seen.values():
         with np.errstate(over="ignore"):
-            positions = np.array(poses, dtype=np.float64).astype(np.float32)
+            points = np.array(poses, dtype=np.float64).astype(np.float32)
+        positions, confidences = points[..., :3].copy(), points[..., 3]
         if np.isinf(positions).any():
             frame, joint, _ = np.argwhere(np.isinf(positions))[0].tolist()
             raise ClipError(
                 f"{path}, frame {frame}: expected finite coordinates, found infinity in {names.joints[joint]}"
             )
         positions[np.isnan(positions).any(axis=-1)] = np.nan
+        if (confidences > 0).any():  # 0 throughout is one that nobody filled in, as MediaPipe's visibility of hands
+            positions[confidences <= 0] = np.nan
         bodies.append(Body(np.array(numbers, dtype=np.int64), positions))
     return bodies
 
@@ -85,9 +89,9 @@ def _point(value: Any) -> Point | None:
             if not {"x", "y", "z"} <= set(named):
                 return None
         confidence = next((named[key] for key in CONFIDENCES if _is_number(named.get(key))), 1)
-        coordinates = [named[axis] for axis in "xyz"] if confidence > 0 else [None] * 3
+        coordinates = [named[axis] for axis in "xyz"]
     elif isinstance(value, list) and len(value) == 3:
-        coordinates = value
+        coordinates, confidence = value, 1
     else:
         return None
     if not all(entry is None or _is_number(entry) for entry in coordinates):
@@ -95,8 +99,8 @@ def _point(value: Any) -> Point | None:
     try:
         x, y, z = (math.nan if entry is None else float(entry) for entry in coordinates)
     except OverflowError:  # a whole number beyond any float
-        return math.inf, math.inf, math.inf
-    return x, y, z
+        x = y = z = math.inf
+    return x, y, z, 1.0 if confidence > 0 else 0.0
 
 
 def _is_number(value: Any) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
     "NumberedAxis",
     "axis_splits",
     "numbered_axis",
+    "numbered_confidence",
     "other_quantity",
     "split_words",
     "word_set",
@@ -36,10 +37,12 @@ def word_set(text: str) -> frozenset[str]:
 
 AXES = "xyz"
 CONFIDENCE = word_set(
-    "c conf confidence score scores visibility vis visible presence likelihood prob probability valid isvalid tracked "
-    "istracked state status quality certainty trackingstate trackingconfidence"
+    "conf confidence score scores visibility vis visible presence likelihood prob probability valid isvalid tracked "
+    "istracked trackingstate trackingconfidence"
 )
-"""Words for how sure a tracker is."""
+"""Words for how sure a tracker is, of a joint or of all of them."""
+JOINT_CONFIDENCE = CONFIDENCE | word_set("c state")
+"""Beside a joint's name, these too."""
 FILLERS = word_set(
     "pos position positions p t trans translation location loc world global camera coord coords coordinate landmark "
     "landmarks keypoint kp 3d tracking"
@@ -127,7 +130,7 @@ class JointNames:
     def joint_with_confidence(self, words: Sequence[str]) -> int | None:
         """The joint whose confidence words name, None for none."""
         for word, rest in ((words[-1], words[:-1]), (words[0], words[1:])) if len(words) > 1 else ():
-            if word in CONFIDENCE and (joint := self.find(rest)) is not None:
+            if word in JOINT_CONFIDENCE and (joint := self.find(rest)) is not None:
                 return joint
         return None
 
@@ -206,7 +209,7 @@ def numbered_axis(words: Sequence[str]) -> NumberedAxis | None:
 
 
 def other_quantity(words: Sequence[str], names: JointNames) -> bool:
-    """Whether a name is that of a rotation, velocity and so on of a joint, or of a numbered joint's confidence."""
+    """Whether a name is that of a rotation, velocity and so on of a joint."""
     if len(words) == 1 and words[0].strip("abcdefghijklmnopqrstuvwxyz").isdecimal():
         return False  # V1, V2, … are R's names for columns without one
     for rest in [list(words), *(rest for _, rest in axis_splits(words))]:
@@ -219,4 +222,12 @@ def other_quantity(words: Sequence[str], names: JointNames) -> bool:
             numbered = NUMBER.fullmatch("".join(kept)) is not None or numbers.isdecimal()
             if len(kept) < len(attempt) and (numbered or names.find(kept) is not None):
                 return True
-    return len(words) > 1 and words[-1] in CONFIDENCE and NUMBER.fullmatch("".join(words[:-1])) is not None
+    return False
+
+
+def numbered_confidence(words: Sequence[str]) -> int | None:
+    """The number in a name of a confidence of a numbered joint, such as visibility_0, joint_0_c or v0."""
+    parts = [part for word in words for part in re.findall(r"[^\W\d_]+|\d{1,8}", word)]
+    numbers = [part for part in parts if part.isdecimal()]
+    said = any(part in JOINT_CONFIDENCE for part in parts) or parts[:1] == ["v"]
+    return int(numbers[-1]) if said and numbers and len(parts) > 1 else None

@@ -6,8 +6,8 @@ block, the blocks may lie one after another in time, as when the tracker gave so
 in a table sorted by person: a block follows the one whose last pose its first pose is near (:func:`follows`), else it
 begins in the first frame.
 
-*Missing.* A joint with an empty cell, a word such as nan, or a confidence of 0 is missing: NaN. A row without any
-joint is a frame in which the person was not seen.
+*Missing.* A joint with an empty cell, a word such as nan, or a confidence of 0 (unless it is 0 throughout) is missing:
+NaN. A row without any joint is a frame in which the person was not seen.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ NOT_SEEN = frozenset(
 )
 NEAR_STEPS = 3.0
 NEAR_EXTENT = 0.5
+MOST_PERSONS = 256
+"""More are something else than persons, such as numbers of lines."""
 LARGEST_FRAME = 1 << 53
 """Frame numbers below this are exact as floating-point numbers too."""
 CLOCK = re.compile(r"(?:(\d{4})[-/.](\d\d?)[-/.](\d\d?)[T ])?(\d\d?):(\d\d):(\d\d(?:[.,]\d+)?)(?:Z|[+-]\d\d:?\d\d)?")
@@ -55,6 +57,11 @@ def read_table_bodies(path: Path, names: JointNames) -> list[Body]:
     persons, frames = rows.persons(), rows.frames()
     if columns.joint is not None:
         persons, frames, rows = rows.gathered(persons, frames)
+    if len(different := list(dict.fromkeys(persons))) > MOST_PERSONS:
+        shown = first_cells([" ".join(person) for person in different])
+        raise ClipError(
+            f"{path}: expected at most {MOST_PERSONS} persons, found {len(different)} different ones: {shown}"
+        )
     somebody = [row for row, person in enumerate(persons) if not any(name.lower() in MISSING for name in person)]
     if len(somebody) < len(persons):  # rows without a person, which have no joint either: a frame with nobody
         persons, rows = [persons[row] for row in somebody], rows.only(somebody)
@@ -121,12 +128,19 @@ class _Rows:
             )
 
     def _apply_confidences(self) -> None:
-        for joint, column in self.columns.confidences:
-            unseen = [not self._is_seen(row, column) for row in range(len(self.lines))]
-            self.positions[np.array(unseen, dtype=bool), joint] = np.nan
+        """Confidence 0 is a missing joint; where it is 0 throughout it is a column that nobody filled in.
+
+        MediaPipe, for one, has a visibility for every landmark of a hand, and it is always 0.
+        """
+        rows = len(self.lines)
+        seen = np.array([[self._is_seen(row, column) for row in range(rows)] for _, column in self.columns.confidences])
+        if seen.any():
+            for (joint, _), mine in zip(self.columns.confidences, seen, strict=True):
+                self.positions[~mine, joint] = np.nan
         for column in self.columns.row_confidences:
-            unseen = [not self._is_seen(row, column) for row in range(len(self.lines))]
-            self.positions[np.array(unseen, dtype=bool)] = np.nan
+            mine = np.array([self._is_seen(row, column) for row in range(rows)], dtype=bool)
+            if mine.any():
+                self.positions[~mine] = np.nan
 
     def _is_seen(self, row: int, column: int) -> bool:
         cell = self._cells[column][row].lower()

@@ -36,6 +36,7 @@ UNITS = {
 }  # fmt: skip
 """Units of length by the words for them, in metres."""
 OTHER_UNITS = {"s", "sec", "seconds", "ms", "us", "ns", "hz", "px", "pixel", "pixels", "%", "1", "-", "", "norm", "deg"}
+MOST_COLUMNS = 20_000
 SAMPLE = 60
 """Lines from which the dialect is decided."""
 COMMENT = re.compile(r"\s*(#(?!N/?A|NV)|%|//)")
@@ -167,6 +168,8 @@ def read_table(path: Path) -> Table:
     spare = 0
     while rows and spare < width and all(len(row) == width and row[width - 1 - spare] == "" for row in rows):
         spare += 1
+    if width > MOST_COLUMNS:
+        raise DatasetError(f"{path}: expected at most {MOST_COLUMNS} columns, found {width}")
     if names is not None and rows:
         names, units = _fitted(path, header_line, names, units, rows, spare)
     return Table(

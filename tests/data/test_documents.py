@@ -88,6 +88,13 @@ def test_persons_gaps_and_missing_joints(tmp_path: Path) -> None:
     np.testing.assert_allclose(second.positions, other, atol=1e-6)
 
 
+def test_a_visibility_that_nobody_filled_in(tmp_path: Path) -> None:
+    """MediaPipe gives every landmark of a hand the visibility 0."""
+    frames = [[{**point, "visibility": 0.0, "presence": 0.0} for point in points(pose)] for pose in CLIP]
+    (body,) = read_bodies(save(tmp_path / "clip.json", frames), LAYOUT)
+    np.testing.assert_allclose(body.positions, CLIP, atol=1e-6)
+
+
 def test_frames_without_anybody(tmp_path: Path) -> None:
     frames: list[Any] = CLIP.tolist()
     frames[2], frames[4], frames[6] = None, [], {"hands": []}

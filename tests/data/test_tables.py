@@ -475,13 +475,38 @@ class TestPersons:
 
 class TestColumnsBeside:
     def test_confidence_of_zero_is_a_missing_joint(self, tmp_path: Path) -> None:
-        for word in ("confidence", "visibility", "c", "score", "likelihood"):
+        for word in ("confidence", "visibility", "c", "score", "likelihood", "tracking_state"):
             header = [name for joint in LAYOUT.joints for name in (*(f"{joint}_{a}" for a in "xyz"), f"{joint}_{word}")]
             rows = [[c for j in range(V) for c in (*row[3 * j : 3 * j + 3], "0.7")] for row in ROWS]
             rows[3][4 * 6 + 3] = "0.0"
             expected = CLIP.copy()
             expected[3, 6] = np.nan
             check(write(tmp_path / "clip.csv", rows, header), expected)
+
+    @pytest.mark.parametrize(
+        "names", ["x{0},y{0},z{0},v{0}", "{0}_x,{0}_y,{0}_z,{0}_visibility", "x{0},y{0},z{0},conf_{0}"]
+    )
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_confidence_of_numbered_joints(self, tmp_path: Path, names: str, first: int) -> None:
+        header = [name for joint in range(V) for name in names.format(joint + first).split(",")]
+        rows = [[c for j in range(V) for c in (*row[3 * j : 3 * j + 3], "0.7")] for row in ROWS]
+        rows[3][4 * 6 + 3] = "0"
+        expected = CLIP.copy()
+        expected[3, 6] = np.nan
+        check(write(tmp_path / "clip.csv", rows, header), expected)
+
+    def test_a_confidence_that_nobody_filled_in(self, tmp_path: Path) -> None:
+        """MediaPipe gives every landmark of a hand the visibility 0."""
+        header = [f"{joint}_{kind}" for joint in LAYOUT.joints for kind in ("x", "y", "z", "visibility")]
+        rows = [[c for j in range(V) for c in (*row[3 * j : 3 * j + 3], "0.0")] for row in ROWS]
+        check(write(tmp_path / "clip.csv", rows, header))
+        check(write(tmp_path / "row.csv", [[*row, "0"] for row in ROWS], [*NAMES, "score"]))
+
+    def test_a_status_is_no_confidence(self, tmp_path: Path) -> None:
+        rows = [[*row, str(number % 2)] for number, row in enumerate(ROWS)]
+        with pytest.warns(UserWarning, match="columns not used: status"):
+            (body,) = read_bodies(write(tmp_path / "clip.csv", rows, [*NAMES, "status"]), LAYOUT)
+        np.testing.assert_allclose(body.positions, CLIP, atol=1e-6)
 
     def test_confidence_of_a_row(self, tmp_path: Path) -> None:
         rows = [[*row, "0.9" if number != 2 else "0"] for number, row in enumerate(ROWS)]
@@ -608,6 +633,12 @@ class TestUnclearColumns:
         refuse(path, "expected at least one frame, found none", DatasetError)
         path.write_text(",".join(NAMES) + "\n")
         refuse(path, "expected at least one frame, found none")
+
+    def test_as_many_persons_or_columns_as_lines_or_letters(self, tmp_path: Path) -> None:
+        rows = [[f"u{number}", *ROWS[number % len(ROWS)]] for number in range(300)]
+        refuse(write(tmp_path / "clip.csv", rows, ["person", *NAMES]), "expected at most 256 persons, found 300")
+        wide = write(tmp_path / "wide.csv", [[1] * 50_000] * 2, ["a"] * 50_000)
+        refuse(wide, "expected at most 20000 columns, found 50000", DatasetError)
 
     def test_hostile_headers_give_short_messages(self, tmp_path: Path) -> None:
         refuse(write(tmp_path / "clip.csv", ROWS, ["q" * 9000, *NAMES[1:]]), "joints without columns: wrist")
