@@ -1,10 +1,8 @@
 """The rows of a table as bodies: numbers, missing ones, who is in which frame.
 
 *Frames.* With a frame column its numbers, gaps included; with a time column the rank of the time. Without either, the
-order of the rows: with a person column a new frame begins where a person comes again. When each person's rows are one
-block, the blocks may lie one after another in time, as when the tracker gave somebody a new number, or side by side, as
-in a table sorted by person: a block follows the one whose last pose its first pose is near (:func:`follows`), else it
-begins in the first frame.
+order of the rows and who is in them decide (:mod:`adasgn_edge.data.timeline`); so they do where every row of several
+persons in turn has a time of its own.
 
 *Missing.* A joint with an empty cell, a word such as nan, or a confidence of 0 (unless it is 0 throughout) is missing:
 NaN. A row without any joint is a frame in which the person was not seen.
@@ -13,20 +11,20 @@ NaN. A row without any joint is a frame in which the person was not seen.
 from __future__ import annotations
 
 import re
+import warnings
 from array import array
 from collections.abc import Sequence
-from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adasgn_edge.data.columns import Columns, find_columns
 from adasgn_edge.data.joint_names import JointNames
 from adasgn_edge.data.persons import Body
 from adasgn_edge.data.reading import shortened
 from adasgn_edge.data.tables import MISSING, Table, first_cells, read_table
+from adasgn_edge.data.timeline import are_blocks, bodies_by_order, frames_by_turn, rows_of
 from adasgn_edge.errors import ClipError, DatasetError
 
 __all__ = ["read_table_bodies"]
@@ -34,12 +32,12 @@ __all__ = ["read_table_bodies"]
 NOT_SEEN = frozenset(
     {"false", "no", "nottracked", "not tracked", "not_tracked", "none", "lost", "invalid", "untracked"}
 )
-NEAR_STEPS = 3.0
-NEAR_EXTENT = 0.5
 MOST_PERSONS = 256
 """More are something else than persons, such as numbers of lines."""
 LARGEST_FRAME = 1 << 53
 """Frame numbers below this are exact as floating-point numbers too."""
+ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
+"""How a table program writes numbers as large as Kinect's for bodies."""
 CLOCK = re.compile(r"(?:(\d{4})[-/.](\d\d?)[-/.](\d\d?)[T ])?(\d\d?):(\d\d):(\d\d(?:[.,]\d+)?)(?:Z|[+-]\d\d:?\d\d)?")
 
 
@@ -67,7 +65,7 @@ def read_table_bodies(path: Path, names: JointNames) -> list[Body]:
         persons, rows = [persons[row] for row in somebody], rows.only(somebody)
         frames = None if frames is None else [frames[row] for row in somebody]
     if frames is None:
-        return _by_order(persons, rows.positions)
+        return bodies_by_order(persons, rows.positions)
     return _by_frame(path, persons, frames, rows)
 
 
@@ -173,6 +171,11 @@ class _Rows:
         columns = [column for column in self.columns.persons if not self._is_line_number(column)]
         texts = [[re.sub(r"^([+-]?\d+)\.0*$", r"\1", cell) for cell in self._cells[column]] for column in columns]
         persons: list[tuple[str, ...]] = list(zip(*texts, strict=True)) if texts else [()] * len(self.lines)
+        if rounded := next((name for person in set(persons) for name in person if ROUNDED.fullmatch(name)), None):
+            warnings.warn(
+                f"{self.path}: person {rounded} has lost digits, so that two may look like one: save them as text",
+                stacklevel=2,
+            )
         for row, person in enumerate(persons):
             if any(name.lower() in MISSING for name in person) and not np.isnan(self.positions[row]).all():
                 raise ClipError(f"{self.path}, line {self.lines[row]}: expected a person, found an empty cell")
@@ -195,6 +198,10 @@ class _Rows:
             persons = self.persons()
             if self.columns.joint is None and len(set(zip(times, persons, strict=True))) < len(times):
                 return None  # a clock coarser than the frames
+            if self.columns.joint is None and len(set(times)) == len(times) > 1 and not are_blocks(persons):
+                order = sorted(range(len(times)), key=times.__getitem__)
+                turns = frames_by_turn([persons[row] for row in order], self.positions[order])
+                return [turn for _, turn in sorted(zip(order, turns, strict=True))]
             ranks = {time: rank for rank, time in enumerate(sorted(set(times)))}
             return [ranks[time] for time in times]
         return None
@@ -279,7 +286,7 @@ class _Rows:
 
 def _by_frame(path: Path, persons: Sequence[tuple[str, ...]], frames: Sequence[int], rows: _Rows) -> list[Body]:
     bodies = []
-    for person, places in _rows_of(persons).items():
+    for person, places in rows_of(persons).items():
         mine = np.array(places)
         numbers = np.array([frames[row] for row in mine], dtype=np.int64)
         order = np.argsort(numbers, kind="stable")
@@ -294,67 +301,3 @@ def _by_frame(path: Path, persons: Sequence[tuple[str, ...]], frames: Sequence[i
             )
         bodies.append(Body(numbers, rows.positions[mine]))
     return bodies
-
-
-def _rows_of(persons: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
-    """The rows of each person, persons in the order in which they appear."""
-    rows: dict[tuple[str, ...], list[int]] = {}
-    for row, person in enumerate(persons):
-        rows.setdefault(person, []).append(row)
-    return rows
-
-
-def _by_order(persons: Sequence[tuple[str, ...]], positions: NDArray[np.float32]) -> list[Body]:
-    blocks = _rows_of(persons)
-    if all(rows[-1] - rows[0] + 1 == len(rows) for rows in blocks.values()):
-        return _blocks([positions[rows] for rows in blocks.values()])
-    frame, frames = 0, []
-    present: set[tuple[str, ...]] = set()
-    for person in persons:
-        if person in present:
-            frame, present = frame + 1, set()
-        present.add(person)
-        frames.append(frame)
-    return [Body(np.array([frames[r] for r in rows], dtype=np.int64), positions[rows]) for rows in blocks.values()]
-
-
-def _blocks(blocks: Sequence[NDArray[np.float32]]) -> list[Body]:
-    """Each block a body; one that follows another in time begins where that one ends, else in frame 0."""
-    bodies: list[Body] = []
-    ended: set[int] = set()
-    for block in blocks:
-        start = 0
-        for index, body in enumerate(bodies):
-            if index not in ended and follows(body.positions, block):
-                ended.add(index)
-                start = int(body.frames[-1]) + 1
-                break
-        bodies.append(Body(np.arange(start, start + len(block), dtype=np.int64), block))
-    return bodies
-
-
-def follows(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
-    """Whether `after` (L, V, 3) goes on where `before` ends: one person under a new number.
-
-    Their joints are apart no more than NEAR_STEPS times their usual step from frame to frame, the larger one's, and no
-    more than NEAR_EXTENT of the body's size; and they are not as near when they are laid side by side, as two persons
-    with about the same place would be.
-    """
-    seen = [clip[~np.isnan(clip).all(axis=(1, 2))] for clip in (before, after)]
-    if min(map(len, seen)) < 2:
-        return False
-    gap = _distance(seen[0][-1], seen[1][0])
-    step = max(float(np.median([_distance(one, two) for one, two in pairwise(clip)])) for clip in seen)
-    extent = float(np.nanmax(np.ptp(_known(seen[0][-1]), axis=0), initial=0.0))
-    return gap <= NEAR_STEPS * step and gap <= NEAR_EXTENT * extent and gap < _distance(seen[0][0], seen[1][0])
-
-
-def _known(pose: NDArray[np.float32]) -> NDArray[np.float32]:
-    return pose[~np.isnan(pose).any(axis=1)]
-
-
-def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Mean distance of the joints (V, 3) that both have; infinite without any."""
-    distances = np.linalg.norm(one.astype(np.float64) - other, axis=1)
-    known = distances[~np.isnan(distances)]
-    return float(known.mean()) if len(known) else np.inf

@@ -220,9 +220,8 @@ def _dialect(path: Path, sample: Sequence[str], delimiter: str | None) -> Dialec
     decimal_comma = any(DECIMAL_COMMA.fullmatch(cell) for cell in seen)
     if decimal_comma and (point := next((c for c in seen if re.fullmatch(r"[+-]?\d*\.\d+", c)), None)):
         comma = next(cell for cell in seen if DECIMAL_COMMA.fullmatch(cell))
-        raise DatasetError(
-            f"{path}: expected decimal points or decimal commas, found both, such as {point} and {comma}"
-        )
+        found = first_cells([point, comma])
+        raise DatasetError(f"{path}: expected decimal points or decimal commas, found both: {found}")
     return Dialect(delimiter, decimal_comma)
 
 

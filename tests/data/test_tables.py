@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from adasgn_edge.data import reading
 from adasgn_edge.data.clips import read_bodies
 from adasgn_edge.data.persons import Body
-from adasgn_edge.data.rows import follows
 from adasgn_edge.data.sources import load_source
+from adasgn_edge.data.timeline import follows
 from adasgn_edge.errors import AdaSGNError, ClipError, DatasetError
 from adasgn_edge.hands import animate
 from adasgn_edge.skeletons import load_layout
@@ -422,6 +422,31 @@ class TestPersons:
         assert first.frames.tolist() == list(range(len(CLIP)))
         assert second.frames.tolist() == [5, 6, 7, 8]
         np.testing.assert_allclose(second.positions, OTHER[5:9], atol=1e-6)
+
+    def test_a_hand_whose_side_is_mistaken_now_and_then(self, tmp_path: Path) -> None:
+        sides = ["Right" if number not in (5, 6, 13) else "Left" for number in range(len(ROWS))]
+        rows = [[side, *row] for side, row in zip(sides, ROWS, strict=True)]
+        found = bodies(write(tmp_path / "clip.csv", rows, ["handedness", *NAMES]))
+        frames = [[n for n, other in enumerate(sides) if other == side] for side in ("Right", "Left")]
+        assert [body.frames.tolist() for body in found] == frames
+
+    def test_persons_in_turn_each_with_a_time_of_their_own(self, tmp_path: Path) -> None:
+        rows = []
+        for number, (one, two) in enumerate(zip(ROWS, OTHER_ROWS, strict=True)):
+            rows += [[number / 30, "1", *one], *([[number / 30 + 0.001, "2", *two]] if number != 4 else [])]
+        rows = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]
+        for body in bodies(write(tmp_path / "clip.csv", rows, ["time", "person", *NAMES])):
+            assert body.frames.tolist() in ([*range(len(CLIP))], [n for n in range(len(CLIP)) if n != 4])
+
+    def test_times_of_one_person_after_another(self, tmp_path: Path) -> None:
+        rows = [[number / 30, str(number // 12), *row] for number, row in enumerate(ROWS)]
+        first, second = bodies(write(tmp_path / "clip.csv", rows, ["time", "person", *NAMES]))
+        assert first.frames[-1] < second.frames[0]
+
+    def test_numbers_of_persons_that_a_table_program_rounded(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "clip.csv", [["7.20576E+16", *row] for row in ROWS], ["body", *NAMES])
+        with pytest.warns(UserWarning, match=r"person 7.20576E\+16 has lost digits"):
+            assert len(read_bodies(path, LAYOUT)) == 1
 
     def test_frame_and_person(self, tmp_path: Path) -> None:
         rows = [["1", n, *row] for n, row in enumerate(ROWS)] + [
