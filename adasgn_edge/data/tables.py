@@ -177,7 +177,7 @@ def read_table(path: Path) -> Table:
         dialect=dialect,
         header=None if names is None else tuple(names),
         header_line=header_line,
-        units=tuple(units) if units else (None,) * width,
+        units=tuple([*(units or []), *[None] * width][:width]),
         width=width,
         spare=spare,
         lines=lines[count:],
@@ -251,7 +251,7 @@ def _header(
     units: list[str | None] | None
     if axes is None:
         names, units = _without_units(first)
-        if len(head) > 1 and _is_unit_row(head[1]):
+        if len(head) > 1 and len(head[1]) == len(first) and _is_unit_row(head[1]):
             return names, [cell.strip("[]()").lower() or None for cell in head[1]], 2
         return names, units, 1
     names = _joined(head[axes - 1], head[axes])
@@ -261,7 +261,7 @@ def _header(
     elif len(head) > count and not any(head[count]):
         count += 1
     units = None
-    if len(head) > count and _is_unit_row(head[count]):
+    if len(head) > count and len(head[count]) == len(names) and _is_unit_row(head[count]):
         units, count = [cell.strip("[]()").lower() or None for cell in head[count]], count + 1
     return names, units, count
 

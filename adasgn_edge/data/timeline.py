@@ -1,6 +1,6 @@
 """When rows are, where neither a frame's number nor a time says so: by who is in them and where they are.
 
-A new frame begins where a person comes again, or where a row goes on where another one of this frame is: that is the
+A new frame begins where a person comes again, or where a row is on the way of another one of this frame: that is the
 same person under a new name, as when a tracker takes a left hand for a right one. When each person's rows are one
 block, the blocks may lie one after another in time, as when the tracker gave somebody a new number, or side by side, as
 in a table sorted by person: a block follows the one whose last pose its first pose is near (:func:`follows`), else it
@@ -21,6 +21,7 @@ __all__ = ["are_blocks", "bodies_by_order", "follows", "frames_by_turn", "rows_o
 
 NEAR_STEPS = 3.0
 NEAR_EXTENT = 0.5
+DETOUR = 3.0
 
 
 def rows_of(persons: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[int]]:
@@ -47,17 +48,40 @@ def are_blocks(persons: Sequence[tuple[str, ...]]) -> bool:
 
 def frames_by_turn(persons: Sequence[tuple[str, ...]], positions: NDArray[np.float32]) -> list[int]:
     """The frame of each row, rows in the order of time."""
+    before, after = _neighbours(persons)
     steps = [_step(positions[rows]) for rows in rows_of(persons).values()]
     step = float(np.median([step for step in steps if np.isfinite(step)] or [0.0]))
     frames: list[int] = []
     present: dict[tuple[str, ...], int] = {}
     for row, person in enumerate(persons):
-        again = person in present or any(_near(positions[other], positions[row], step) for other in present.values())
+        again = person in present
+        for other in present.values():
+            ways = [(other, row, after.get(other)), (before.get(row), other, row)]
+            between = [
+                _is_between(*(positions[place] for place in way if place is not None))
+                for way in ways
+                if None not in way
+            ]
+            again |= _near(positions[other], positions[row], step) and (any(between) or not between)
         if again:
             present = {}
         frames.append(frames[-1] + again if frames else 0)
         present[person] = row
     return frames
+
+
+def _neighbours(persons: Sequence[tuple[str, ...]]) -> tuple[dict[int, int], dict[int, int]]:
+    """For each row the row before and the row after it of the same person, where there is one."""
+    pairs = [pair for rows in rows_of(persons).values() for pair in pairwise(rows)]
+    return {later: earlier for earlier, later in pairs}, dict(pairs)
+
+
+def _is_between(one: NDArray[np.float32], middle: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether a pose is on the way from one to the other, no further round than trembling makes it.
+
+    A second detection of a body, beside where it is, is not on its way.
+    """
+    return _distance(one, middle) + _distance(middle, other) <= DETOUR * _distance(one, other)
 
 
 def _blocks(blocks: Sequence[NDArray[np.float32]]) -> list[Body]:

@@ -430,6 +430,13 @@ class TestPersons:
         frames = [[n for n, other in enumerate(sides) if other == side] for side in ("Right", "Left")]
         assert [body.frames.tolist() for body in found] == frames
 
+    def test_a_second_detection_of_the_same_hand_is_in_the_same_frame(self, tmp_path: Path) -> None:
+        rows = [["1", *row] for row in ROWS]
+        rows.insert(9, ["2", *(f"{number:.5f}" for number in (CLIP[8] + np.float32([0.01, 0, 0])).ravel())])
+        first, second = bodies(write(tmp_path / "clip.csv", rows, ["person", *NAMES]))
+        assert first.frames.tolist() == list(range(len(CLIP)))
+        assert second.frames.tolist() == [8]
+
     def test_persons_in_turn_each_with_a_time_of_their_own(self, tmp_path: Path) -> None:
         rows = []
         for number, (one, two) in enumerate(zip(ROWS, OTHER_ROWS, strict=True)):
@@ -664,6 +671,11 @@ class TestUnclearColumns:
         refuse(write(tmp_path / "clip.csv", rows, ["person", *NAMES]), "expected at most 256 persons, found 300")
         wide = write(tmp_path / "wide.csv", [[1] * 50_000] * 2, ["a"] * 50_000)
         refuse(wide, "expected at most 20000 columns, found 50000", DatasetError)
+
+    @pytest.mark.parametrize("units", [["m"], ["m"] * 60, ["m"] * 80])
+    def test_units_of_another_number(self, tmp_path: Path, units: list[str]) -> None:
+        with pytest.raises(AdaSGNError, match="expected"):
+            read_bodies(write(tmp_path / "clip.csv", [units, *ROWS], NAMES), LAYOUT)
 
     def test_hostile_headers_give_short_messages(self, tmp_path: Path) -> None:
         refuse(write(tmp_path / "clip.csv", ROWS, ["q" * 9000, *NAMES[1:]]), "joints without columns: wrist")
