@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adasgn_edge.data import reading
-from adasgn_edge.data.clips import read_bodies
+from adasgn_edge.data.clips import read_bodies, read_clip
 from adasgn_edge.data.persons import Body
 from adasgn_edge.data.sources import load_source
 from adasgn_edge.data.timeline import follows
@@ -780,6 +780,7 @@ def test_changed_bytes_are_read_or_refused_by_name(
         message, found = "", []
         try:
             found = read_bodies(path, LAYOUT)
+            assert all(np.isfinite(track).all() for track in read_clip(path, LAYOUT))
         except AdaSGNError as error:
             message = str(error)
         assert found or message
