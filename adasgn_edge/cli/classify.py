@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+NO_CLIPS = ("labels.csv", "classes.txt", "readme.txt", "layout.json")
+"""Files of a folder of recordings that have the ending of a clip."""
+
+
 def command(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Clips: .txt, .csv or .npz.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Clips: .csv, .tsv, .txt (also .gz), .npz, .npy, .json, .skeleton; or a folder of them.",
+            show_default=False,
+        ),
     ],
     model: Annotated[
         Path | None,
@@ -25,41 +36,111 @@ def command(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to give for a clip.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line in place of a table.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose joint order the clips have, when not the model's: mediapipe-hand-21, openxr-26, "
+            "azure-kinect-32, …, or the path of a description of your own.",
+            show_default=False,
+        ),
+    ] = None,
+    flip: Annotated[
+        str, typer.Option(metavar="AXES", help="Negate these axes, such as y where y points down.", show_default=False)
+    ] = "",
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror left and right: for a left hand.")] = False,
+    scale: Annotated[
+        float, typer.Option(metavar="FACTOR", help="Multiply coordinates: 0.001 where they are millimetres.")
+    ] = 1.0,
+    missing: Annotated[
+        str, typer.Option(metavar="fill|error", help="Fill in missing joints, or refuse clips that have some.")
+    ] = "fill",
 ) -> None:
-    """Label clips: a line a frame with x y z of every joint (.txt, .csv), or an array `positions` (.npz).
+    """Label clips: a line a frame with x y z of every joint, columns by name where they have names; or an array.
 
-    The scores of several persons in a clip are averaged. A file that cannot be used is named on standard error, the
+    The scores of several persons in a clip are averaged. x points to the subject's right, y up, z away from the camera,
+    in metres; --flip, --mirror and --scale set others right. A file that cannot be used is named on standard error, the
     others are still labelled, and the exit status is 1.
 
     Example: `adasgn-edge classify wave.csv --json`
     """
-    from adasgn_edge.data.clips import read_clip
-    from adasgn_edge.errors import ClipError, DatasetError
+    from adasgn_edge.data.cleaning import MISSING_CHOICES
+    from adasgn_edge.data.clips import read_recording
+    from adasgn_edge.data.plausibility import doubts
+    from adasgn_edge.data.sources import Orientation, load_source
+    from adasgn_edge.errors import AdaSGNError, ClipError
     from adasgn_edge.replay import Replay
 
     if model is None:
         from adasgn_edge.model_file import shipped_model
 
         model = shipped_model()
+    if missing not in MISSING_CHOICES:
+        raise ClipError(f"--missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
+    orientation = Orientation(flip, mirror, scale)
+    origin = None if source is None else load_source(source)
     replay = Replay.load(model, threads=1)
+    if origin is not None:
+        origin.matrix(replay.layout)  # no mapping onto the model's layout: one error, not one for each file
     rows = []
     failed = False
-    for path in files:
+    for argument in files:
         try:
-            tracks = read_clip(path, replay.layout)
-            row = _row(path, len(tracks), replay.classify(tracks), replay, top)
-        except (ClipError, DatasetError) as error:
-            message = str(error) if str(path) in str(error) else f"{path}: {error}"
+            paths = _clips_in(argument) if argument.is_dir() else [argument]
+        except (AdaSGNError, OSError, ValueError) as error:  # OSError, ValueError: a name that no file can have
+            message = str(error) if str(argument) in str(error) else f"{argument}: {error}"
             print(f"adasgn-edge: {message}", file=sys.stderr)
             failed = True
             continue
-        rows.append(row)
-        if as_json:
-            print(json.dumps(row, ensure_ascii=False), flush=True)
+        for path in paths:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                try:
+                    tracks, cleaning = read_recording(
+                        path, replay.layout, missing=missing, source=origin, orientation=orientation
+                    )
+                    for text in doubts(tracks, replay.layout):
+                        warnings.warn(text, stacklevel=1)
+                    row = _row(path, len(tracks), replay.classify(tracks), replay, top)
+                except AdaSGNError as error:
+                    message = str(error) if str(path) in str(error) else f"{path}: {error}"
+                    print(f"adasgn-edge: {message}", file=sys.stderr)
+                    failed = True
+                    continue
+            said = list(dict.fromkeys(str(warning.message).removeprefix(f"{path}: ") for warning in caught))
+            for text in said:
+                print(f"adasgn-edge: {path}: warning: {text}", file=sys.stderr)
+            row |= {"cleaning": asdict(cleaning), "warnings": said}
+            rows.append(row)
+            if as_json:
+                print(_json_line(row), flush=True)
     if rows and not as_json:
         _print_table(rows)
     if failed:
         raise typer.Exit(1)
+
+
+def _clips_in(folder: Path) -> list[Path]:
+    """The clip files in and below a folder, in order of their names; raises DatasetError when there are none."""
+    from adasgn_edge.data.clips import CLIP_ENDINGS, is_clip_name
+    from adasgn_edge.errors import DatasetError
+
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    clips = [path for path in files if is_clip_name(path.name) and path.name.lower() not in NO_CLIPS]
+    if not clips:
+        others = f"{len(files)} other files, such as {files[0].relative_to(folder)}" if files else "no files"
+        raise DatasetError(f"{folder}: expected clips ({', '.join(CLIP_ENDINGS)}) in the folder, found {others}")
+    return clips
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """The row as JSON, in ASCII where standard output cannot show its letters."""
+    line = json.dumps(row, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(row)
+    return line
 
 
 def _row(path: Path, persons: int, update: Update, replay: Replay, top: int) -> dict[str, Any]:
@@ -100,8 +181,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         )
         shares = "  ".join(f"{name} {share:.0%}" for name, share in row["action_shares"].items() if share > 0)
         persons = f", {row['persons']} persons" if row["persons"] > 1 else ""
+        cleaned = "".join(f"\n{what.replace('_', ' ')}: {count}" for what, count in row["cleaning"].items() if count)
         table.add_row(
-            Text(f"{row['file']}\n{row['frames']} frames{persons}"),
+            Text(f"{row['file']}\n{row['frames']} frames{persons}{cleaned}"),
             labels,
             f"{shares}\n"
             f"paper's count {cost['paper'] / 1e9:.4f} GMAC, {cost['paper'] / cost['dense_paper']:.0%}\n"

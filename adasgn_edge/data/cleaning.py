@@ -36,8 +36,8 @@ MISSING_CHOICES = ("fill", "error")
 
 FIRST_FRAMES = 3
 """How many leading frames are looked at for a jump."""
-NEXT_FRAMES = 5
-"""How many steps after a leading one say how much movement is usual."""
+LEAST_NEXT, NEXT_FRAMES = 4, 5
+"""At least and at most so many steps after a leading one say how much movement is usual."""
 BODY_JUMP = (1.0, 1.5)
 JOINT_JUMP = (0.5, 1.5)
 """A step is a jump when it is longer than the first, in radii of the body, plus the second times the longest step after
@@ -220,10 +220,8 @@ def _refuse_missing(person: Body, layout: SkeletonLayout, what: str) -> None:
 
 
 def _steady_start(positions: NDArray[np.float32], layout: SkeletonLayout) -> tuple[NDArray[np.float32], int]:
-    """Positions (L, V, 3) without leading frames from which the body jumps, joints that jump there missing; their number."""
+    """Positions (L, V, 3) without leading frames from which the body jumps, joints that jump there NaN; how many."""
     some = positions[: FIRST_FRAMES + NEXT_FRAMES + 1].astype(np.float64)
-    if len(some) < 4:
-        return positions, 0  # two frames that differ do not tell which of them is wrong
     radius = whole_body(positions[: len(some)]).radius
     if not radius > 0:
         return positions, 0
@@ -243,10 +241,12 @@ def _steady_start(positions: NDArray[np.float32], layout: SkeletonLayout) -> tup
 def _start(steps: NDArray[np.float64], limits: tuple[float, float]) -> int:
     """The first frame after the last leading step (steps: (L - 1,)) that is out of proportion to those after it."""
     first = 0
-    for place in range(min(FIRST_FRAMES, len(steps) - 2)):
+    for place in range(FIRST_FRAMES):
         after = steps[place + 1 : place + 1 + NEXT_FRAMES]
         after = after[np.isfinite(after)]
-        if len(after) and steps[place] > limits[0] + limits[1] * after.max():  # never so for a step not seen
+        if (
+            len(after) >= LEAST_NEXT and steps[place] > limits[0] + limits[1] * after.max()
+        ):  # never so for a step not seen
             first = place + 1
     return first
 

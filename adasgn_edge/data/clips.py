@@ -1,128 +1,162 @@
-"""A clip of one's own: one file of one to M persons, V joints in the order of the layout.
+"""A clip of one's own: one file of one or more persons. Each format has a reader; what follows is the same for all.
 
-``.npz``  array ``positions``: (L, V, 3) for one person, (M, L, V, 3) for several; written by ``numpy.savez``
-``.csv``  a line a frame, 3V numbers x1,y1,z1,x2,… between commas. The first line may be a header (it is one when no
-          cell is a number). With a header whose first column is called ``person``, a line is one person in one frame,
-          and the whole number in that column tells persons apart; each one's lines are in the order of time
-``.txt``  a line a frame, 3V numbers between blanks
+``.csv``, ``.tsv``, ``.txt``, ``.dat``  a table of numbers (:mod:`adasgn_edge.data.tables`), also ``.csv.gz``
+``.npz``, ``.npy``                      an array (:mod:`adasgn_edge.data.arrays`)
+``.json``, ``.jsonl``                   frames of joints (:mod:`adasgn_edge.data.documents`)
+``.skeleton``                           a file of NTU RGB+D (:mod:`adasgn_edge.data.ntu`)
+
+The joints are those of the layout, or of a source that is mapped onto it (:mod:`adasgn_edge.data.sources`). Then axes,
+side and units are set right as asked for, and what the recording lacks is made good
+(:mod:`adasgn_edge.data.cleaning`).
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.arrays import read_array_bodies
 from adasgn_edge.data.cleaning import Cleaning, clean_recording
-from adasgn_edge.data.persons import whole_body
-from adasgn_edge.data.preprocess import as_recording
-from adasgn_edge.data.reading import read_lines, read_number_rows
+from adasgn_edge.data.documents import read_document_bodies
+from adasgn_edge.data.joint_names import JointNames
+from adasgn_edge.data.ntu import read_skeleton_file
+from adasgn_edge.data.persons import Body
+from adasgn_edge.data.plausibility import doubts
+from adasgn_edge.data.rows import read_table_bodies
+from adasgn_edge.data.sources import Orientation, Source, load_source
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.skeletons import SkeletonLayout, load_layout
 
-__all__ = ["CLIP_ENDINGS", "is_clip_name", "read_clip", "read_recording"]
+__all__ = ["CLIP_ENDINGS", "is_clip_name", "read_bodies", "read_clip", "read_recording"]
 
-CLIP_ENDINGS = (".npz", ".csv", ".txt")
-"""Endings of the files that are read, in lower case."""
-NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-"""What NumPy and zipfile raise for damaged or hostile archives."""
-LARGEST_PERSON = 1 << 24
-"""Whole numbers below this are exact in float32."""
+TABLES = (".csv", ".tsv", ".txt", ".dat", ".tab")
+ARRAYS = (".npz", ".npy")
+DOCUMENTS = (".json", ".jsonl", ".ndjson")
+SKELETONS = (".skeleton",)
+CLIP_ENDINGS = (*TABLES, *ARRAYS, *DOCUMENTS, *SKELETONS)
+"""Endings of files that are read, in small letters; texts may have .gz after them."""
+NAMELESS = (
+    "read the joints into an array and save it: np.savez('clip.npz', positions=a), a of shape (frames, joints, 3)"
+)
+OTHER_ENDINGS = {
+    (".xlsx", ".xls", ".ods", ".numbers"): "save the sheet as .csv",
+    (".parquet", ".feather", ".arrow"): "save the table as .csv: pandas.read_parquet(...).to_csv('clip.csv')",
+    (".mat",): "np.savez('clip.npz', positions=scipy.io.loadmat(path)['...'])",
+    (".pkl", ".pickle", ".pt", ".pth", ".joblib"): f"a pickle would run code and is not read; {NAMELESS}",
+    (".h5", ".hdf5", ".bvh", ".c3d", ".fbx", ".trc", ".xml", ".yaml", ".yml"): NAMELESS,
+    (".bag", ".db3", ".mcap"): f"export the topic, for instance to .csv; or {NAMELESS}",
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".jpg", ".png", ".oni", ".svo", ".svo2"): (
+        "skeletons are classified, not pictures: run a pose estimator first, such as MediaPipe"
+    ),
+    (".skeletons",): "a converted data set; its clips are classified with `adasgn-edge eval`",
+    (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"): "unpack it first",
+}
 
 
 def is_clip_name(name: str) -> bool:
     """Whether a file of that name is read as a clip."""
-    return Path(name).suffix.lower() in CLIP_ENDINGS
+    return _ending(Path(name)) in CLIP_ENDINGS
 
 
-def read_recording(
-    path: Path | str, layout: SkeletonLayout | str, *, missing: str = "fill"
-) -> tuple[list[NDArray[np.float32]], Cleaning]:
-    """The persons of :func:`read_clip`, and what was made good: nothing, since what is missing is an error there."""
-    return read_clip(path, layout), Cleaning()
+def read_clip(
+    path: Path | str,
+    layout: SkeletonLayout | str,
+    *,
+    missing: str = "fill",
+    source: str | Path | Source | None = None,
+    flip: str = "",
+    mirror: bool = False,
+    scale: float = 1.0,
+) -> list[NDArray[np.float32]]:
+    """The persons in a clip file as tracks (L, V, 3), float32, the most mobile first. See :func:`read_recording`.
 
-
-def read_clip(path: Path | str, layout: SkeletonLayout | str) -> list[NDArray[np.float32]]:
-    """Read a clip file: one (L, V, 3) float32 track of at least two frames per person.
-
-    Raises DatasetError when the file cannot be read as its format (missing, unknown ending, ragged or damaged), and
-    ClipError for what is in it: a wrong number of joints, no or one frame, NaN or infinity.
+    Warns of what was made good, and of what looks odd (:mod:`adasgn_edge.data.plausibility`).
     """
-    path, layout = Path(path), load_layout(layout)
-    readers = {".npz": _read_npz, ".csv": _read_csv, ".txt": _read_txt}
-    ending = path.suffix.lower()
-    if ending not in readers:
-        raise DatasetError(f"{path}: expected a file ending in {', '.join(readers)}, found the ending {ending!r}")
-    if not path.is_file():
-        raise DatasetError(f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}")
-    persons = readers[ending](path, layout)
-    bodies = [whole_body(as_recording(positions, layout, str(path))) for positions in persons]
-    tracks, _ = clean_recording(bodies, layout, what=str(path))
-    for number, track in enumerate(tracks, 1):
-        if len(track) < 2:
-            what = str(path) if len(tracks) == 1 else f"{path}, person {number}"
-            raise ClipError(f"{what}: expected at least two frames to see a movement, found one")
+    layout = load_layout(layout)
+    tracks, cleaning = read_recording(
+        path, layout, missing=missing, source=source, orientation=Orientation(flip, mirror, scale)
+    )
+    for text in [*filter(None, [str(cleaning)]), *doubts(tracks, layout)]:
+        warnings.warn(f"{path}: {text}", stacklevel=2)
     return tracks
 
 
-def _read_txt(path: Path, layout: SkeletonLayout) -> list[NDArray[np.float32]]:
-    rows = read_number_rows(path, columns=3 * layout.joint_count)
-    return [rows.reshape(-1, layout.joint_count, 3)]
+def read_recording(
+    path: Path | str,
+    layout: SkeletonLayout | str,
+    *,
+    missing: str = "fill",
+    source: str | Path | Source | None = None,
+    orientation: Orientation = Orientation(),
+) -> tuple[list[NDArray[np.float32]], Cleaning]:
+    """The persons in a clip file as tracks (L, V, 3), the most mobile first, and what was made good.
+
+    missing: what is done about missing joints, "fill" or "error"; source: whose joint order the file has, the layout's
+    without; orientation: axes, side and units of the file. Raises DatasetError when the file cannot be read as its
+    format, ClipError for what is in it, LayoutError for an unknown layout or source.
+    """
+    layout = load_layout(layout)
+    bodies = [orientation.apply(layout, body) for body in read_bodies(path, layout, source)]
+    found, cleaning = clean_recording(bodies, layout, missing, str(path))
+    tracks = [track for track in found if len(track) >= 2]
+    if not tracks:
+        raise ClipError(f"{path}: expected at least two frames to see a movement, found one")
+    cleaning += Cleaning(strays=len(found) - len(tracks))
+    return tracks, cleaning
 
 
-def _read_csv(path: Path, layout: SkeletonLayout) -> list[NDArray[np.float32]]:
-    columns = 3 * layout.joint_count
-    header = _csv_header(path)
-    has_person = bool(header) and header[0].lower() == "person"
-    rows = read_number_rows(path, columns + has_person, delimiter=",", header_rows=1 if header else 0)
-    if not has_person:
-        return [rows.reshape(-1, layout.joint_count, 3)]
-    if len(rows) == 0:
-        raise ClipError(f"{path}: expected at least one frame, found none")
-    numbers = rows[:, 0]
-    wrong = ~(np.abs(numbers) < LARGEST_PERSON) | (numbers != np.round(numbers))
-    if wrong.any():
-        raise ClipError(f"{path}: expected whole person numbers below {LARGEST_PERSON}, found {numbers[wrong][0]:g}")
-    persons = dict.fromkeys(numbers.tolist())  # in order of appearance
-    return [rows[numbers == person, 1:].reshape(-1, layout.joint_count, 3) for person in persons]
+def read_bodies(
+    path: Path | str, layout: SkeletonLayout | str, source: str | Path | Source | None = None
+) -> list[Body]:
+    """What is in a clip file, with the layout's joints, as it is: nothing filled in, nobody left out or joined.
+
+    A missing joint is NaN. Raises as :func:`read_recording` does.
+    """
+    path, layout = Path(path), load_layout(layout)
+    origin = None if source is None else load_source(source)
+    if origin is not None:
+        origin.matrix(layout)  # a source without a mapping onto the layout is found before the file is read
+    names = JointNames.of(layout, origin)
+    ending = _ending(path)
+    if ending in TABLES:
+        bodies = read_table_bodies(path, names)
+    elif ending in ARRAYS:
+        bodies = read_array_bodies(path, names)
+    elif ending in DOCUMENTS:
+        bodies = read_document_bodies(path, names)
+    elif ending in SKELETONS:
+        bodies = _skeleton_bodies(path, names)
+    else:
+        raise DatasetError(f"{path}: {_wrong_ending(path)}")
+    return bodies if origin is None else [origin.onto(layout, body) for body in bodies]
 
 
-def _csv_header(path: Path) -> list[str]:
-    """Cells of the first line when none of them is a number, else nothing."""
-    lines = read_lines(path)
-    cells = [cell.strip() for cell in lines[0].split(",")] if lines else []
-    return [] if any(map(_is_number, cells)) else cells
+def _ending(path: Path) -> str:
+    """The ending in small letters, without .gz after that of a text."""
+    ending = path.suffix.lower()
+    inner = Path(path.stem).suffix.lower()
+    return inner if ending == ".gz" and inner in (*TABLES, *DOCUMENTS, *SKELETONS) else ending
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _wrong_ending(path: Path) -> str:
+    ending = path.suffix.lower()
+    if path.is_dir():
+        return "expected a file, found a folder"
+    found = f"found the ending {ending!r}" if ending else "found none"
+    advice = next((f": {advice}" for endings, advice in OTHER_ENDINGS.items() if ending in endings), "")
+    return f"expected a file ending in {', '.join(CLIP_ENDINGS)}, {found}{advice}"
 
 
-def _read_npz(path: Path, layout: SkeletonLayout) -> list[NDArray[np.float32]]:
-    if not zipfile.is_zipfile(path):
-        raise DatasetError(f"{path}: expected a NumPy .npz archive, found another kind of file or a damaged one")
-    try:
-        with np.load(path, allow_pickle=False) as archive:  # a pickled (object) array is a ValueError
-            names = archive.files
-            positions = archive["positions"] if "positions" in names else None
-    except NPZ_ERRORS as error:
-        raise DatasetError(f"{path}: expected plain numbers in 'positions', found a damaged array ({error})") from None
-    if positions is None:
-        raise DatasetError(f"{path}: expected an array 'positions', found {', '.join(names) or 'no arrays'}")
-    if positions.dtype.kind not in "fiu":
-        raise ClipError(f"{path}: expected numbers in 'positions', found {positions.dtype}")
-    if positions.ndim not in (3, 4):
-        joints = layout.joint_count
+def _skeleton_bodies(path: Path, names: JointNames) -> list[Body]:
+    bodies, ntu = read_skeleton_file(path), load_layout("ntu25")
+    if names.joints != ntu.joints:
+        source = load_source("ntu25")
+        advice = f"; read it with --source {source.name}" if names.layout.name in source.mappings else ""
         raise ClipError(
-            f"{path}: expected shape (frames, {joints}, 3) or (persons, frames, {joints}, 3), found {positions.shape}"
+            f"{path}: expected joints of {names.owner}, found those of layout {ntu.name!r}, as a .skeleton file has"
+            f"{advice}"
         )
-    if positions.ndim == 4 and len(positions) == 0:
-        raise ClipError(f"{path}: expected at least one person, found none")
-    return [positions] if positions.ndim == 3 else list(positions)
+    return bodies

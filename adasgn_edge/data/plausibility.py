@@ -58,11 +58,10 @@ def doubts_of_dataset(dataset: SkeletonDataset) -> list[str]:
     found = [text for sample in chosen for text in doubts(dataset.tracks(int(sample)), dataset.layout)]
     kinds = Counter(_kind(text) for text in found)
     examples = {_kind(text): text for text in reversed(found)}
-    many = [kind for kind, count in kinds.items() if count > SHARE * len(chosen)]
+    shares = {kind: count / len(chosen) for kind, count in kinds.items() if count > SHARE * len(chosen)}
     return [
-        f"data set {dataset.name!r}: {examples[kind]} (so or alike in {kinds[kind] / len(chosen):.0%} of the recordings "
-        "looked at)"
-        for kind in many
+        f"data set {dataset.name!r}: {examples[kind]} (so or alike in {share:.0%} of the recordings looked at)"
+        for kind, share in shares.items()
     ]
 
 

@@ -1,8 +1,14 @@
-"""What the readers share: rows of numbers from text, and what happens to a broken sample."""
+"""What the readers share: the text of a file, rows of numbers from it, and what happens to a broken sample."""
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import io
+import os
+import stat
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,22 +17,118 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import ClipError, DatasetError
+from adasgn_edge.wording import shown
 
-__all__ = ["BadSamples", "check_bad_sample_choice", "read_lines", "read_number_rows", "warn_left_out"]
+__all__ = [
+    "LARGEST_FILE",
+    "BadSamples",
+    "check_bad_sample_choice",
+    "read_bytes",
+    "read_lines",
+    "read_number_rows",
+    "warn_left_out",
+]
 
 BAD_SAMPLE_CHOICES = ("error", "skip")
 MOST_NAMED = 10
 """Of so many broken samples a warning says what is wrong; a data set's `left_out` says it of all."""
+LARGEST_FILE = 256 << 20
+"""Bytes of a file that are read at most, and of what a compressed one becomes: hours of recording."""
+BYTE_ORDER_MARKS = (  # UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+OTHER_KINDS = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook: save the sheet as .csv"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook: save the sheet as .csv"),
+    (b"\x93NUMPY", "a NumPy array: call it .npy"),
+)
+"""First bytes of files that are given the name of a text."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file, decompressed when its name ends in ``.gz`` or its first bytes are gzip's.
+
+    Raises DatasetError for what is no file (nothing, a folder, a pipe, a device), cannot be read, is damaged, or is
+    larger than LARGEST_FILE before or after it is decompressed.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: expected a file, found nothing: No such file") from None
+    except (OSError, ValueError) as error:  # a ValueError is a name that no file can have
+        raise DatasetError(f"{path}: expected a file, found {_reason(error)}") from None
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise DatasetError(f"{path}: expected a file, found {_kind(status.st_mode)}")
+        if status.st_size > LARGEST_FILE:
+            raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB, found {status.st_size >> 20} MB")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return _content(path, file)
+    except OSError as error:
+        raise DatasetError(f"{path}: expected a file, found {_reason(error)}") from None
+    finally:
+        os.close(handle)
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for test, name in kinds if test(mode)), "a device")
+
+
+def _content(path: Path, file: io.BufferedReader) -> bytes:
+    if path.suffix.lower() == ".gz" or file.peek(2).startswith(b"\x1f\x8b"):
+        return _decompressed(path, file)
+    return file.read()
+
+
+def _decompressed(path: Path, file: io.BufferedReader) -> bytes:
+    try:
+        content = gzip.GzipFile(fileobj=file).read(LARGEST_FILE + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(
+            f"{path}: expected a file compressed by gzip, found a damaged or another one ({error})"
+        ) from None
+    if len(content) > LARGEST_FILE:
+        raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB when decompressed, found more")
+    return content
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file; raises DatasetError when it cannot be read or is no text."""
+    """Lines of a text file: UTF-8, or UTF-16 or UTF-32 with its byte order mark; ``.gz`` is decompressed.
+
+    Raises DatasetError when it cannot be read (see :func:`read_bytes`) or is no such text.
+    """
+    content = read_bytes(path)
+    if other := next((kind for start, kind in OTHER_KINDS if content.startswith(start)), None):
+        raise DatasetError(f"{path}: expected text, found {other}")
+    mark, encoding = next(((m, e) for m, e in BYTE_ORDER_MARKS if content.startswith(m)), (b"", "utf-8"))
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: expected text, found bytes that are not UTF-8") from None
+        text = content[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        found = "bytes that are not UTF-8" + (f" (nor {encoding.upper()}, which the first announce)" if mark else "")
+        if encoding == "utf-8" and b"\0" not in content:
+            line = content.count(b"\n", 0, error.start) + 1
+            byte = content[error.start]
+            found += f" (0x{byte:02X} in line {line}; perhaps Latin-1 or Windows-1252: save the file as UTF-8)"
+        raise DatasetError(f"{path}: expected text, found {found}") from None
+    if "\0" in text:
+        hint = "UTF-16 without a byte order mark? save it as UTF-8" if text.count("\0") * 4 > len(text) else "not text"
+        hint = "nothing else: writing it was cut off" if not text.strip("\0\r\n") else hint
+        raise DatasetError(f"{path}: expected text, found NUL bytes ({hint})")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_number_rows(
@@ -46,10 +148,19 @@ def read_number_rows(
             raise DatasetError(f"{path}, line {number}: expected {columns} numbers, found {len(words)}")
         try:
             rows.append([float(word) for word in words])
-        except ValueError as error:
-            raise DatasetError(f"{path}, line {number}: expected numbers, found {error}") from None
+        except ValueError:
+            word = next(word for word in words if not _is_number(word))
+            raise DatasetError(f"{path}, line {number}: expected numbers, found {shown(word)}") from None
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused where it matters
         return np.asarray(rows, dtype=np.float32).reshape(len(rows), columns)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def check_bad_sample_choice(choice: str) -> None:

@@ -15,6 +15,7 @@ from adasgn_edge.data.cache import load_dataset, read_checksum, save_dataset  # 
 from adasgn_edge.data.cleaning import Cleaning  # noqa: E402
 from adasgn_edge.data.registry import open_dataset  # noqa: E402
 from adasgn_edge.errors import DatasetError  # noqa: E402
+from tests.data.recording_folders import track  # noqa: E402
 from tests.data.test_nw_ucla import write_file  # noqa: E402
 
 app = typer.Typer()
@@ -39,7 +40,7 @@ def recordings(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     for number, (name, length) in enumerate((("a", 3), ("b", 8), ("c", 5))):
-        np.savez(folder / f"{name}.npz", positions=np.random.default_rng(number).normal(size=(length, 20, 3)))
+        np.savez(folder / f"{name}.npz", positions=track(length, number))
     (folder / "labels.csv").write_text("file,label,split\na.npz,wave,train\nb.npz,clap,train\nc.npz,wave,test\n")
     (folder / "layout.json").write_text('"kinect20"')
     return folder
@@ -69,7 +70,7 @@ def test_own_recordings_to_a_file(recordings, tmp_path, cache):
 def test_what_is_in_it_beside_the_table(recordings):
     rows = [f"{name}.npz,{label},{split},{who}" for name, label, split, who in (["a", "wave", "train", "ann"],)]
     for number in range(5):
-        positions = np.random.default_rng(9 + number).normal(size=(4, 20, 3))
+        positions = track(4, 9 + number)
         np.savez(recordings / f"more{number}.npz", positions=positions)
         rows.append(f"more{number}.npz,[nod],test,{'ben' if number else 'cid'}")
     (recordings / "labels.csv").write_text("file,label,split,subject\n" + "\n".join(rows))

@@ -12,8 +12,22 @@ from adasgn_edge.skeletons import load_layout
 JOINTS = load_layout("kinect20").joint_count
 
 
+STANDING = np.array(
+    [
+        [0, 0, 0], [0, 0.2, 0], [0, 0.5, 0], [0, 0.7, 0],
+        [-0.2, 0.5, 0], [-0.3, 0.25, 0], [-0.3, 0, 0], [-0.3, -0.1, 0],
+        [0.2, 0.5, 0], [0.3, 0.25, 0], [0.3, 0, 0], [0.3, -0.1, 0],
+        [-0.1, -0.05, 0], [-0.1, -0.45, 0], [-0.1, -0.85, 0], [-0.1, -0.9, -0.2],
+        [0.1, -0.05, 0], [0.1, -0.45, 0], [0.1, -0.85, 0], [0.1, -0.9, -0.2],
+    ]
+)  # fmt: skip
+"""Somebody who stands, (20, 3) metres, joints as in kinect20."""
+
+
 def track(length: int = 6, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(length, JOINTS, 3)).astype(np.float32)
+    """Somebody who stands and fidgets, (length, 20, 3)."""
+    fidgeting = np.random.default_rng(seed).normal(scale=0.1, size=(length, JOINTS, 3))
+    return (STANDING + np.array([0.3, 0.4, 2.5]) + fidgeting).astype(np.float32)
 
 
 def write_folder(

@@ -7,10 +7,11 @@ import pytest
 
 from adasgn_edge.data.nw_ucla import ACTIONS, read_nw_ucla
 from adasgn_edge.errors import DatasetError
+from tests.data.recording_folders import track
 
 
 def write_file(folder, name, label, skeletons=None, file_name=None):
-    joints = np.random.default_rng(0).normal(size=(4, 20, 3)).tolist() if skeletons is None else skeletons
+    joints = track(4).tolist() if skeletons is None else skeletons
     content = {"file_name": file_name or name, "skeletons": joints, "label": label}
     (folder / f"{name}.json").write_text(json.dumps(content))
 

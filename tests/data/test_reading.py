@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_wrong_rows(tmp_path, text, message):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(DatasetError, match=r"rows.txt: No such file"):
+    with pytest.raises(DatasetError, match=r"rows.txt: expected a file, found nothing: No such file"):
         read_lines(tmp_path / "rows.txt")
     (tmp_path / "rows.txt").write_bytes(b"1 2 \xff\n")
     with pytest.raises(DatasetError, match="not UTF-8"):
@@ -80,3 +81,26 @@ def test_other_errors_pass_and_other_choices_do_not():
         raise ZeroDivisionError
     with pytest.raises(DatasetError, match="expected one of error, skip, found 'ignore'"):
         BadSamples("set", "ignore")
+
+
+def test_lines_end_as_lines_do_and_nowhere_else(tmp_path):
+    (tmp_path / "rows.txt").write_bytes("a\r\nb\rc\n\nd\x0b\x85\u2028e\n".encode())
+    assert read_lines(tmp_path / "rows.txt") == ["a", "b", "c", "", "d\x0b\x85\u2028e"]
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        (tmp_path / "rows.txt").write_bytes("ä b\n1".encode(encoding))
+        assert read_lines(tmp_path / "rows.txt") == ["ä b", "1"]
+
+
+def test_no_file_stays_open(tmp_path):
+    count = len(list(Path("/proc/self/fd").iterdir()))
+    for name in ("folder", "absent"):
+        with pytest.raises(DatasetError):
+            read_lines(tmp_path / name if name == "absent" else tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == count
+
+
+def test_hostile_content_gives_a_short_message(tmp_path):
+    (tmp_path / "rows.txt").write_text("z" * 50_000)
+    with pytest.raises(DatasetError, match="expected numbers, found 'zzz") as caught:
+        read_number_rows(tmp_path / "rows.txt", columns=1)
+    assert len(str(caught.value)) < 400
