@@ -1,10 +1,10 @@
-// A thread that cannot start and memory that cannot be had while a model is loaded: the n-th of each, for every n. Each
-// is a named error; nothing is left behind (AddressSanitizer looks), and nothing waits for ever (ctest's time limit).
+// A thread that cannot start and memory that cannot be had while an engine is made of a model: the n-th of each, for
+// every n. Each is a named error; nothing is left behind (AddressSanitizer looks), and nothing waits for ever (ctest's
+// time limit).
 #include <dirent.h>
 #include <doctest/doctest.h>
 
 #include <chrono>
-#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -102,23 +102,4 @@ TEST_CASE("memory that cannot be had while an engine is made") {
     }
     CHECK(failed > 50);  // as many as a load takes
     CHECK(only_so_many_threads(before));
-}
-
-TEST_CASE("memory that cannot be had while a file is read") {
-    const Model model = random_model({2, {1}, {false}, 1, 2, false}, 1);
-    const std::vector<char> file = file_bytes(model);
-    long failed = 0;
-    // Each of the first, then some of the others: each reading takes the checksum of a megabyte.
-    for (bool read = false; !read; failed += failed < 60 ? 1 : 17) {
-        fail_allocation_after(failed);
-        try {
-            const Model found = parse_model(file.data(), file.size());
-            fail_nothing();
-            read = true;
-            CHECK(found.tensors.size() == model.tensors.size());
-        } catch (const std::bad_alloc&) {
-            fail_nothing();
-        }
-    }
-    CHECK(failed > 100);
 }

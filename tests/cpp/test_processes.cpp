@@ -19,8 +19,13 @@ using namespace adasgn::testing;
 namespace {
 
 constexpr int kSeconds = 60;  // after which a child that hangs is ended by a signal
+#ifdef __SANITIZE_THREAD__
+constexpr bool kChildStartsThreads = false;  // the sanitizer does not allow it after a fork
+#else
+constexpr bool kChildStartsThreads = true;
+#endif
 
-// What `work` returns in a forked child, or a text that says how the child died. Nothing of doctest runs there.
+// What `work` returns in a forked child, or a text that says how the child died.
 template <class Work>
 std::string in_child(const Work& work) {
     const pid_t child = fork();
@@ -92,12 +97,7 @@ TEST_CASE("in a forked child every call is refused, and the engine can be let go
                   return true;
               }) == "as expected");
         CHECK(in_child([&] {
-#ifdef __SANITIZE_THREAD__
-                  const int own_threads = 1;  // it lets no forked child start threads
-#else
-                  const int own_threads = threads;
-#endif
-                  Engine own(model, {4, own_threads, nullptr});
+                  Engine own(model, {4, kChildStartsThreads ? threads : 1, nullptr});
                   own.run(clips.data(), 4, 1, {logits.data()});
                   return logits == expected && own.description().json == engine->description().json;
               }) == "as expected");
