@@ -280,16 +280,16 @@ void check_errors(const Backend& backend) {
     CHECK(
         contains(message([&] { engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data()}); }), "found -1"));
 
-    std::vector<float> features(2 * 20 * kFeature, 1.0F);
+    std::vector<float> given(2 * 20 * kFeature, 1.0F);
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -2e18F, 3e38F}) {
-        features[7 * kFeature + 3] = bad;
-        CHECK(contains(message([&] { engine.temporal_head(features.data(), 2, logits.data()); }),
+        given[7 * kFeature + 3] = bad;
+        CHECK(contains(message([&] { engine.temporal_head(given.data(), 2, logits.data()); }),
                        "features: expected finite values of at most 1e+18"));
-        CHECK(contains(message([&] { engine.actions(features.data(), 2, actions.data(), nullptr); }),
+        CHECK(contains(message([&] { engine.actions(given.data(), 2, actions.data(), nullptr); }),
                        "at position 1795 of 10240"));
         const float kept = clips[66 + 5];
         clips[66 + 5] = bad;
-        CHECK(contains(message([&] { engine.policy_features(clips.data(), nullptr, 3, features.data()); }),
+        CHECK(contains(message([&] { engine.policy_features(clips.data(), nullptr, 3, given.data()); }),
                        "frames: expected finite values of at most 10000"));
         clips[66 + 5] = kept;
     }
