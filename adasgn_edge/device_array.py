@@ -6,6 +6,7 @@ import ctypes
 from typing import Any, NamedTuple
 
 from adasgn_edge.errors import ClipError
+from adasgn_edge.host_array import shown
 
 __all__ = ["DeviceArray", "on_device"]
 
@@ -32,14 +33,20 @@ def on_device(array: Any, device: int) -> DeviceArray | None:
 
     Raises ClipError unless it is float32 without gaps on the GPU of that number: nothing is converted or moved.
     """
-    if (facts := getattr(array, "__cuda_array_interface__", None)) is not None:
-        return _from_interface(array, facts)
-    if hasattr(array, "__dlpack_device__") and hasattr(array, "__dlpack__"):
-        kind, number = (int(part) for part in array.__dlpack_device__())
-        if kind == _DLPACK_CUDA:
-            if number != device:
-                raise ClipError(f"clips: expected an array on cuda:{device}, found one on cuda:{number}")
-            return _from_capsule(array.__dlpack__(stream=_DEFAULT_STREAM))
+    try:
+        if (facts := getattr(array, "__cuda_array_interface__", None)) is not None:
+            return _from_interface(array, facts)
+        if hasattr(array, "__dlpack_device__") and hasattr(array, "__dlpack__"):
+            kind, number = (int(part) for part in array.__dlpack_device__())
+            if kind == _DLPACK_CUDA:
+                if number != device:
+                    raise ClipError(f"clips: expected an array on cuda:{device}, found one on cuda:{number}")
+                return _from_capsule(array.__dlpack__(stream=_DEFAULT_STREAM))
+    except ClipError:
+        raise
+    except Exception as error:  # of whatever library the array is
+        found = f"{type(array).__name__}, which does not say so ({shown(str(error), 200)})"
+        raise ClipError(f"clips: expected an array that says where it lies, found {found}") from None
     return None
 
 

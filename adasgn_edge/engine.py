@@ -4,33 +4,46 @@
     result = engine.run(clips)                    # (B, T, V, C) → result.logits (B, K)
 
 Symbols: B clips, P persons, T frames, V joints, C = 3 coordinates, A branches, K classes, N frames of any clips.
-Arrays may have any strides and any real type; they are taken as float32. Results are arrays of the caller's own. On a
-GPU, clips may also be arrays that lie there already (anything with ``__cuda_array_interface__`` or DLPack).
+Arrays may have any strides and any real type; they are taken as float32. torch tensors on the CPU serve as well, as if
+detached. Results are NumPy arrays of the caller's own. On a GPU, clips may also be arrays that lie there already
+(anything with ``__cuda_array_interface__`` or DLPack).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasgn_edge.build_info import read_build
 from adasgn_edge.device_array import DeviceArray, on_device
-from adasgn_edge.errors import ClipError, EngineError, LayoutError, ModelFileError
+from adasgn_edge.errors import AdaSGNError, ClipError, EngineError, ModelFileError
+from adasgn_edge.host_array import actions as branch_numbers
+from adasgn_edge.host_array import as_numbers, detached, packed_floats, shown
+from adasgn_edge.model.config import COORDINATES, FEATURE, ModelConfig
+from adasgn_edge.model_file import read_model_bytes
+from adasgn_edge.regular_file import shown_path
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["DEVICES", "PRECISIONS", "Engine", "ModelDescription", "Result", "instruction_sets", "load"]
+__all__ = [
+    "DEVICES", "PRECISIONS", "Engine", "ModelDescription", "Result", "instruction_sets", "load", "whole_number",
+]  # fmt: skip
 
 DEVICES = ("cpu", "cuda")
 """Devices that `load` accepts; "cuda:1" names the second GPU."""
 
 PRECISIONS = ("f32", "f16")
 """Arithmetic of an engine: exact, or binary16 on tensor cores with float accumulation. The policy is always exact."""
+
+MAX_BATCH, MAX_THREADS = 65536, 1024
+"""The largest options of an engine."""
+
+_PLACE = re.compile(r"(cpu|cuda)(?::([0-9]{1,4}))?")
 
 Floats = NDArray[np.float32]
 
@@ -51,13 +64,12 @@ class Result(NamedTuple):
 class ModelDescription:
     """What a model expects and tells: the description in its file (docs/model_file.md).
 
-    cost: MACs of a clip whose frames all take one branch, (A,), by convention ("paper", "full", "folded").
+    config: all that fixes its shape; cost: MACs of a clip whose frames all take one branch, (A,), by convention
+    ("paper", "full", "folded").
     """
 
     kind: str
-    joints: int
-    classes: int
-    frames: int
+    config: ModelConfig
     branches: tuple[str, ...]
     layout: SkeletonLayout
     class_names: tuple[str, ...]
@@ -66,12 +78,48 @@ class ModelDescription:
     precision: str
     cost: dict[str, list[int]]
 
+    @property
+    def joints(self) -> int:
+        """V."""
+        return self.config.joints
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.config.classes
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.config.frames
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelDescription:
+        """The description of a model file that the native engine has found sound; ModelFileError if it is not."""
+        try:
+            facts = json.loads(text)
+            return cls(
+                kind=facts["kind"],
+                config=ModelConfig.from_dict(facts["config"]),
+                branches=tuple(facts["branches"]),
+                layout=SkeletonLayout.from_dict(facts["layout"]),
+                class_names=tuple(facts["class_names"]),
+                stream=facts["stream"],
+                window=facts["window"],
+                precision=facts["precision"],
+                cost=facts["cost"],
+            )
+        except (AdaSGNError, ValueError, RecursionError) as error:
+            raise ModelFileError(f"model file: description: {shown(str(error), 300)}") from None
+
 
 class Engine:
     """One model on one device. Calls from several threads wait for each other; several engines do not.
 
-    Every method raises ClipError for arrays of another shape, of values that are not finite, or more clips than
-    `max_batch`.
+    An engine belongs to the process that loaded it: in a child made by fork every call raises EngineError, and it can
+    be neither copied nor pickled. Every method raises ClipError for arrays of another shape, of more clips than
+    `max_batch`, of masked values, or with coordinates that are not finite or beyond 1e4, which no normalised clip has.
+    Ctrl-C ends a run on the CPU within a second, whatever its batch.
     """
 
     def __init__(self, native: Any, device: str, max_batch: int, threads: int, precision: str = "f32") -> None:
@@ -81,13 +129,7 @@ class Engine:
         self.precision = precision
         self.max_batch = max_batch
         self.threads = threads
-        facts = native.description
-        try:
-            facts["layout"] = SkeletonLayout.from_dict(json.loads(facts["layout"]))
-        except LayoutError as error:
-            raise ModelFileError(f"model file: description: {error}") from None
-        facts["branches"], facts["class_names"] = tuple(facts["branches"]), tuple(facts["class_names"])
-        self.description = ModelDescription(**facts)
+        self.description = ModelDescription.from_json(native.description)
 
     @property
     def instruction_set(self) -> str:
@@ -105,8 +147,8 @@ class Engine:
         array, persons = self._clips(clips)
         forced = None
         if actions is not None:
-            forced = _integers("actions", actions)
-            forced = forced if persons else forced[:, None]
+            shape = array.shape[:3] if persons else (array.shape[0], array.shape[2])
+            forced = branch_numbers(actions, shape, len(self.description.branches)).reshape(array.shape[:3])
         if isinstance(array, DeviceArray):
             logits, taken, pooled = self._native.run_device(*self._on_device(array), forced, features, fuse=False)
         else:
@@ -124,8 +166,9 @@ class Engine:
 
     def prepare(self, clips: int, persons: int = 1, *, features: bool = False) -> None:
         """Make the first run of such a batch as fast as all others: on a GPU, capture its CUDA graph now."""
+        counts = [whole_number(name, value, 0, 1 << 30) for name, value in (("clips", clips), ("persons", persons))]
         if self.device != "cpu":
-            self._native.prepare(clips, persons, features)
+            self._native.prepare(*counts, bool(features))
 
     # -- stages, for callers that keep features of their own ------------------------------------------------------
 
@@ -134,14 +177,15 @@ class Engine:
 
         previous: the frame before each, (N, V, C); equal frames, or None for all, stand for velocity zero.
         """
-        return self._native.policy_features(_floats("frames", frames), _optional("previous frames", previous))
+        current = self._rows("frames", frames, self._frame)
+        return self._native.policy_features(current, self._rows_if("previous frames", previous, self._frame))
 
     def actions(self, features: ArrayLike) -> tuple[NDArray[np.int32], Floats | None]:
         """Actions (B, T) of policy features (B, T, 256), and their logits (B, T, A), None of a model without policy.
 
         The highest logit wins, the lowest index on a tie.
         """
-        return self._native.actions(_floats("features", features))
+        return self._native.actions(self._rows("features", features, self._pooled))
 
     def branch_features(
         self,
@@ -154,75 +198,127 @@ class Engine:
 
         previous: as in :meth:`policy_features`, whose result (N, 256), if given, serves the frames of action 0.
         """
+        current = self._rows("frames", frames, self._frame)
         return self._native.branch_features(
-            _floats("frames", frames),
-            _optional("previous frames", previous),
-            _integers("actions", actions),
-            _optional("policy features", policy_features),
+            current,
+            self._rows_if("previous frames", previous, self._frame),
+            branch_numbers(actions, current.shape[:1], len(self.description.branches)),
+            self._rows_if("policy features", policy_features, (FEATURE,)),
         )
 
     def temporal_head(self, features: ArrayLike) -> Floats:
         """Class logits (B, K) of features (B, T, 256)."""
-        return self._native.temporal_head(_floats("features", features))
+        return self._native.temporal_head(self._rows("features", features, self._pooled))
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
     def _clips(self, clips: Any) -> tuple[Any, bool]:
         """Clips as (B, P, T, V, C), an array or a DeviceArray, and whether they came with persons."""
-        array: Any = None if self.device == "cpu" else on_device(clips, int(self.device.partition(":")[2] or 0))
-        if array is None:
-            array = _floats("clips", clips)
-        shape, facts = array.shape, self.description
-        there = isinstance(array, DeviceArray)
-        if len(shape) not in (4, 5) or (there and shape[-3:] != (facts.frames, facts.joints, 3)):
-            expected = f"(B, {facts.frames}, {facts.joints}, 3) or (B, persons, {facts.frames}, {facts.joints}, 3)"
-            raise ClipError(f"clips: expected shape {expected}, found {shape}")
-        if len(shape) == 5:
-            return array, True
-        return (array._replace(shape=(shape[0], 1, *shape[1:])) if there else array[:, None]), False
+        array: Any = None if self.device == "cpu" else on_device(detached(clips), int(self.device[5:] or 0))
+        there = array is not None
+        if not there:
+            array = as_numbers("clips", clips)
+        shape, last = tuple(array.shape), (self.description.frames, *self._frame)
+        if len(shape) not in (4, 5) or shape[-3:] != last:
+            rest = ", ".join(map(str, last))
+            raise ClipError(f"clips: expected shape (B, {rest}) or (B, persons, {rest}), found {shape}")
+        batch, persons = shape[0], shape[1] if len(shape) == 5 else 1
+        if persons < 1:
+            raise ClipError(f"clips: expected 1 or more persons, found shape {shape}")
+        self._expect_at_most("clips (samples x persons; the engine's max_batch is the most)", batch * persons, 1)
+        whole = (batch, persons, *last)
+        return (array._replace(shape=whole) if there else packed_floats("clips", array).reshape(whole)), len(shape) == 5
+
+    @property
+    def _frame(self) -> tuple[int, int]:
+        return self.description.joints, COORDINATES
+
+    @property
+    def _pooled(self) -> tuple[int, int]:
+        return self.description.frames, FEATURE
+
+    def _rows(self, what: str, values: Any, row: tuple[int, ...]) -> Floats:
+        """The input of a stage, (N, *row) or, of whole clips, (B, *row)."""
+        array = as_numbers(what, values)
+        if array.ndim != len(row) + 1 or array.shape[1:] != row:
+            raise ClipError(f"{what}: expected shape (N, {', '.join(map(str, row))}), found {array.shape}")
+        self._expect_at_most(what, len(array), 1 if row == self._pooled else self.description.frames)
+        return packed_floats(what, array)
+
+    def _rows_if(self, what: str, values: Any, row: tuple[int, ...]) -> Floats | None:
+        return None if values is None else self._rows(what, values, row)
+
+    def _expect_at_most(self, what: str, count: int, per_clip: int) -> None:
+        """Before anything is converted: a broadcast array may stand for more than there is memory."""
+        if count > self.max_batch * per_clip:
+            raise ClipError(f"{what}: expected 0 to {self.max_batch * per_clip}, found {count}")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise EngineError("engine: expected to stay where it is loaded, found an attempt to copy or pickle it; "
+                          "load the model file again")  # fmt: skip
 
     def _on_device(self, array: DeviceArray) -> tuple[int, int, int, int]:
         return array.address, array.shape[0], array.shape[1], array.stream
 
 
 def load(
-    path: str | os.PathLike[str],
-    device: str = "cpu",
+    path: str | bytes | os.PathLike[Any],
+    device: Any = "cpu",
     *,
     max_batch: int = 64,
     precision: str | None = None,
     threads: int | None = None,
     instruction_set: str | None = None,
 ) -> Engine:
-    """Load a ``.adasgn`` file on a device: "cpu", "cuda" or "cuda:<index>".
+    """Load a ``.adasgn`` file on a device: "cpu", "cuda" or "cuda:<index>" (or a torch.device of that name).
 
     max_batch: the most clips (times persons) of one run; memory for them is taken now. precision: one of PRECISIONS,
     by default "f32" on the CPU, which has no other, and "f16" on a GPU. On the CPU only, threads: of this engine, by
-    default 1; instruction_set: one of :func:`instruction_sets`, by default the best this processor has. Raises
-    ModelFileError for a file that is missing, damaged or of another version, EngineError for a device or options that
-    cannot be had.
+    default 1; instruction_set: one of :func:`instruction_sets`, by default the best this processor has. The file is
+    read once. Raises ModelFileError for a file that is missing, no regular file, damaged or of another version,
+    EngineError for a device or options that cannot be had.
     """
-    name, _, index = device.partition(":")
-    if name not in DEVICES or (index and (name == "cpu" or not index.isdecimal())):
-        raise EngineError(f'device: expected "cpu", "cuda" or "cuda:<index>", found {device!r}')
+    place = _PLACE.fullmatch(device if isinstance(device, str) else _device_name(device))
+    if place is None or (place[1] == "cpu" and place[2]):
+        raise EngineError(f'device: expected "cpu", "cuda" or "cuda:<index>", found {shown(device)}')
+    device, on_cpu = place[0], place[1] == "cpu"
+    max_batch = whole_number("max_batch", max_batch, 1, MAX_BATCH)
     if precision is not None and precision not in PRECISIONS:
-        raise EngineError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
-    file = os.fspath(Path(path))
-    if name == "cpu":
+        raise EngineError(f"precision: expected one of {', '.join(PRECISIONS)}, found {shown(precision)}")
+    native = _native()
+    if on_cpu:
         if precision == "f16":
             raise EngineError("precision: expected f32 on the CPU, found f16")
-        threads = 1 if threads is None else threads
-        return Engine(_native().Engine(file, max_batch, threads, instruction_set), device, max_batch, threads)
+        threads = 1 if threads is None else whole_number("threads", threads, 1, MAX_THREADS)
+        if instruction_set is not None and instruction_set not in native.instruction_sets():
+            known = ", ".join(native.instruction_sets())
+            raise EngineError(f"instruction set: expected one of {known}, found {shown(instruction_set)}")
+        content = read_model_bytes(path)
+        engine = native.load(content, shown_path(path), max_batch, threads, instruction_set)
+        return Engine(engine, device, max_batch, threads)
     for option, value in (("threads", threads), ("instruction_set", instruction_set)):
         if value is not None:
-            raise EngineError(f"{option}: expected none on a GPU, found {value!r}")
-    native = _native()
-    if not hasattr(native, "CudaEngine"):
+            raise EngineError(f"{option}: expected none on a GPU, found {shown(value)}")
+    if not hasattr(native, "load_cuda"):
         part = read_build().cuda
         raise EngineError(f"device {device!r}: this installation has no CUDA part: {part.reason}; {part.remedy}")
     precision = precision or "f16"
-    engine = native.CudaEngine(file, max_batch, precision == "f16", int(index or 0))
+    content = read_model_bytes(path)
+    engine = native.load_cuda(content, shown_path(path), max_batch, precision == "f16", int(place[2] or 0))
     return Engine(engine, device, max_batch, 1, precision)
+
+
+def _device_name(device: Any) -> str:
+    """The name of a torch.device, without needing torch; of anything else one that no device has."""
+    return str(device) if (type(device).__module__, type(device).__name__) == ("torch", "device") else ""
+
+
+def whole_number(what: str, value: Any, low: int, high: int) -> int:
+    """An option that counts something, as an int; EngineError unless it is a whole number from `low` to `high`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not low <= int(value) <= high:
+        raise EngineError(f"{what}: expected a whole number from {low} to {high}, found {shown(value)}")
+    return int(value)
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -239,28 +335,3 @@ def _native() -> Any:
             "install the package with `pip install .`, or build in place with `python setup.py build_ext --inplace`"
         ) from None
     return _native
-
-
-def _floats(what: str, values: ArrayLike) -> Floats:
-    try:
-        array = np.asarray(values)
-        if not np.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
-            raise ClipError(f"{what}: expected real numbers, found {array.dtype}")
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the engine refuses
-            return np.ascontiguousarray(array, dtype=np.float32)
-    except ValueError as error:
-        if isinstance(error, ClipError):
-            raise
-        raise ClipError(f"{what}: expected an array of numbers, found {type(values).__name__} ({error})") from None
-
-
-def _optional(what: str, values: ArrayLike | None) -> Floats | None:
-    return None if values is None else _floats(what, values)
-
-
-def _integers(what: str, values: ArrayLike) -> NDArray[np.int32]:
-    array = np.asarray(values)
-    if not np.issubdtype(array.dtype, np.integer):
-        raise ClipError(f"{what}: expected whole numbers, found {array.dtype}")
-    limits = np.iinfo(np.int32)
-    return np.ascontiguousarray(np.clip(array, limits.min, limits.max), dtype=np.int32)

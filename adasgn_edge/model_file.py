@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib import resources
@@ -23,16 +24,17 @@ from adasgn_edge.files import atomic_path
 from adasgn_edge.folded import Array, FoldedModel, folded_cost
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
+from adasgn_edge.regular_file import read_regular_file, shown_path
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["ModelFile", "read_model_file", "shipped_model", "write_model_file"]
+__all__ = ["ModelFile", "read_model_bytes", "read_model_file", "shipped_model", "write_model_file"]
 
 FORMAT = "adasgn_edge.model"
 VERSION = "1"
 PRECISIONS = ("f32", "f16")
 COST_CONVENTIONS = ("paper", "full", "folded")
 
-MAX_HEADER = 1 << 20
+MAX_FILE, MAX_HEADER = 1 << 30, 1 << 20
 MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_JOINT_SETS = 256, 1024, 65536, 16
 MAX_WINDOW = 3600
 MAX_COST = 1 << 62
@@ -152,7 +154,7 @@ class ModelFile:
         metadata = header.pop("__metadata__")
         _check_keys("metadata", metadata, ("checksum", "format", "version", "model"))
         for key, expected in (("format", FORMAT), ("version", VERSION)):
-            _expect(metadata[key] == expected, f"{key} {expected!r}", repr(metadata[key]))
+            _expect(metadata[key] == expected, f"{key} {expected!r}", _shown(metadata[key]))
         _check_ranges(header, len(content) - start)
         found, computed = content[_DIGEST], _checksum(content)
         _expect(found == computed, f"checksum {computed!r}", f"{found!r}: the file is damaged")
@@ -202,17 +204,28 @@ def write_model_file(path: str | Path, model: ModelFile) -> None:
         raise ModelFileError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def read_model_file(path: str | Path) -> ModelFile:
+def read_model_file(path: str | bytes | os.PathLike[Any]) -> ModelFile:
     """Read a ``.adasgn`` file; raises ModelFileError that names the file, what was expected and what was found."""
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: expected a model file, found {error.strerror or error}") from None
+    content = read_model_bytes(path)
     try:
         return ModelFile.from_bytes(content)
     except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        raise ModelFileError(f"{shown_path(path)}: {error}") from None
+
+
+def read_model_bytes(path: str | bytes | os.PathLike[Any]) -> bytes:
+    """The content of a regular file that begins like a ``.adasgn`` file, else ModelFileError.
+
+    What reads a file twice may get two models, so whoever needs its bytes for more than one thing reads them here once.
+    """
+
+    def check_head(head: bytes) -> None:
+        try:
+            _header_length(head)
+        except ModelFileError as error:
+            raise ModelFileError(f"{shown_path(path)}: {error}") from None
+
+    return read_regular_file(path, "a model file", MAX_FILE, ModelFileError, check_head)
 
 
 # -- small helpers ----------------------------------------------------------------------------------------------------
@@ -317,16 +330,21 @@ def _expect_depth(what: str, value: Any) -> None:
 # -- the container ----------------------------------------------------------------------------------------------------
 
 
-def _read_header(content: bytes) -> tuple[dict[str, Any], int]:
-    """The header, its "__metadata__" an object, and where the data starts."""
+def _header_length(content: bytes) -> int:
+    """The length of the header, from the first bytes of a file: 44 or as many as there are."""
     _expect(len(content) >= 8, "a file of at least 8 bytes", len(content))
     length = int.from_bytes(content[:8], "little")
     _expect(_MIN_HEADER <= length <= MAX_HEADER, f"a header of {_MIN_HEADER} to {MAX_HEADER} bytes", length)
-    start = 8 + length
-    _expect(start <= len(content), f"a header of {length} bytes", f"{len(content) - 8}: the file is cut short")
-    _expect(start % _ALIGNMENT == 0, f"data at a multiple of {_ALIGNMENT} bytes", start)
+    _expect((8 + length) % _ALIGNMENT == 0, f"data at a multiple of {_ALIGNMENT} bytes", 8 + length)
     opening = content[8 : 8 + len(_PREFIX)]
-    _expect(opening == _PREFIX, f"a header starting with {_PREFIX!r}", _shown(opening))
+    _expect(_PREFIX.startswith(opening), f"a header starting with {_PREFIX!r}", _shown(opening))
+    return length
+
+
+def _read_header(content: bytes) -> tuple[dict[str, Any], int]:
+    """The header, its "__metadata__" an object, and where the data starts."""
+    start = 8 + _header_length(content)
+    _expect(start <= len(content), f"a header of {start - 8} bytes", f"{len(content) - 8}: the file is cut short")
     closing = content[_DIGEST.stop : _DIGEST.stop + len(_SUFFIX)]
     _expect(closing == _SUFFIX, f"{_SUFFIX!r} after the checksum", _shown(closing))
     try:

@@ -21,7 +21,6 @@ from adasgn_edge.engine import load as load_engine
 from adasgn_edge.errors import ClipError, ModelConfigError
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
-from adasgn_edge.model_file import read_model_file
 from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["Classifier", "ClipCost", "EngineClassifier", "Replay", "Update"]
@@ -135,8 +134,8 @@ class Replay:
         work: on a busy machine one is fastest. Raises ModelFileError, EngineError or CheckpointError.
         """
         if Path(path).suffix == MODEL_FILE:
-            model = read_model_file(path)
             engine = load_engine(path, threads=threads or 1)
+            model = engine.description
             runtime = f"native engine, {engine.instruction_set}"
             classify = EngineClassifier(engine)
             return cls(classify, model.layout, model.config, model.class_names, model.stream, runtime)

@@ -122,6 +122,7 @@ class BranchTile {
             const int row = i % Tile::kRows;
             float sum = 0;
             if (row < rows) {
+                bool fits = true;  // NaN does not
                 const int frame = frames_.frame(row / joints_);
                 const int joint = row % joints_;
                 const int coordinate = part % kCoordinates;
@@ -133,16 +134,19 @@ class BranchTile {
                 sum = load_global(constants_ + at_.shift + part * joints_ + joint);
                 if (part < kCoordinates) {
                     for (int v = 0; v < inputs; ++v) {
-                        sum += load_global(matrix + v * joints_) * load_global(current + v * kCoordinates);
+                        const float x = load_global(current + v * kCoordinates);
+                        fits &= x <= kMaxCoordinate && x >= -kMaxCoordinate;
+                        sum += load_global(matrix + v * joints_) * x;
                     }
                 } else if (moving) {
                     const float* const previous = input_.previous + offset;
                     for (int v = 0; v < inputs; ++v) {
-                        sum += load_global(matrix + v * joints_) *
-                               (load_global(current + v * kCoordinates) - load_global(previous + v * kCoordinates));
+                        const float before = load_global(previous + v * kCoordinates);
+                        fits &= before <= kMaxCoordinate && before >= -kMaxCoordinate;
+                        sum += load_global(matrix + v * joints_) * (load_global(current + v * kCoordinates) - before);
                     }
                 }
-                if (!(sum - sum == 0)) {  // NaN or infinity: some coordinate was not finite
+                if (!fits || !(sum - sum == 0)) {  // some coordinate was not finite, or too large
                     atomic_max(input_.fault, frame + 1);
                     sum = kNan;  // which all that follows keeps, so that the clip's scores say it too
                 }

@@ -100,7 +100,7 @@ struct Frames {
     int count;  // N
     int input_joints;
     int clip_frames;
-    int* fault;  // [2]: one more than a frame with coordinates that are not finite, and with an action out of range
+    int* fault;  // [2]: one more than a frame with coordinates beyond kMaxCoordinate or NaN, and with a wrong action
 };
 
 // Features of frames by tiles of one branch each.

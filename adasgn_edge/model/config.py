@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from adasgn_edge.errors import ModelConfigError
 
 __all__ = [
-    "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "NODE", "PAIR", "SIZES", "TAPS", "TEMPORAL",
-    "Branch", "ModelConfig",
+    "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_COORDINATE", "NODE", "PAIR", "SIZES", "TAPS",
+    "TEMPORAL", "Branch", "ModelConfig",
 ]  # fmt: skip
 
 COORDINATES = 3
@@ -29,6 +29,9 @@ TAPS = 3
 GRAPH_WIDTHS = {"small": (NODE, FEATURE), "big": (NODE, NODE, FEATURE, FEATURE)}
 """Widths before, between and after the adaptive graph layers of each size."""
 SIZES = tuple(GRAPH_WIDTHS)
+MAX_COORDINATE = 1e4
+"""The largest coordinate of a clip that is classified. From 1e19 on products of activations are infinite, and ReLU
+makes zeros of what comes of that; this is far below, and far above what normalised clips hold."""
 
 
 class Branch(NamedTuple):

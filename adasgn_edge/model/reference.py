@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adasgn_edge.errors import ClipError
 from adasgn_edge.model.adasgn import SGN, AdaSGN
+from adasgn_edge.model.config import MAX_COORDINATE
 
 __all__ = ["ReferenceClassifier"]
 
@@ -20,7 +22,16 @@ class ReferenceClassifier:
 
     @torch.inference_mode()
     def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Class logits (B, classes) and the branch that each frame took (B, T)."""
+        """Class logits (B, classes) and the branch that each frame took (B, T).
+
+        Raises ClipError for coordinates that are NaN or beyond MAX_COORDINATE, as engines do.
+        """
+        if not (np.abs(clip) <= MAX_COORDINATE).all():
+            where = tuple(int(i) for i in np.argwhere(~(np.abs(clip) <= MAX_COORDINATE))[0])
+            raise ClipError(
+                f"clip {where[0]}: expected finite coordinates of at most {MAX_COORDINATE:g}, found {clip[where]:g} at "
+                f"frame {where[1]}, joint {where[2]}, coordinate {where[3]}"
+            )
         prediction = self.model(torch.from_numpy(clip).to(self._device))
         assert prediction.actions is not None  # only `forward_fuse` has none
         return prediction.logits.cpu().numpy(), prediction.actions.cpu().numpy()

@@ -17,12 +17,17 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor, nn
 
-from adasgn_edge.engine import ModelDescription
-from adasgn_edge.errors import ClipError, EngineError
-from adasgn_edge.model_file import ModelFile, read_model_file
+from adasgn_edge.engine import ModelDescription, whole_number
+from adasgn_edge.errors import ClipError, EngineError, ModelFileError
+from adasgn_edge.host_array import shown
+from adasgn_edge.model_file import ModelFile, read_model_bytes
+from adasgn_edge.regular_file import shown_path
 from adasgn_edge.torch_ops import fake
 
 __all__ = ["Result", "TorchEngine", "load"]
+
+_MOST = (1 << 31) - 1
+"""Larger than any option may be; the engine says how large."""
 
 
 class Result(NamedTuple):
@@ -40,13 +45,15 @@ class Result(NamedTuple):
 class TorchEngine(nn.Module):
     """One model on one device, without parameters or gradients. Calls from several threads wait for each other.
 
+    It belongs to the process that loaded it: in a child made by fork every call raises ValueError.
+
     engine: the number by which the ops ``torch.ops.adasgn_edge.…`` know it, valid as long as this module lives.
     instruction_set: what the CPU runs it with; None on a GPU.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | bytes | os.PathLike[Any],
         device: str | torch.device,
         max_batch: int,
         precision: str | None,
@@ -55,15 +62,28 @@ class TorchEngine(nn.Module):
     ) -> None:
         """Use :func:`load`."""
         super().__init__()
-        self.description = _describe(read_model_file(os.fspath(path)))
         try:
             place = torch.device(device)
-        except RuntimeError as error:
-            raise EngineError(f"device: expected a name that torch knows, found {device!r} ({error})") from None
+        except (RuntimeError, TypeError) as error:
+            found = f"{shown(device)} ({shown(str(error), 200)})"
+            raise EngineError(f"device: expected a name that torch knows, found {found}") from None
+        max_batch = whole_number("max_batch", max_batch, 1, _MOST)
+        if threads is not None:
+            threads = whole_number("threads", threads, 1, _MOST)
+        for option, value in (("precision", precision), ("instruction_set", instruction_set)):
+            if value is not None and (not isinstance(value, str) or not value.isascii()):
+                raise EngineError(f"{option}: expected a name, found {shown(value)}")
+        content, file = read_model_bytes(path), shown_path(path)
+        try:
+            # The same bytes, whatever becomes of the file meanwhile.
+            self.description = _describe(ModelFile.from_bytes(content))
+        except ModelFileError as error:
+            raise ModelFileError(f"{file}: {error}") from None
         try:
             owner = torch.classes.adasgn_edge.Engine(
-                os.fspath(path), place, max_batch, threads, instruction_set, precision
-            )
+                torch.frombuffer(bytearray(content), dtype=torch.uint8),
+                file, place, max_batch, threads, instruction_set, precision,
+            )  # fmt: skip
         except ValueError as error:
             raise EngineError(str(error)) from None
         self.device: torch.device = owner.device()
@@ -155,7 +175,7 @@ class TorchEngine(nn.Module):
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | bytes | os.PathLike[Any],
     device: str | torch.device = "cpu",
     *,
     max_batch: int = 64,
@@ -178,9 +198,7 @@ def _describe(model: ModelFile) -> ModelDescription:
     config = model.config
     return ModelDescription(
         kind=model.kind,
-        joints=config.joints,
-        classes=config.classes,
-        frames=config.frames,
+        config=config,
         branches=tuple(config.branch_names),
         layout=model.layout,
         class_names=model.class_names,

@@ -27,7 +27,7 @@ REPEATS = 20
 def devices() -> list[tuple[str, int, int]]:
     """Name, architecture (87: 8.7) and multiprocessors of every GPU; raises EngineError where there is none."""
     native = engine._native()
-    if not hasattr(native, "CudaEngine"):
+    if not hasattr(native, "load_cuda"):
         part = read_build().cuda
         raise EngineError(f"no CUDA device: this installation has no CUDA part: {part.reason}; {part.remedy}")
     found = native.cuda_devices()

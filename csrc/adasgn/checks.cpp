@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <string>
 
 namespace adasgn {
@@ -15,8 +16,14 @@ void expect_between(ErrorKind kind, const char* what, std::int64_t value, std::i
     }
 }
 
-std::size_t first_not_finite(const float* values, std::size_t count) {
-    return std::find_if(values, values + count, [](float x) { return !std::isfinite(x); }) - values;
+std::size_t first_beyond(float bound, const float* values, std::size_t count) {
+    return std::find_if(values, values + count, [=](float x) { return !(std::fabs(x) <= bound); }) - values;
+}
+
+std::string text(float value) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%g", static_cast<double>(value));
+    return digits;
 }
 
 }  // namespace
@@ -47,31 +54,34 @@ void expect_actions(const Description& description, const std::int32_t* actions,
     }
 }
 
-bool all_finite(const float* values, std::size_t count) {
-    return first_not_finite(values, count) == count;
+bool all_within(float bound, const float* values, std::size_t count) {
+    return first_beyond(bound, values, count) == count;
 }
 
-void fail_not_finite(const char* what, const float* values, std::size_t count) {
-    const std::size_t at = first_not_finite(values, count);
-    throw Error(ErrorKind::clip,
-                std::string(what) + ": expected finite values, found " +
-                    (at < count ? std::to_string(values[at]) : std::string("some too large to compute with")) +
-                    " at position " + std::to_string(at) + " of " + std::to_string(count));
+void fail_beyond(const char* what, float bound, const float* values, std::size_t count) {
+    const std::size_t at = first_beyond(bound, values, count);
+    throw Error(ErrorKind::clip, std::string(what) + ": expected finite values of at most " + text(bound) + ", found " +
+                                     (at < count ? text(values[at]) : std::string("some too large to compute with")) +
+                                     " at position " + std::to_string(at) + " of " + std::to_string(count));
 }
 
-void fail_not_finite_clips(const Description& description, const float* clips, int count) {
+void fail_clips(const Description& description, const float* clips, int count) {
     const std::size_t frame_floats = static_cast<std::size_t>(description.joints) * kCoordinates;
     const std::size_t floats = count * description.frames * frame_floats;
-    const std::size_t at = first_not_finite(clips, floats);
+    const std::size_t at = first_beyond(kMaxCoordinate, clips, floats);
     if (at == floats) {
         throw Error(ErrorKind::clip, "clips: expected coordinates whose products are finite, found some too large");
     }
     const std::size_t frame = at / frame_floats;
     throw Error(ErrorKind::clip, "clip " + std::to_string(frame / description.frames) +
-                                     ": expected finite coordinates, found " + std::to_string(clips[at]) +
-                                     " at frame " + std::to_string(frame % description.frames) + ", joint " +
-                                     std::to_string(at % frame_floats / kCoordinates) + ", coordinate " +
+                                     ": expected finite coordinates of at most " + text(kMaxCoordinate) + ", found " +
+                                     text(clips[at]) + " at frame " + std::to_string(frame % description.frames) +
+                                     ", joint " + std::to_string(at % frame_floats / kCoordinates) + ", coordinate " +
                                      std::to_string(at % kCoordinates));
+}
+
+void fail_logits() {
+    throw Error(ErrorKind::model_file, "model: expected weights that give finite logits, found them too large");
 }
 
 }  // namespace adasgn

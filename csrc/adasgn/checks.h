@@ -11,6 +11,7 @@
 namespace adasgn {
 
 constexpr int kMaxBatch = 65536;
+constexpr int kMaxThreads = 1024;
 
 // Kind engine: an option out of its range.
 void expect_option(const char* what, std::int64_t value, std::int64_t low, std::int64_t high);
@@ -24,11 +25,14 @@ int checked_clips(int samples, int persons, int max_batch);
 // Kind clip: an action that is no branch number.
 void expect_actions(const Description& description, const std::int32_t* actions, int count);
 
-bool all_finite(const float* values, std::size_t count);
+// Whether all values are numbers of at most this magnitude.
+bool all_within(float bound, const float* values, std::size_t count);
 
-// For values of which some are not finite: say which.
-[[noreturn]] void fail_not_finite(const char* what, const float* values, std::size_t count);
-// The same for clips (count, T, V, 3).
-[[noreturn]] void fail_not_finite_clips(const Description& description, const float* clips, int count);
+// Kind clip, for values of which some are not: says which.
+[[noreturn]] void fail_beyond(const char* what, float bound, const float* values, std::size_t count);
+// The same for the coordinates of clips (count, T, V, 3).
+[[noreturn]] void fail_clips(const Description& description, const float* clips, int count);
+// Kind model_file: all that was given is within its bounds, and still the logits are not finite.
+[[noreturn]] void fail_logits();
 
 }  // namespace adasgn

@@ -13,6 +13,11 @@ constexpr int kTemporal = 512;
 constexpr int kTaps = 3;
 constexpr int kMaxLayers = 3;
 
+// The largest coordinate of a clip, in the units of normalised clips, and the largest feature that a caller may give.
+// Beyond them products of two activations leave float's range, and ReLU makes zeros of what comes of that.
+constexpr float kMaxCoordinate = 1e4F;
+constexpr float kMaxFeature = 1e18F;
+
 constexpr int kMaxJoints = 256;
 constexpr int kMaxFrames = 1024;
 constexpr int kMaxClasses = 65536;

@@ -130,7 +130,6 @@ Description parse_description(const Json& json, const JsonContext& at) {
     }
     const Layout layout = parse_layout(json["layout"], description.joints, at.inside("layout"));
     description.layout = layout.name;
-    description.layout_json = json["layout"].dump();
     description.joint_names = layout.joints;
     description.class_names =
         strings(json["class_names"], static_cast<std::size_t>(description.classes), at.inside("class_names"));

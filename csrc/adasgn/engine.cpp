@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <new>
 #include <vector>
 
 #include "adasgn/checks.h"
 #include "adasgn/plan.h"
+#include "adasgn/process.h"
 #include "adasgn/router.h"
 #include "adasgn/thread_pool.h"
 
@@ -16,7 +19,8 @@ namespace {
 // Rows that are stacked in one group: enough to read a panel of weights often, few enough that the group's
 // activations stay in the second-level cache.
 constexpr int kGroupRows = 128;
-constexpr int kMaxThreads = 1024;
+// Clips that a run works on before it asks whether to go on: a quarter of a second of one slow core.
+constexpr int kPartClips = 64;
 
 [[noreturn]] void fail(ErrorKind kind, const std::string& message) {
     throw Error(kind, message);
@@ -75,6 +79,7 @@ struct WorkerBuffers {
 };
 
 struct Engine::State {
+    OwnProcess process;
     Description description;
     EngineOptions options;
     const cpu::Kernels& kernels;
@@ -114,20 +119,29 @@ struct Engine::State {
     }
 
     int max_frames() const { return options.max_batch * description.frames; }
+    std::size_t clip_frames(int clips) const { return static_cast<std::size_t>(clips) * description.frames; }
+    std::size_t clip_floats(int clips) const { return clip_frames(clips) * frame_floats(); }
     int frame_floats() const { return description.joints * kCoordinates; }
 
     // -- checks ---------------------------------------------------------------------------------------------------
 
-    void expect_finite(const char* what, const float* values, std::size_t count) const {
-        if (!kernels.finite(values, count)) {
-            fail_not_finite(what, values, count);
+    void expect_within(const char* what, float bound, const float* values, std::size_t count) const {
+        if (!kernels.within(bound, values, count)) {
+            fail_beyond(what, bound, values, count);
         }
     }
 
-    void expect_finite_clips(const float* clips, int count) const {
-        if (!kernels.finite(clips, static_cast<std::size_t>(count) * description.frames * frame_floats())) {
-            fail_not_finite_clips(description, clips, count);
+    void expect_clips(const float* clips, int count) const {
+        if (!kernels.within(kMaxCoordinate, clips, clip_floats(count))) {
+            fail_clips(description, clips, count);
         }
+    }
+
+    // The caller's actions as a copy, checked: the caller's own may change meanwhile.
+    const std::int32_t* own_actions(const std::int32_t* given, int count) {
+        std::copy(given, given + count, actions.begin());
+        expect_actions(description, actions.data(), count);
+        return actions.data();
     }
 
     // -- work -----------------------------------------------------------------------------------------------------
@@ -195,7 +209,12 @@ struct Engine::State {
         }
     }
 
-    void average_persons(const float* from, int samples, int persons, float* to) const {
+    // Averaged over the persons, if they are finite even when added up.
+    void give_logits(const float* from, int samples, int persons, float* to) const {
+        const float bound = std::numeric_limits<float>::max() / static_cast<float>(persons);
+        if (!kernels.within(bound, from, static_cast<std::size_t>(samples) * persons * description.classes)) {
+            fail_logits();
+        }
         const auto classes = static_cast<std::size_t>(description.classes);
         for (int sample = 0; sample < samples; ++sample, to += classes) {
             std::copy(from, from + classes, to);
@@ -209,11 +228,32 @@ struct Engine::State {
         }
     }
 
+    // Calls part(first, samples) until all samples have been in a part, asking in between whether to go on. A clip
+    // passes `branches` of them.
+    template <class Part>
+    void in_parts(int samples, int persons, int branches, const Part& part) const {
+        const int most = std::max(1, kPartClips / branches / persons);
+        for (int first = 0; first < samples; first += most) {
+            if (first > 0 && options.between_parts != nullptr) {
+                options.between_parts();
+            }
+            part(first, std::min(most, samples - first));
+        }
+    }
+
+    // Where the part of a result begins.
+    Result part_of(const Result& result, int first_sample, int persons) const {
+        const std::size_t frame = clip_frames(first_sample * persons);
+        return {result.logits + static_cast<std::size_t>(first_sample) * description.classes,
+                result.actions == nullptr ? nullptr : result.actions + frame,
+                result.features == nullptr ? nullptr : result.features + frame * kFeature};
+    }
+
     void finish(int samples, int persons, const std::int32_t* taken, const Result& result) {
         const int clips = samples * persons;
-        const std::size_t count = static_cast<std::size_t>(clips) * description.frames;
+        const std::size_t count = clip_frames(clips);
         head(features.data(), clips, clip_logits.data());
-        average_persons(clip_logits.data(), samples, persons, result.logits);
+        give_logits(clip_logits.data(), samples, persons, result.logits);
         if (result.actions != nullptr) {
             std::copy(taken, taken + count, result.actions);
         }
@@ -223,10 +263,23 @@ struct Engine::State {
     }
 };
 
-Engine::Engine(const Model& model, const EngineOptions& options) : state_(std::make_unique<State>(model, options)) {}
+Engine::Engine(const Model& model, const EngineOptions& options) {
+    try {
+        state_ = std::make_unique<State>(model, options);
+    } catch (const std::bad_alloc&) {
+        fail(ErrorKind::engine, "memory: expected enough for max_batch " + std::to_string(options.max_batch) +
+                                    " and threads " + std::to_string(options.threads) + ", found too little");
+    }
+}
+
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
+
+Engine::State& Engine::here() {
+    state_->process.expect_here();
+    return *state_;
+}
 
 const Description& Engine::description() const {
     return state_->description;
@@ -245,50 +298,57 @@ int Engine::threads() const {
 }
 
 void Engine::run(const float* clips, int samples, int persons, const Result& result) {
-    State& state = *state_;
-    const int count = checked_clips(samples, persons, state.options.max_batch);
-    const int frames = count * state.description.frames;
-    state.expect_finite_clips(clips, count);
-    state.list_clip_frames(clips, count, state.features.data());
-    state.run_branches(frames, nullptr, 0);
-    state.choose_actions(state.features.data(), count, state.actions.data(), state.action_logits.data());
-    if (state.description.adaptive) {
-        state.run_branches(frames, state.actions.data(), 0, 0);
-    }
-    state.finish(samples, persons, state.actions.data(), result);
+    State& state = here();
+    state.expect_clips(clips, checked_clips(samples, persons, state.options.max_batch));
+    state.in_parts(samples, persons, 1, [&](int first, int part) {
+        const int count = part * persons;
+        const auto frames = static_cast<int>(state.clip_frames(count));
+        state.list_clip_frames(clips + state.clip_floats(first * persons), count, state.features.data());
+        state.run_branches(frames, nullptr, 0);
+        state.choose_actions(state.features.data(), count, state.actions.data(), state.action_logits.data());
+        if (state.description.adaptive) {
+            state.run_branches(frames, state.actions.data(), 0, 0);
+        }
+        state.finish(part, persons, state.actions.data(), state.part_of(result, first, persons));
+    });
 }
 
 void Engine::run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
                         const Result& result) {
-    State& state = *state_;
-    const int count = checked_clips(samples, persons, state.options.max_batch);
-    const int frames = count * state.description.frames;
-    expect_actions(state.description, actions, frames);
-    state.expect_finite_clips(clips, count);
-    state.list_clip_frames(clips, count, state.features.data());
-    state.run_branches(frames, actions, 0);
-    state.finish(samples, persons, actions, result);
+    State& state = here();
+    const int all = checked_clips(samples, persons, state.options.max_batch);
+    const std::int32_t* const own = state.own_actions(actions, static_cast<int>(state.clip_frames(all)));
+    state.expect_clips(clips, all);
+    state.in_parts(samples, persons, 1, [&](int first, int part) {
+        const int count = part * persons;
+        const std::int32_t* const taken = own + state.clip_frames(first * persons);
+        state.list_clip_frames(clips + state.clip_floats(first * persons), count, state.features.data());
+        state.run_branches(static_cast<int>(state.clip_frames(count)), taken, 0);
+        state.finish(part, persons, taken, state.part_of(result, first, persons));
+    });
 }
 
 void Engine::run_fuse(const float* clips, int samples, int persons, const Result& result) {
-    State& state = *state_;
+    State& state = here();
     if (result.actions != nullptr || result.features != nullptr) {
         fail(ErrorKind::clip, "fuse: expected no actions and no features to be asked for, since every branch runs");
     }
-    const int count = checked_clips(samples, persons, state.options.max_batch);
-    state.expect_finite_clips(clips, count);
-    state.list_clip_frames(clips, count, state.features.data());
+    state.expect_clips(clips, checked_clips(samples, persons, state.options.max_batch));
     const auto branches = static_cast<int>(state.description.branches.size());
-    const std::size_t values = static_cast<std::size_t>(count) * state.description.classes;
     float* const sums = state.logit_sums.data();
-    std::fill(sums, sums + values, 0.0F);
-    for (int branch = 0; branch < branches; ++branch) {
-        state.run_branches(count * state.description.frames, nullptr, branch);
-        state.head(state.features.data(), count, state.clip_logits.data());
-        std::transform(sums, sums + values, state.clip_logits.data(), sums,
-                       [&](float sum, float logit) { return sum + logit / static_cast<float>(branches); });
-    }
-    state.average_persons(sums, samples, persons, result.logits);
+    state.in_parts(samples, persons, branches, [&](int first, int part) {
+        const int count = part * persons;
+        const std::size_t values = static_cast<std::size_t>(count) * state.description.classes;
+        state.list_clip_frames(clips + state.clip_floats(first * persons), count, state.features.data());
+        std::fill(sums, sums + values, 0.0F);
+        for (int branch = 0; branch < branches; ++branch) {
+            state.run_branches(static_cast<int>(state.clip_frames(count)), nullptr, branch);
+            state.head(state.features.data(), count, state.clip_logits.data());
+            std::transform(sums, sums + values, state.clip_logits.data(), sums,
+                           [&](float sum, float logit) { return sum + logit / static_cast<float>(branches); });
+        }
+        state.give_logits(sums, part, persons, state.part_of(result, first, persons).logits);
+    });
 }
 
 void Engine::policy_features(const float* frames, const float* previous, int count, float* features) {
@@ -296,29 +356,33 @@ void Engine::policy_features(const float* frames, const float* previous, int cou
 }
 
 void Engine::actions(const float* features, int clips, std::int32_t* actions, float* action_logits) {
-    State& state = *state_;
+    State& state = here();
     expect_range("clips", clips, 0, state.options.max_batch);
     if (action_logits != nullptr && !state.description.adaptive) {
         fail(ErrorKind::clip, "action logits: expected an adaptive model, found kind " + state.description.kind);
     }
-    state.expect_finite("features", features, static_cast<std::size_t>(clips) * state.description.frames * kFeature);
+    state.expect_within("features", kMaxFeature, features, state.clip_frames(clips) * kFeature);
     state.choose_actions(features, clips, actions,
                          action_logits != nullptr ? action_logits : state.action_logits.data());
 }
 
 void Engine::branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
                              const float* policy_features, float* features) {
-    State& state = *state_;
+    State& state = here();
     expect_range("frames", count, 0, state.max_frames());
     const std::size_t floats = static_cast<std::size_t>(count) * state.frame_floats();
-    state.expect_finite("frames", frames, floats);
+    state.expect_within("frames", kMaxCoordinate, frames, floats);
     if (previous != nullptr) {
-        state.expect_finite("previous frames", previous, floats);
+        state.expect_within("previous frames", kMaxCoordinate, previous, floats);
     }
     if (actions != nullptr) {
-        expect_actions(state.description, actions, count);
+        actions = state.own_actions(actions, count);
     } else if (policy_features != nullptr) {
         fail(ErrorKind::clip, "actions: expected those of the frames that policy features are given for, found none");
+    }
+    if (policy_features != nullptr) {
+        state.expect_within("policy features", kMaxFeature, policy_features,
+                            static_cast<std::size_t>(count) * kFeature);
     }
     state.list_frames(frames, previous, count, features);
     state.run_branches(count, actions, 0, policy_features == nullptr ? -1 : 0);
@@ -333,10 +397,11 @@ void Engine::branch_features(const float* frames, const float* previous, const s
 }
 
 void Engine::temporal_head(const float* features, int clips, float* logits) {
-    State& state = *state_;
+    State& state = here();
     expect_range("clips", clips, 0, state.options.max_batch);
-    state.expect_finite("features", features, static_cast<std::size_t>(clips) * state.description.frames * kFeature);
-    state.head(features, clips, logits);
+    state.expect_within("features", kMaxFeature, features, state.clip_frames(clips) * kFeature);
+    state.head(features, clips, state.clip_logits.data());
+    state.give_logits(state.clip_logits.data(), clips, 1, logits);
 }
 
 bool Engine::buffers_intact() const {

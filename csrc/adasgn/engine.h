@@ -1,9 +1,11 @@
 // A model loaded on the CPU, ready to run. Constructing packs weights and allocates every buffer for a stated maximum
 // batch; after that nothing is allocated. One engine serves one caller at a time; engines share nothing, so several run
-// in several threads.
+// in several threads. An engine belongs to the process that constructed it: after fork the child may destroy it, and
+// every other call throws Error (engine).
 //
 // Symbols: V joints, T frames, A branches, K classes; a clip is (T, V, 3) floats, C-contiguous. All functions throw
-// Error: kind `clip` for counts, values or actions that do not fit, and then write no output.
+// Error: kind `clip` for counts, values or actions that do not fit, and then write no output. Coordinates are those of
+// normalised clips, at most 1e4 (kMaxCoordinate); features at most 1e18.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +20,8 @@ struct EngineOptions {
     int max_batch = 1;                      // most clips (samples x persons) of one run
     int threads = 1;                        // of this engine, the caller's included
     const char* instruction_set = nullptr;  // one of instruction_sets(); null: the best
+    // Unless null, called every 64 clips or so of a larger run, which ends there with what this throws.
+    void (*between_parts)() = nullptr;
 };
 
 // Where run writes to; null for what is not wanted.
@@ -63,6 +67,8 @@ class Engine {
 
   private:
     struct State;
+    State& here();  // for calls that work; Error in another process
+
     std::unique_ptr<State> state_;
 };
 

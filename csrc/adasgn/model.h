@@ -34,8 +34,7 @@ struct Description {
     int frames;     // T
     bool adaptive;  // has a policy
     std::vector<BranchShape> branches;
-    std::string layout;       // name of the skeleton layout
-    std::string layout_json;  // all of it, as in its JSON file
+    std::string layout;  // name of the skeleton layout
     std::vector<std::string> joint_names;
     std::vector<std::string> class_names;
     std::string stream;  // "joint", "bone" or "velocity"
@@ -43,6 +42,7 @@ struct Description {
     Preprocessing preprocessing;
     std::string precision;                                  // "f32" or "f16": of the file; in memory all is float32
     std::map<std::string, std::vector<std::int64_t>> cost;  // "paper", "full", "folded": MACs by branch
+    std::string json;  // all of it as the file has it, for readers in other languages; empty for one that is no file's
 };
 
 struct Tensor {

@@ -1,8 +1,8 @@
 // Reads the `.adasgn` container, step by step as docs/model_file.md lists them. Nothing in the file is trusted: every
 // number is checked before it is used to allocate, multiply or index.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <set>
 
 #include "adasgn/constants.h"
@@ -10,6 +10,7 @@
 #include "adasgn/error.h"
 #include "adasgn/json.h"
 #include "adasgn/model.h"
+#include "adasgn/regular_file.h"
 #include "adasgn/sha256.h"
 
 namespace adasgn {
@@ -154,32 +155,43 @@ Tensor read_tensor(const Entry& entry, const unsigned char* data, const JsonCont
     return tensor;
 }
 
-// Steps 1 and 2: the header's bytes.
-std::string read_header(const unsigned char* bytes, std::size_t size, const JsonContext& file) {
-    const std::string what = "expected a model file written by adasgn_edge, found ";
+const std::string kWhatNot = "expected a model file written by adasgn_edge, found ";
+
+// What the first bytes of a file, if it is one of these, say of its header.
+std::uint64_t header_length(const unsigned char* bytes, std::size_t size, const JsonContext& file) {
     if (size < kLengthBytes) {
-        file.fail(what + std::to_string(size) + " bytes");
+        file.fail(kWhatNot + std::to_string(size) + " bytes");
     }
     std::uint64_t length = 0;
     for (std::size_t i = 0; i < kLengthBytes; ++i) {
         length |= std::uint64_t{bytes[i]} << (8 * i);
     }
     if (length > kMaxHeader) {
-        file.fail(what + "a header of " + std::to_string(length) + " bytes (at most " + std::to_string(kMaxHeader) +
+        file.fail(kWhatNot + "a header of " + std::to_string(length) + " bytes (at most " + std::to_string(kMaxHeader) +
                   ")");
     }
     if (length < kOpening.size() + kChecksumDigits || (kLengthBytes + length) % kAlignment != 0) {
-        file.fail(what + "a header of " + std::to_string(length) + " bytes");
+        file.fail(kWhatNot + "a header of " + std::to_string(length) + " bytes");
     }
+    const std::size_t opening = std::min(size - kLengthBytes, kOpening.size());
+    if (std::memcmp(bytes + kLengthBytes, kOpening.data(), opening) != 0) {
+        file.fail(kWhatNot + "another kind of file");
+    }
+    return length;
+}
+
+// Steps 1 and 2: the header's bytes.
+std::string read_header(const unsigned char* bytes, std::size_t size, const JsonContext& file) {
+    const std::uint64_t length = header_length(bytes, size, file);
     if (length > size - kLengthBytes) {
         file.fail("expected a header of " + std::to_string(length) + " bytes, found the file to end after " +
                   std::to_string(size - kLengthBytes) + " of them: it is truncated");
     }
     std::string header(reinterpret_cast<const char*>(bytes) + kLengthBytes, length);
     const std::size_t after = kOpening.size() + kChecksumDigits;
-    if (header.compare(0, kOpening.size(), kOpening) != 0 || header.compare(after, 2, "\",") != 0 ||
+    if (header.compare(after, 2, "\",") != 0 ||
         header.find_first_not_of("0123456789abcdef", kOpening.size()) != after) {
-        file.fail(what + "another kind of file");
+        file.fail(kWhatNot + "another kind of file");
     }
     return header;
 }
@@ -230,7 +242,9 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
         at.inside("model").fail("expected a JSON object in a string", metadata["model"]);
     }
     const JsonContext described = file.inside("description");
-    model.description = parse_description(parse_json(metadata["model"].get<std::string>(), described), described);
+    const auto text = metadata["model"].get<std::string>();
+    model.description = parse_description(parse_json(text, described), described);
+    model.description.json = text;
 
     std::map<std::string, std::vector<std::int64_t>> missing = expected_tensors(model.description);
     for (const Entry& entry : entries) {
@@ -257,21 +271,18 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
 }
 
 Model read_model(const std::string& path) {
-    const JsonContext file(path);
-    std::ifstream stream(path, std::ios::binary | std::ios::ate);
-    const std::streamoff size = stream ? static_cast<std::streamoff>(stream.tellg()) : -1;
-    if (size < 0) {
-        file.fail("expected a model file, found nothing that can be read");
+    const JsonContext context(path);
+    RegularFile file(path);
+    if (file.size() > kMaxFile) {
+        context.fail("expected a model file of at most " + std::to_string(kMaxFile) + " bytes, found " +
+                     std::to_string(file.size()));
     }
-    if (static_cast<std::uint64_t>(size) > kMaxFile) {
-        file.fail("expected a model file of at most " + std::to_string(kMaxFile) + " bytes, found a folder or " +
-                  std::to_string(size) + " bytes");
-    }
-    std::vector<char> bytes(static_cast<std::size_t>(size));
-    stream.seekg(0);
-    if (!stream.read(bytes.data(), size)) {
-        file.fail("expected " + std::to_string(size) + " bytes, found a read error");
-    }
+    std::vector<unsigned char> bytes(std::min<std::uint64_t>(file.size(), kLengthBytes + kOpening.size()));
+    file.read(bytes.data(), bytes.size());
+    header_length(bytes.data(), bytes.size(), context);  // before more is read than this
+    const std::size_t known = bytes.size();
+    bytes.resize(static_cast<std::size_t>(file.size()));
+    file.read(bytes.data() + known, bytes.size() - known);
     return parse_model(bytes.data(), bytes.size(), path);
 }
 

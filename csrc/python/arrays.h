@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,11 @@ inline int extent(const py::array& array, int axis) {
     return static_cast<int>(value);
 }
 
+inline void raise(const char* name, const char* message) {
+    const py::object type = py::module_::import("adasgn_edge.errors").attr(name);
+    PyErr_SetString(type.ptr(), message);
+}
+
 // Errors of the core as those of adasgn_edge.errors.
 inline void translate(std::exception_ptr thrown) {
     try {
@@ -59,8 +65,9 @@ inline void translate(std::exception_ptr thrown) {
         } else if (error.kind() == ErrorKind::clip) {
             name = "ClipError";
         }
-        const py::object type = py::module_::import("adasgn_edge.errors").attr(name);
-        PyErr_SetString(type.ptr(), error.what());
+        raise(name, error.what());
+    } catch (const std::bad_alloc&) {
+        raise("EngineError", "memory: expected enough for what was asked for, found too little");
     }
 }
 

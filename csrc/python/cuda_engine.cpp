@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
@@ -16,9 +17,11 @@ namespace {
 using CudaEngine = NativeEngine<cuda::Engine>;
 using Mode = cuda::Engine::Mode;
 
-std::unique_ptr<CudaEngine> load(const std::string& path, int max_batch, bool half, int device) {
+std::unique_ptr<CudaEngine> load(std::string_view content, const std::string& name, int max_batch, bool half,
+                                 int device) {
     const cuda::Precision precision = half ? cuda::Precision::f16 : cuda::Precision::f32;
-    return std::make_unique<CudaEngine>(cuda::Engine(read_model(path), {max_batch, precision, device}));
+    return std::make_unique<CudaEngine>(
+        cuda::Engine(parse_model(content.data(), content.size(), name), {max_batch, precision, device}));
 }
 
 // What there is to run on: name, compute capability (87: 8.7), multiprocessors.
@@ -58,7 +61,7 @@ py::tuple run_device(CudaEngine& native, std::size_t address, int samples, int p
     const Mode mode = fuse ? Mode::fuse : forced ? Mode::forced : Mode::adaptive;
     native.alone([&] {
         if (stream != 0) {
-            const cuda::OnDevice current(native.engine().on_device().options().device);
+            const cuda::OnDevice current = native.engine().on_device().make_current();
             cuda::expect_ok(cuda::synchronise(reinterpret_cast<cuda::Stream>(stream)), "the stream of the clips");
         }
         native.engine().run_device(mode, reinterpret_cast<const float*>(address), given, samples, persons, result);
@@ -98,9 +101,9 @@ void force_schedule(CudaEngine& native, bool block_per_frame, int branch_rows, i
 
 void define_cuda_engine(py::module_& module) {
     module.def("cuda_devices", devices);
+    module.def("load_cuda", load, py::arg("content"), py::arg("name"), py::arg("max_batch"), py::arg("half"),
+               py::arg("device"), py::call_guard<py::gil_scoped_release>());
     define_engine<cuda::Engine>(module, "CudaEngine")
-        .def(py::init(&load), py::arg("path"), py::arg("max_batch"), py::arg("half"), py::arg("device"),
-             py::call_guard<py::gil_scoped_release>())
         .def("run_device", run_device, py::arg("address"), py::arg("samples"), py::arg("persons"), py::arg("stream"),
              py::arg("actions"), py::arg("features"), py::arg("fuse"))
         .def("prepare", prepare, py::arg("samples"), py::arg("persons"), py::arg("features"))

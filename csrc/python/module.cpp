@@ -1,8 +1,10 @@
 // adasgn_edge._native: the engines for Python, NumPy in and out.
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "adasgn/checks.h"
 #include "native_engine.h"
 #ifdef ADASGN_CUDA
 #include "cuda_engine.h"
@@ -12,10 +14,19 @@ namespace adasgn {
 
 namespace {
 
-std::unique_ptr<NativeEngine<Engine>> load(const std::string& path, int max_batch, int threads,
-                                           const std::optional<std::string>& instruction_set) {
+// Ends a long run where a signal's handler, such as that of Ctrl-C, raised something.
+void raise_signals() {
+    const py::gil_scoped_acquire held;
+    if (PyErr_CheckSignals() != 0) {
+        throw py::error_already_set();
+    }
+}
+
+std::unique_ptr<NativeEngine<Engine>> load(std::string_view content, const std::string& name, int max_batch,
+                                           int threads, const std::optional<std::string>& instruction_set) {
     const char* const set = instruction_set ? instruction_set->c_str() : nullptr;
-    return std::make_unique<NativeEngine<Engine>>(Engine(read_model(path), {max_batch, threads, set}));
+    return std::make_unique<NativeEngine<Engine>>(
+        Engine(parse_model(content.data(), content.size(), name), {max_batch, threads, set, raise_signals}));
 }
 
 std::vector<std::string> instruction_set_names() {
@@ -36,11 +47,15 @@ PYBIND11_MODULE(_native, module) {
     using Native = adasgn::NativeEngine<Engine>;
     module.doc() = "The native engine; use adasgn_edge.load.";
     py::register_local_exception_translator(adasgn::translate);
+    module.attr("MAX_BATCH") = adasgn::kMaxBatch;
+    module.attr("MAX_THREADS") = adasgn::kMaxThreads;
+    module.attr("MAX_COORDINATE") = adasgn::kMaxCoordinate;
     module.def("instruction_sets", adasgn::instruction_set_names);
-    adasgn::define_engine<Engine>(module, "Engine")
-        .def(py::init(&adasgn::load), py::arg("path"), py::arg("max_batch"), py::arg("threads"),
-             py::arg("instruction_set"), py::call_guard<py::gil_scoped_release>())
-        .def_property_readonly("instruction_set", [](Native& native) { return native.engine().instruction_set(); });
+    module.def("load", adasgn::load, py::arg("content"), py::arg("name"), py::arg("max_batch"), py::arg("threads"),
+               py::arg("instruction_set"), py::call_guard<py::gil_scoped_release>());
+    adasgn::define_engine<Engine>(module, "Engine").def_property_readonly("instruction_set", [](Native& native) {
+        return native.engine().instruction_set();
+    });
 #ifdef ADASGN_CUDA
     adasgn::define_cuda_engine(module);
 #endif

@@ -1,38 +1,22 @@
 // An engine as a Python class, whatever device it runs on: arrays are checked for their shape, and the GIL is given up
-// while the engine works. adasgn_edge/engine.py is the only user and says what the functions mean.
+// while the engine works. adasgn_edge/engine.py is the only user and says what the functions mean; its `description` is
+// the model file's, as JSON.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "adasgn/constants.h"
 #include "adasgn/engine.h"
+#include "adasgn/process.h"
 #include "arrays.h"
 
 namespace adasgn {
-
-inline py::dict describe(const Description& d) {
-    py::dict result;
-    std::vector<std::string> branches;
-    for (const BranchShape& branch : d.branches) {
-        branches.push_back(branch.name);
-    }
-    result["kind"] = d.kind;
-    result["joints"] = d.joints;
-    result["classes"] = d.classes;
-    result["frames"] = d.frames;
-    result["branches"] = branches;
-    result["layout"] = d.layout_json;
-    result["class_names"] = d.class_names;
-    result["stream"] = d.stream;
-    result["window"] = d.window;
-    result["precision"] = d.precision;
-    result["cost"] = d.cost;
-    return result;
-}
 
 template <class EngineOfDevice>
 class NativeEngine {
@@ -139,11 +123,22 @@ class NativeEngine {
         return logits;
     }
 
-    // Without the GIL, one caller after another.
+    // Without the GIL, one caller after another. After fork this throws before it touches a lock that a thread of the
+    // parent may hold.
     template <class Call>
     void alone(const Call& call) {
+        process_.expect_here();
         const py::gil_scoped_release released;
+        const auto self = std::this_thread::get_id();
+        if (caller_.load() == self) {  // within a run a signal's handler is called, which may call again
+            throw Error(ErrorKind::engine, "engine: expected one call at a time, found one from a signal's handler");
+        }
         const std::lock_guard<std::mutex> lock(mutex_);
+        caller_ = self;
+        struct Ending {
+            std::atomic<std::thread::id>& caller;
+            ~Ending() { caller = std::thread::id(); }
+        } const ending{caller_};
         call();
     }
 
@@ -158,15 +153,20 @@ class NativeEngine {
     }
 
     EngineOfDevice engine_;
+    OwnProcess process_;
     std::mutex mutex_;
+    std::atomic<std::thread::id> caller_{};
 };
 
-// The class with all that engines have in common; constructors and what a device adds are the caller's to define.
+// The class with all that engines have in common; what a device adds is the caller's to define. Objects come from
+// functions that load a model, and from nothing else: pybind11 gives one that was made by __new__ alone memory that
+// nothing was constructed in.
 template <class EngineOfDevice>
 py::class_<NativeEngine<EngineOfDevice>> define_engine(py::module_& module, const char* name) {
     using Native = NativeEngine<EngineOfDevice>;
-    return py::class_<Native>(module, name, py::module_local())
-        .def_property_readonly("description", [](Native& native) { return describe(native.engine().description()); })
+    py::class_<Native> defined(module, name, py::module_local());
+    reinterpret_cast<PyTypeObject*>(defined.ptr())->tp_new = nullptr;
+    defined.def_property_readonly("description", [](Native& native) { return native.engine().description().json; })
         .def("run", &Native::run, py::arg("clips"), py::arg("actions"), py::arg("features"))
         .def("run_fuse", &Native::run_fuse, py::arg("clips"))
         .def("policy_features", &Native::policy_features, py::arg("frames"), py::arg("previous"))
@@ -174,6 +174,7 @@ py::class_<NativeEngine<EngineOfDevice>> define_engine(py::module_& module, cons
         .def("branch_features", &Native::branch_features, py::arg("frames"), py::arg("previous"), py::arg("actions"),
              py::arg("policy_features"))
         .def("temporal_head", &Native::temporal_head, py::arg("features"));
+    return defined;
 }
 
 }  // namespace adasgn

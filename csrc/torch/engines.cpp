@@ -1,9 +1,12 @@
 #include "engines.h"
 
+#include <pthread.h>
+
 #include <map>
 #include <utility>
 
 #include "adasgn/sha256.h"
+#include "checks.h"
 #ifdef ADASGN_CUDA
 #include "cuda/cuda_engine.h"
 #endif
@@ -57,7 +60,12 @@ struct Table {
 };
 
 Table& table() {
-    static auto* const kept = new Table;  // never destroyed: ops may run while the interpreter shuts down
+    // Never destroyed: ops may run while the interpreter shuts down. A fork waits until no other thread is in the
+    // table, as in the child that thread would never leave it.
+    static auto* const kept = [] {
+        pthread_atfork([] { table().mutex.lock(); }, [] { table().mutex.unlock(); }, [] { table().mutex.unlock(); });
+        return new Table;
+    }();
     return *kept;
 }
 
@@ -118,9 +126,11 @@ std::shared_ptr<DeviceEngine> find_engine(std::int64_t name) {
     return found->second;
 }
 
-EngineOwner::EngineOwner(const std::string& path, c10::Device device, const LoadOptions& options) {
-    try {
-        const Model model = read_model(path);
+EngineOwner::EngineOwner(const at::Tensor& content, const std::string& file, c10::Device device,
+                         const LoadOptions& options) {
+    const at::Tensor bytes = expect("content", content, c10::kCPU, at::kByte, {{"bytes"}});
+    with_value_errors([&] {
+        const Model model = parse_model(bytes.const_data_ptr(), static_cast<std::size_t>(bytes.numel()), file);
         engine_ = load_on(device, model, options);
         std::string how =
             engine_->device().str() + ' ' + engine_->precision() + ' ' + std::to_string(options.max_batch);
@@ -128,9 +138,7 @@ EngineOwner::EngineOwner(const std::string& path, c10::Device device, const Load
             how += ' ' + std::to_string(options.threads.value_or(1)) + ' ' + *isa;
         }
         name_ = content_name(model, how);
-    } catch (const Error& error) {
-        TORCH_CHECK_VALUE(false, error.what());
-    }
+    });
     Table& kept = table();
     const std::lock_guard<std::mutex> lock(kept.mutex);
     while (!kept.engines.emplace(name_, engine_).second) {

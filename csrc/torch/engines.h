@@ -6,6 +6,7 @@
 // with other shapes, in the next process. Engines of equal content get numbers of their own.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/util/Exception.h>
@@ -13,12 +14,26 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 
 #include "adasgn/engine.h"
+#include "adasgn/process.h"
 
 namespace adasgn::ops {
+
+// Calls work(); what the engine throws, and memory that cannot be had, becomes ValueError in Python.
+template <class Work>
+void with_value_errors(const Work& work) {
+    try {
+        work();
+    } catch (const Error& error) {
+        TORCH_CHECK_VALUE(false, error.what());
+    } catch (const std::bad_alloc&) {
+        TORCH_CHECK_VALUE(false, "memory: expected enough for the engine, found too little");
+    }
+}
 
 // The stages of adasgn/engine.h on any device: pointers lie on device(), an implementation for CUDA puts its work on
 // the device's current stream and does not wait for it. Throws adasgn::Error.
@@ -48,19 +63,20 @@ class DeviceEngine {
     virtual void temporal_head(const float* features, int clips, float* logits) = 0;
 
     // Calls work(*this) with the engine's device as the current one. An engine has one set of buffers: callers of other
-    // threads wait for each other. Errors of the engine become ValueError in Python.
+    // threads wait for each other. Errors of the engine become ValueError in Python, as does a call after fork, before
+    // it touches a lock that a thread of the parent may hold, or the device.
     template <class Work>
     void alone(const Work& work) {
-        const c10::DeviceGuard guard(device());
-        const std::lock_guard<std::mutex> lock(mutex_);
-        try {
+        with_value_errors([&] {
+            process_.expect_here();
+            const c10::DeviceGuard guard(device());
+            const std::lock_guard<std::mutex> lock(mutex_);
             work(*this);
-        } catch (const Error& error) {
-            TORCH_CHECK_VALUE(false, error.what());
-        }
+        });
     }
 
   private:
+    OwnProcess process_;
     std::mutex mutex_;
 };
 
@@ -78,10 +94,11 @@ struct LoadOptions {
 // An option as the engines take it; Error if it has more than 32 bits.
 int option(const char* what, std::int64_t value);
 
-// Loads a model file and keeps it under its name as long as this object lives.
+// Loads the content of a model file (bytes,) uint8 and keeps the engine under its name as long as this object lives.
 class EngineOwner {
   public:
-    EngineOwner(const std::string& path, c10::Device device, const LoadOptions& options);
+    // file: what error messages call it.
+    EngineOwner(const at::Tensor& content, const std::string& file, c10::Device device, const LoadOptions& options);
     ~EngineOwner();
     EngineOwner(const EngineOwner&) = delete;
     EngineOwner& operator=(const EngineOwner&) = delete;

@@ -45,9 +45,10 @@ void implement(torch::Library& library) {
 }
 
 struct Owner final : torch::CustomClassHolder, EngineOwner {
-    Owner(const std::string& path, c10::Device device, std::int64_t max_batch, std::optional<std::int64_t> threads,
-          std::optional<std::string> instruction_set, std::optional<std::string> precision)
-        : EngineOwner(path, device, {max_batch, threads, std::move(instruction_set), std::move(precision)}) {}
+    Owner(const at::Tensor& content, const std::string& file, c10::Device device, std::int64_t max_batch,
+          std::optional<std::int64_t> threads, std::optional<std::string> instruction_set,
+          std::optional<std::string> precision)
+        : EngineOwner(content, file, device, {max_batch, threads, std::move(instruction_set), std::move(precision)}) {}
 };
 
 // The engine only infers. Without this an input that asks for a gradient would silently get none.
@@ -76,7 +77,7 @@ TORCH_LIBRARY(adasgn_edge, library) {
         library.def(schema, {at::Tag::pt2_compliant_tag});
     }
     library.class_<Owner>("Engine")
-        .def(torch::init<std::string, c10::Device, std::int64_t, std::optional<std::int64_t>,
+        .def(torch::init<at::Tensor, std::string, c10::Device, std::int64_t, std::optional<std::int64_t>,
                          std::optional<std::string>, std::optional<std::string>>())
         .def("name", [](const c10::intrusive_ptr<Owner>& self) { return self->name(); })
         .def("device", [](const c10::intrusive_ptr<Owner>& self) { return self->device(); })

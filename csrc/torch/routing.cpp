@@ -21,9 +21,10 @@ constexpr std::int64_t kMaxBranches = 32;
 // order (n,), each a row number below `count`; on the CPU their range and, if asked, their being distinct is checked.
 // Elsewhere that would make the host wait, and ATen checks the range on the device.
 Tensor expect_order(const Tensor& order, c10::Device device, std::int64_t count, bool distinct) {
-    const Tensor checked = expect("order", order, device, at::kInt, {{"n"}});
+    // A copy, of another type: what is checked is what is used, whatever becomes of the caller's tensor meanwhile.
+    Tensor checked = expect("order", order, device, at::kInt, {{"n"}}).to(at::kLong);
     if (device.is_cpu()) {
-        const auto* const rows = checked.const_data_ptr<std::int32_t>();
+        const auto* const rows = checked.const_data_ptr<std::int64_t>();
         std::vector<bool> seen(distinct ? count : 0);
         for (std::int64_t i = 0; i < checked.size(0); ++i) {
             TORCH_CHECK_VALUE(0 <= rows[i] && rows[i] < count, "order: expected row numbers 0 to ", count - 1,
@@ -35,7 +36,7 @@ Tensor expect_order(const Tensor& order, c10::Device device, std::int64_t count,
             }
         }
     }
-    return checked.to(at::kLong);
+    return checked;
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ std::tuple<Tensor, Tensor> route(const Tensor& actions, std::int64_t branches) {
     if (!actions.is_cpu()) {
         return route_on_device(checked, branches);
     }
-    const auto* const taken = checked.const_data_ptr<std::int32_t>();
+    const auto* const given = checked.const_data_ptr<std::int32_t>();
+    const std::vector<std::int32_t> taken(given, given + count);  // the caller's may change meanwhile
     for (int i = 0; i < count; ++i) {
         TORCH_CHECK_VALUE(0 <= taken[i] && taken[i] < branches, "actions: expected branch numbers 0 to ", branches - 1,
                           ", found ", taken[i], " at frame ", i);

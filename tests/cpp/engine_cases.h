@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -256,7 +257,8 @@ void check_errors(const Backend& backend) {
     CHECK(contains(message([&] { engine.run(clips.data(), 3, 1, {logits.data()}); }), "expected 0 to 2, found 3"));
     CHECK(contains(message([&] { engine.run(clips.data(), 2, 2, {logits.data()}); }), "found 4"));
     CHECK(contains(message([&] { engine.run(clips.data(), 1, 0, {logits.data()}); }), "persons"));
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            std::nextafter(kMaxCoordinate, 2e4F), -3e38F}) {
         for (const std::size_t at :
              {std::size_t{0}, std::size_t{20 * 66 + 3 * 66 + 7 * 3 + 2}, std::size_t{2 * 20 * 66 - 1}}) {
             const float kept = clips[at];
@@ -277,6 +279,28 @@ void check_errors(const Backend& backend) {
     actions[33] = -1;
     CHECK(
         contains(message([&] { engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data()}); }), "found -1"));
+
+    std::vector<float> given(2 * 20 * kFeature, 1.0F);
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -2e18F, 3e38F}) {
+        given[7 * kFeature + 3] = bad;
+        CHECK(contains(message([&] { engine.temporal_head(given.data(), 2, logits.data()); }),
+                       "features: expected finite values of at most 1e+18"));
+        CHECK(contains(message([&] { engine.actions(given.data(), 2, actions.data(), nullptr); }),
+                       "at position 1795 of 10240"));
+        const float kept = clips[66 + 5];
+        clips[66 + 5] = bad;
+        CHECK(contains(message([&] { engine.policy_features(clips.data(), nullptr, 3, given.data()); }),
+                       "frames: expected finite values of at most 10000"));
+        clips[66 + 5] = kept;
+    }
+
+    // The bound itself is no error, whatever the signs; what comes of it is finite.
+    std::vector<float> large(clips.begin(), clips.begin() + 20 * 66);
+    std::transform(large.begin(), large.end(), large.begin(), [](float x) { return std::copysign(kMaxCoordinate, x); });
+    Output<float> finite(14);
+    engine.run(large.data(), 1, 1, {finite.data()});
+    const std::vector<float> found = finite.copy();
+    CHECK(std::all_of(found.begin(), found.end(), [](float x) { return std::isfinite(x) && x != kPoison; }));
 
     Output<float> afterwards(14);
     engine.run(clips.data(), 1, 1, {afterwards.data()});

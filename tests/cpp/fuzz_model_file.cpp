@@ -38,7 +38,7 @@ void expect_sound(const Model& model) {
             expect(macs >= 0);
         }
     }
-    expect(nlohmann::json::parse(d.layout_json).at("joints").size() == d.joint_names.size());
+    expect(nlohmann::json::parse(d.json).at("layout").at("joints").size() == d.joint_names.size());
     const auto shapes = expected_tensors(d);
     expect(model.tensors.size() == shapes.size());
     for (const auto& [name, shape] : shapes) {

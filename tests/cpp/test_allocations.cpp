@@ -1,58 +1,11 @@
 // run allocates nothing: every operator new is counted.
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstddef>
-#include <cstdlib>
-#include <new>
-
 #include "adasgn/constants.h"
 #include "adasgn/engine.h"
 #include "checked_engine.h"
+#include "faults.h"
 #include "random_model.h"
-
-namespace {
-
-std::atomic<long> allocations{0};
-
-void* counted(std::size_t size, std::size_t alignment) {
-    ++allocations;
-    void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-    if (memory == nullptr) {
-        throw std::bad_alloc();
-    }
-    return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    return counted(size, alignof(std::max_align_t));
-}
-void* operator new[](std::size_t size) {
-    return counted(size, alignof(std::max_align_t));
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
 
 using namespace adasgn;
 using namespace adasgn::testing;
@@ -68,7 +21,7 @@ TEST_CASE("no stage and no mode allocates") {
     std::vector<std::int32_t> actions(6 * kFrames);
     for (const int threads : {1, 2}) {
         CheckedEngine engine(model, {6, threads, nullptr});
-        const long before = allocations.load();
+        const long before = allocation_count();
         for (const int clip_count : {6, 1, 3}) {  // from the first call on
             const int frames = clip_count * kFrames;
             engine.run(clips.data(), clip_count, 1, {logits.data(), actions.data(), features.data()});
@@ -79,7 +32,7 @@ TEST_CASE("no stage and no mode allocates") {
             engine.branch_features(clips.data(), nullptr, actions.data(), frames, nullptr, features.data());
             engine.temporal_head(features.data(), clip_count, logits.data());
         }
-        const long after = allocations.load();
+        const long after = allocation_count();
         CHECK(after == before);
         CHECK(before > 0);
     }

@@ -1,8 +1,12 @@
 // The CUDA engine on the emulated device: every case of every engine, in both precisions, under every schedule.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -165,7 +169,8 @@ TEST_CASE(
         engine.run(clips.data(), 3, 1, {expected.data()});
         cuda::DeviceMemory<float> there(clips.size());
         cuda::DeviceMemory<float> scores(3 * 14);
-        for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                                std::nextafter(kMaxCoordinate, 2e4F), -1e30F}) {
             std::vector<float> broken = clips;
             broken[20 * 66 + 5 * 66 + 8] = bad;
             cuda::expect_ok(cuda::copy_to_device(there.data(), broken.data(), broken.size() * sizeof(float), nullptr),
@@ -196,11 +201,43 @@ TEST_CASE("a wild frame leaves the other frames of its tile as they are") {
         Output<float> logits(2 * 14);
         engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data(), nullptr, calm.data()});
         std::vector<float> wild = clips;
-        std::fill(wild.begin() + 20 * 66, wild.begin() + 21 * 66, 1e30F);  // finite; far beyond binary16
+        std::fill(wild.begin() + 20 * 66, wild.begin() + 21 * 66, kMaxCoordinate);  // activations beyond binary16
         engine.run_forced(wild.data(), actions.data(), 2, 1, {logits.data(), nullptr, beside.data()});
         CHECK(std::equal(calm.data(), calm.data() + 20 * kFeature, beside.data()));
         CHECK(std::equal(calm.data() + 22 * kFeature, calm.data() + 40 * kFeature, beside.data() + 22 * kFeature));
     });
+}
+
+TEST_CASE("after fork the child is refused, and the driver is not called when it lets the engine go") {
+    const Model model = random_model(kAdaptive22, 39);
+    const std::vector<float> clip(20 * 66, 0.5F);
+    std::vector<float> logits(14);
+    auto engine = std::make_unique<cuda::Engine>(model, cuda::EngineOptions{1, cuda::Precision::f32, 0});
+    engine->run(clip.data(), 1, 1, {logits.data()});
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const auto refused = [](auto&& call) {
+            try {
+                call();
+            } catch (const Error& error) {
+                return error.kind() == ErrorKind::engine && std::strstr(error.what(), "forked") != nullptr;
+            }
+            return false;
+        };
+        const bool all = refused([&] { engine->run(clip.data(), 1, 1, {logits.data()}); }) &&
+                         refused([&] { engine->run_fuse(clip.data(), 0, 1, {logits.data()}); }) &&
+                         refused([&] { engine->temporal_head(nullptr, 0, logits.data()); }) &&
+                         refused([&] { engine->policy_features(clip.data(), nullptr, 1, logits.data()); }) &&
+                         refused([&] { engine->prepare(cuda::Engine::Mode::adaptive, 1, 1); }) &&
+                         refused([&] { engine->on_device().run(nullptr, nullptr, 0, 1, {logits.data()}, nullptr); });
+        engine.reset();
+        _exit(all ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    engine->run(clip.data(), 1, 1, {logits.data()});
 }
 
 TEST_CASE("models and devices that do not fit are named errors") {

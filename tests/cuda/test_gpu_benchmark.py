@@ -121,7 +121,7 @@ def test_command(emulated, tmp_path, monkeypatch, capsys):
     ("native", "message"),
     [
         (SimpleNamespace(), "no CUDA device: this installation has no CUDA part: "),
-        (SimpleNamespace(CudaEngine=None, cuda_devices=list), "no CUDA device: the driver shows no GPU"),
+        (SimpleNamespace(load_cuda=None, cuda_devices=list), "no CUDA device: the driver shows no GPU"),
     ],
 )
 def test_no_gpu_is_a_clear_error(native, message, monkeypatch, capsys):

@@ -151,7 +151,7 @@ def test_provenance_beyond_the_header_is_refused(adaptive_file):
 def test_files_that_cannot_be_opened(tmp_path, adaptive_file):
     with pytest.raises(ModelFileError, match="expected a model file, found No such file"):
         read_model_file(tmp_path / "none.adasgn")
-    with pytest.raises(ModelFileError, match="expected a model file, found Is a directory"):
+    with pytest.raises(ModelFileError, match="expected a model file, found a folder"):
         read_model_file(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelFileError, match="cannot be written"):

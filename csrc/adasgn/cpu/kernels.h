@@ -95,8 +95,8 @@ struct Kernels {
     // Class logits (clips, classes) of features (clips, frames, 256).
     void (*temporal)(const TemporalWeights& weights, const float* features, int clips, float* logits,
                      const Scratch& scratch);
-    // Whether all values are finite.
-    bool (*finite)(const float* values, std::size_t count);
+    // Whether all values are numbers of at most this magnitude.
+    bool (*within)(float bound, const float* values, std::size_t count);
 };
 
 // The names this build has and this processor can run, best first; null after the last.

@@ -4,24 +4,26 @@
 
 namespace adasgn::cpu::ADASGN_ISA {
 
-static bool finite(const float* values, std::size_t count) {
-    Vec sum = 0.0F;  // x - x is 0 for finite x, NaN for the others
+static bool within(float bound, const float* values, std::size_t count) {
+    Vec sum = 0.0F;  // x - x is 0 for finite x, NaN for the others, which max may pass over
+    Vec largest = 0.0F;
     std::size_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
         const Vec x = load(values + i);
         sum += x - x;
+        largest = stdx::max(largest, stdx::max(x, -x));
     }
-    float rest = stdx::reduce(sum);
+    bool fits = stdx::reduce(sum) == 0.0F && stdx::hmax(largest) <= bound;
     for (; i < count; ++i) {
-        rest += values[i] - values[i];
+        fits = fits && values[i] <= bound && values[i] >= -bound;
     }
-    return rest == 0.0F;
+    return fits;
 }
 
 #define ADASGN_TEXT_(name) #name
 #define ADASGN_TEXT(name) ADASGN_TEXT_(name)
 
 extern const Kernels kernels;
-const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel, branch_features, policy_logits, temporal_logits, finite};
+const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel, branch_features, policy_logits, temporal_logits, within};
 
 }  // namespace adasgn::cpu::ADASGN_ISA

@@ -66,6 +66,11 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     expect_ok(synchronise(nullptr), "upload of weights");
 }
 
+OnDevice DeviceEngine::make_current() const {
+    process_.expect_here();
+    return OnDevice(options_.device);
+}
+
 Schedule DeviceEngine::schedule(int frames) const {
     if (forced_) {
         return *forced_;
@@ -172,7 +177,7 @@ void DeviceEngine::head(const float* features, int samples, int persons, float* 
 void DeviceEngine::run(const float* clips, const std::int32_t* given, int samples, int persons,
                        const DeviceResult& result, Stream stream) {
     const int count = checked_clips(samples, persons, options_.max_batch);
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     const Frames frames = whole_clips(clips, count);
     float* const features = result.features != nullptr ? result.features : features_.data();
     std::int32_t* const actions = result.actions != nullptr ? result.actions : actions_.data();
@@ -202,7 +207,7 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
 
 void DeviceEngine::run_fuse(const float* clips, int samples, int persons, float* logits, Stream stream) {
     const int count = checked_clips(samples, persons, options_.max_batch);
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     const float scale = 1.0F / static_cast<float>(branches_.size());
     for (int branch = 0; branch < static_cast<int>(branches_.size()); ++branch) {
         run_one_branch(whole_clips(clips, count), branch, features_.data(), stream);
@@ -213,14 +218,14 @@ void DeviceEngine::run_fuse(const float* clips, int samples, int persons, float*
 void DeviceEngine::policy_features(const float* frames, const float* previous, int count, float* features,
                                    Stream stream) {
     expect_range("frames (at most max_batch · T)", count, 0, max_frames());
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     run_one_branch(single_frames(frames, previous, count), 0, features, stream);
 }
 
 void DeviceEngine::actions(const float* features, int clips, std::int32_t* actions, float* action_logits,
                            Stream stream) {
     expect_range("clips (the engine's max_batch is the most)", clips, 0, options_.max_batch);
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     const Frames frames = whole_clips(nullptr, clips);
     if (description_.adaptive) {
         route_frames(frames, features, nullptr, actions, action_logits, false, stream);
@@ -232,7 +237,7 @@ void DeviceEngine::actions(const float* features, int clips, std::int32_t* actio
 void DeviceEngine::branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
                                    const float* policy_features, float* features, Stream stream) {
     expect_range("frames (at most max_batch · T)", count, 0, max_frames());
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     const Frames single = single_frames(frames, previous, count);
     if (description_.adaptive && policy_features != nullptr) {
         if (policy_features != features) {
@@ -251,12 +256,12 @@ void DeviceEngine::branch_features(const float* frames, const float* previous, c
 
 void DeviceEngine::temporal_head(const float* features, int clips, float* logits, Stream stream) {
     expect_range("clips (the engine's max_batch is the most)", clips, 0, options_.max_batch);
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     head(features, clips, 1, logits, 1.0F, false, stream);
 }
 
 Fault DeviceEngine::fault(Stream stream) {
-    const OnDevice device(options_.device);
+    const OnDevice device = make_current();
     int flags[2] = {0, 0};
     expect_ok(copy_to_host(flags, fault_.data(), sizeof flags, stream), "reading the device's checks");
     expect_ok(synchronise(stream), "reading the device's checks");

@@ -14,6 +14,7 @@
 #include "adasgn/cuda/memory.h"
 #include "adasgn/cuda/packed_model.h"
 #include "adasgn/model.h"
+#include "adasgn/process.h"
 #include "launch.h"
 
 namespace adasgn::cuda {
@@ -53,6 +54,12 @@ class DeviceEngine {
     const DeviceTraits& traits() const { return traits_; }
     int max_frames() const { return options_.max_batch * description_.frames; }
 
+    // Every call below begins with this: its device is the current one from here on. Throws Error (engine) in another
+    // process than the one that made the engine: after fork a child has nothing of the GPU.
+    OnDevice make_current() const;
+    // Whether this is that process. In another one an engine must not be destroyed: the driver is not to be called.
+    bool here() const noexcept { return process_.here(); }
+
     // Clips (samples, persons, T, V, 3); given actions (samples, persons, T), or null for the policy's.
     void run(const float* clips, const std::int32_t* given, int samples, int persons, const DeviceResult& result,
              Stream stream);
@@ -87,6 +94,7 @@ class DeviceEngine {
                       float* action_logits, bool lists, Stream stream);
     void head(const float* features, int samples, int persons, float* logits, float scale, bool add, Stream stream);
 
+    OwnProcess process_;
     Description description_;
     EngineOptions options_;
     DeviceTraits traits_;

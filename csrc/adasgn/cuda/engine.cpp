@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <tuple>
 
@@ -13,6 +14,18 @@ namespace {
 
 constexpr int kUntimed = 10;           // runs before those that are timed
 constexpr int kMostTimed = 1'000'000;  // batches, repeats
+
+void expect_features(const char* what, const float* features, std::size_t count) {
+    if (!all_within(kMaxFeature, features, count)) {
+        fail_beyond(what, kMaxFeature, features, count);
+    }
+}
+
+void expect_logits(const float* logits, std::size_t count) {
+    if (!all_within(std::numeric_limits<float>::max(), logits, count)) {
+        fail_logits();
+    }
+}
 
 }  // namespace
 
@@ -108,6 +121,7 @@ struct Engine::State {
     // Null `on_host`: the clips lie in `on_device`.
     void run(Mode mode, const float* on_host, const float* on_device, const std::int32_t* actions_given, int samples,
              int persons, const Result& result) {
+        const OnDevice current = device.make_current();
         const int count = checked_clips(samples, persons, device.options().max_batch);
         const std::size_t all = static_cast<std::size_t>(count) * description().frames;
         if (mode == Mode::fuse && (result.actions != nullptr || result.features != nullptr)) {
@@ -115,13 +129,13 @@ struct Engine::State {
                         "fuse: expected no actions and no features to be asked for, since every branch runs");
         }
         if (mode == Mode::forced) {
-            expect_actions(description(), actions_given, static_cast<int>(all));
+            // The copy is what is checked: the caller's may change meanwhile.
             std::copy(actions_given, actions_given + all, host_given.data());
+            expect_actions(description(), host_given.data(), static_cast<int>(all));
         }
         if (count == 0) {
             return;
         }
-        const OnDevice current(device.options().device);
         const Graph& launched = graph(mode, samples, persons, result.features != nullptr, on_host != nullptr);
         if (on_host != nullptr) {
             std::copy(on_host, on_host + all * coordinates, host_clips.data());
@@ -137,10 +151,11 @@ struct Engine::State {
                 download(host_clips.data(), clips.data(), all * coordinates);
                 expect_ok(synchronise(stream.get()), "a run");
             }
-            fail_not_finite_clips(description(), host_clips.data(), count);
+            fail_clips(description(), host_clips.data(), count);
         }
-        std::copy(host_logits.data(), host_logits.data() + static_cast<std::size_t>(samples) * description().classes,
-                  result.logits);
+        const std::size_t values = static_cast<std::size_t>(samples) * description().classes;
+        expect_logits(host_logits.data(), values);
+        std::copy(host_logits.data(), host_logits.data() + values, result.logits);
         if (result.actions != nullptr) {
             std::copy(host_actions.data(), host_actions.data() + all, result.actions);
         }
@@ -155,7 +170,7 @@ struct Engine::State {
         expect_range("clips of a timed run", count, 1, device.options().max_batch);
         expect_range("batches", batches, 1, kMostTimed);
         expect_range("repeats", repeats, 1, kMostTimed);
-        const OnDevice current(device.options().device);
+        const OnDevice current = device.make_current();
         const std::size_t floats = static_cast<std::size_t>(count) * description().frames * coordinates;
         const DeviceMemory<float> timed(batches * floats);
         upload(timed.data(), from, batches * floats);
@@ -182,7 +197,7 @@ struct Engine::State {
         download(logits_to, logits.data(), static_cast<std::size_t>(samples) * description().classes);
         expect_ok(synchronise(stream.get()), "a run");
         if (device.fault(stream.get()).not_finite >= 0) {
-            fail_not_finite_clips(description(), from, batches * count);
+            fail_clips(description(), from, batches * count);
         }
         std::vector<double> microseconds(repeats);
         for (int i = 0; i < repeats; ++i) {
@@ -208,8 +223,8 @@ struct Engine::State {
         const std::size_t floats = count * coordinates;
         if (fault.not_finite >= 0) {
             const std::size_t at = fault.not_finite * coordinates;
-            const bool current = before == nullptr || !all_finite(from + at, coordinates);
-            fail_not_finite(current ? "frames" : "previous frames", current ? from : before, floats);
+            const bool current = before == nullptr || !all_within(kMaxCoordinate, from + at, coordinates);
+            fail_beyond(current ? "frames" : "previous frames", kMaxCoordinate, current ? from : before, floats);
         }
         download(to, features.data(), static_cast<std::size_t>(count) * kFeature);
         expect_ok(synchronise(stream.get()), "a stage");
@@ -221,7 +236,13 @@ Engine::Engine(const Model& model, const EngineOptions& options) {
         static_cast<void>(DeviceEngine(model, options));  // says so
     }
     const OnDevice current(options.device);
-    state_ = std::make_unique<State>(model, options);
+    state_.reset(new State(model, options));
+}
+
+void Engine::Release::operator()(State* state) const {
+    if (state->device.here()) {
+        delete state;
+    }
 }
 
 Engine::~Engine() = default;
@@ -255,8 +276,8 @@ void Engine::run_device(Mode mode, const float* device_clips, const std::int32_t
 }
 
 void Engine::prepare(Mode mode, int samples, int persons, bool features) {
+    const OnDevice current = state_->device.make_current();
     if (checked_clips(samples, persons, max_batch()) > 0) {
-        const OnDevice current(state_->device.options().device);
         state_->graph(mode, samples, persons, features, true);
     }
 }
@@ -267,13 +288,14 @@ std::vector<double> Engine::time_graph(const float* clips, int batches, int samp
 }
 
 void Engine::force_schedule(const Schedule& schedule) {
+    const OnDevice current = state_->device.make_current();
     state_->device.force_schedule(schedule);
     state_->graphs.clear();  // they hold the launches of another
 }
 
 void Engine::policy_features(const float* frames, const float* previous, int count, float* features) {
     State& state = *state_;
-    const OnDevice current(state.device.options().device);
+    const OnDevice current = state.device.make_current();
     const float* const before = state.upload_frames(frames, previous, count);
     state.device.policy_features(state.clips.data(), before, count, state.features.data(), state.stream.get());
     state.finish_features(frames, previous, count, features);
@@ -286,11 +308,9 @@ void Engine::actions(const float* features, int clips, std::int32_t* actions, fl
         throw Error(ErrorKind::clip, "action logits: expected an adaptive model, found kind " + description.kind);
     }
     expect_range("clips (the engine's max_batch is the most)", clips, 0, state.device.options().max_batch);
-    const OnDevice current(state.device.options().device);
+    const OnDevice current = state.device.make_current();
     const std::size_t frames = static_cast<std::size_t>(clips) * description.frames;
-    if (!all_finite(features, frames * kFeature)) {
-        fail_not_finite("features", features, frames * kFeature);
-    }
+    expect_features("features", features, frames * kFeature);
     state.upload(state.inputs.data(), features, frames * kFeature);
     state.device.actions(state.inputs.data(), clips, state.actions.data(),
                          action_logits == nullptr ? nullptr : state.action_logits.data(), state.stream.get());
@@ -304,16 +324,15 @@ void Engine::actions(const float* features, int clips, std::int32_t* actions, fl
 void Engine::branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
                              const float* policy_features, float* features) {
     State& state = *state_;
-    const OnDevice current(state.device.options().device);
+    const OnDevice current = state.device.make_current();
     const float* const before = state.upload_frames(frames, previous, count);
-    expect_actions(state.description(), actions, count);
-    state.upload(state.given.data(), actions, static_cast<std::size_t>(count));
+    std::copy(actions, actions + count, state.host_given.data());
+    expect_actions(state.description(), state.host_given.data(), count);
+    state.upload(state.given.data(), state.host_given.data(), static_cast<std::size_t>(count));
     float* ready = nullptr;
     if (policy_features != nullptr) {
         const std::size_t floats = static_cast<std::size_t>(count) * kFeature;
-        if (!all_finite(policy_features, floats)) {
-            fail_not_finite("policy features", policy_features, floats);
-        }
+        expect_features("policy features", policy_features, floats);
         ready = state.inputs.data();
         state.upload(ready, policy_features, floats);
     }
@@ -326,15 +345,16 @@ void Engine::temporal_head(const float* features, int clips, float* logits) {
     State& state = *state_;
     const Description& description = state.description();
     expect_range("clips (the engine's max_batch is the most)", clips, 0, state.device.options().max_batch);
-    const OnDevice current(state.device.options().device);
+    const OnDevice current = state.device.make_current();
     const std::size_t floats = static_cast<std::size_t>(clips) * description.frames * kFeature;
-    if (!all_finite(features, floats)) {
-        fail_not_finite("features", features, floats);
-    }
+    expect_features("features", features, floats);
     state.upload(state.inputs.data(), features, floats);
     state.device.temporal_head(state.inputs.data(), clips, state.logits.data(), state.stream.get());
-    state.download(logits, state.logits.data(), static_cast<std::size_t>(clips) * description.classes);
+    const std::size_t values = static_cast<std::size_t>(clips) * description.classes;
+    state.download(state.host_logits.data(), state.logits.data(), values);
     expect_ok(synchronise(state.stream.get()), "a stage");
+    expect_logits(state.host_logits.data(), values);
+    std::copy(state.host_logits.data(), state.host_logits.data() + values, logits);
 }
 
 }  // namespace adasgn::cuda

@@ -1,6 +1,6 @@
 // A model on a GPU behind the interface of adasgn::Engine: arrays of the host in, arrays of the host out. Each kind of
 // run (mode, samples, persons) is captured as one CUDA graph the first time, copies included, and replayed with new
-// input after that.
+// input after that. Like adasgn::Engine it belongs to the process that constructed it.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,10 @@ class Engine {
 
   private:
     struct State;
-    std::unique_ptr<State> state_;
+    struct Release {  // in another process nothing is: it all belongs to the driver
+        void operator()(State* state) const;
+    };
+    std::unique_ptr<State, Release> state_;
 };
 
 }  // namespace adasgn::cuda

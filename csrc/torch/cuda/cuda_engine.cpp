@@ -58,7 +58,7 @@ class CudaEngine final : public DeviceEngine {
         const cuda::Fault fault = engine_.fault(call.stream());
         // A frame is spoilt by the frame before it, too, through its velocity.
         if (fault.not_finite >= 0) {
-            fail("finite coordinates, found NaN or infinity", fault.not_finite, " or in the frame before it");
+            fail("finite coordinates of at most 10000, found another", fault.not_finite, " or in the frame before it");
         }
         if (fault.bad_action >= 0) {
             fail("branch numbers 0 to " + std::to_string(description().branches.size() - 1) + ", found another",
@@ -99,9 +99,14 @@ std::shared_ptr<DeviceEngine> load_on_cuda(const Model& model, c10::Device devic
     if (options.instruction_set) {
         throw Error(ErrorKind::engine, "instruction_set: expected none on a GPU, found " + *options.instruction_set);
     }
-    return std::make_shared<CudaEngine>(
-        model, cuda::EngineOptions{option("max_batch", options.max_batch), precision_of(options.precision),
-                                   indexed(device).index()});
+    const cuda::EngineOptions chosen{option("max_batch", options.max_batch), precision_of(options.precision),
+                                     indexed(device).index()};
+    // After fork the child leaves it alone: the driver is not to be called there.
+    return {new CudaEngine(model, chosen), [process = OwnProcess()](const CudaEngine* engine) {
+                if (process.here()) {
+                    delete engine;
+                }
+            }};
 }
 
 }  // namespace adasgn::ops

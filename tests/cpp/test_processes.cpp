@@ -1,0 +1,107 @@
+// An engine belongs to the process that made it: a forked child gets an error from every call, may let the engine go,
+// and may make one of its own.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adasgn/engine.h"
+#include "adasgn/process.h"
+#include "adasgn/thread_pool.h"
+#include "random_model.h"
+
+using namespace adasgn;
+using namespace adasgn::testing;
+
+namespace {
+
+constexpr int kSeconds = 60;  // after which a child that hangs is ended by a signal
+#ifdef __SANITIZE_THREAD__
+constexpr bool kChildStartsThreads = false;  // the sanitizer does not allow it after a fork
+#else
+constexpr bool kChildStartsThreads = true;
+#endif
+
+// What `work` returns in a forked child, or a text that says how the child died.
+template <class Work>
+std::string in_child(const Work& work) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        alarm(kSeconds);
+        _exit(work() ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    if (WIFSIGNALED(status)) {
+        return "signal " + std::to_string(WTERMSIG(status));
+    }
+    return WEXITSTATUS(status) == 0 ? "as expected" : "not as expected";
+}
+
+template <class Call>
+bool refused(const Call& call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        const std::string text = error.what();
+        return error.kind() == ErrorKind::engine && text.find(std::to_string(getppid())) != std::string::npos &&
+               text.find("process " + std::to_string(getpid())) != std::string::npos;
+    }
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("a forked child knows that it is another process, and so does its own child") {
+    const OwnProcess parent;
+    CHECK(parent.here());
+    CHECK(in_child([&] {
+              const OwnProcess child;
+              return !parent.here() && child.here() &&
+                     in_child([&] { return !parent.here() && !child.here(); }) == "as expected";
+          }) == "as expected");
+    CHECK(parent.here());
+    parent.expect_here();
+}
+
+TEST_CASE("in a forked child every call is refused, and the engine can be let go") {
+    const Model model = random_model({5, {1, 5}, {false}, 2, 3, true}, 1);
+    std::mt19937 random(2);
+    const std::vector<float> clips = random_floats(4 * 2 * 15, random);
+    std::vector<float> logits(4 * 3);
+    std::vector<float> features(4 * 2 * 256);
+    std::vector<std::int32_t> actions(4 * 2);
+    for (const int threads : {1, 4}) {
+        CAPTURE(threads);
+        auto engine = std::make_unique<Engine>(model, EngineOptions{4, threads, nullptr});
+        engine->run(clips.data(), 4, 1, {logits.data()});
+        const std::vector<float> expected = logits;
+        CHECK(in_child([&] {
+                  return refused([&] { engine->run(clips.data(), 4, 1, {logits.data()}); }) &&
+                         refused([&] { engine->run(clips.data(), 0, 1, {logits.data()}); }) &&
+                         refused([&] { engine->run_forced(clips.data(), actions.data(), 4, 1, {logits.data()}); }) &&
+                         refused([&] { engine->run_fuse(clips.data(), 4, 1, {logits.data()}); }) &&
+                         refused([&] { engine->policy_features(clips.data(), nullptr, 8, features.data()); }) &&
+                         refused([&] { engine->actions(features.data(), 4, actions.data(), nullptr); }) && refused([&] {
+                             engine->branch_features(clips.data(), nullptr, actions.data(), 8, nullptr,
+                                                     features.data());
+                         }) &&
+                         refused([&] { engine->temporal_head(features.data(), 4, logits.data()); });
+              }) == "as expected");
+        CHECK(in_child([&] {
+                  engine.reset();
+                  return true;
+              }) == "as expected");
+        CHECK(in_child([&] {
+                  Engine own(model, {4, kChildStartsThreads ? threads : 1, nullptr});
+                  own.run(clips.data(), 4, 1, {logits.data()});
+                  return logits == expected && own.description().json == engine->description().json;
+              }) == "as expected");
+        engine->run(clips.data(), 4, 1, {logits.data()});  // what children do is nothing to the parent
+        CHECK(logits == expected);
+    }
+}
