@@ -56,10 +56,16 @@ class TrainingView:
         parts = [f"loss {row['loss']:.3f}", f"train {row['train_accuracy']:.1%}"]
         if "test_accuracy" in row:
             parts.append(f"test {row['test_accuracy']:.1%}")
+        if "kept_train_accuracy" in row:
+            parts.append(f"train, averaged {row['kept_train_accuracy']:.1%}")
+        if "raw_test_accuracy" in row:
+            parts.append(f"(not averaged {row['raw_test_accuracy']:.1%})")
         if "test_gflops" in row:
             parts.append(f"{row['test_gflops']:.3f} GFLOPs")
         text = "  ".join(parts)
         self._bar.update(self._task, completed=self._done, metrics=text)
+        if "warning" in row:
+            console.print(f"[yellow]{self._stage}: warning: {row['warning']}[/yellow]", soft_wrap=True)
         if not self._live:
             print(f"{self._stage} {self._done}/{self._epochs}  {text}  {row['seconds']:.1f} s", flush=True)
         elif self._done == self._epochs:

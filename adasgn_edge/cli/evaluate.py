@@ -56,7 +56,7 @@ def command(
     from adasgn_edge.files import write_text
     from adasgn_edge.model.weights import load_weights, shipped_weights
     from adasgn_edge.progress import RichProgress
-    from adasgn_edge.train.loop import choose_device
+    from adasgn_edge.train.devices import choose_device
     from adasgn_edge.train.report import find_weights, fuse_streams, measure, summarise
 
     target = str(choose_device(device))

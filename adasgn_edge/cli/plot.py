@@ -70,7 +70,7 @@ def command(
             ) from None
         figure = plots.accuracy_against_cost(models, "AdaSGN: accuracy against cost", convention)
     elif kind is Kind.curves:
-        from adasgn_edge.train.loop import read_log
+        from adasgn_edge.train.log import read_log
 
         folder = source or Path("runs")
         logs = {log.parent.name: read_log(log) for log in sorted(folder.glob("**/log.jsonl"))}

@@ -68,7 +68,8 @@ def command(
 
     from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.progress import RichProgress
-    from adasgn_edge.train.loop import Trainer, choose_device
+    from adasgn_edge.train.devices import choose_device
+    from adasgn_edge.train.loop import Trainer
     from adasgn_edge.train.stages import plan_stages
 
     dataset = open_dataset(chosen.data.dataset, root, progress=RichProgress())

@@ -15,7 +15,7 @@ from adasgn_edge.model.config import Branch
 from adasgn_edge.model.weights import TrainedModel, load_weights
 from adasgn_edge.progress import Progress
 from adasgn_edge.train.evaluate import Evaluation, evaluate
-from adasgn_edge.train.loop import read_log
+from adasgn_edge.train.log import read_log
 from adasgn_edge.train.sampler import ClipSampler
 
 __all__ = ["Measurement", "Summary", "find_weights", "fuse_streams", "measure", "summarise"]

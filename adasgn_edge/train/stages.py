@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.model.config import Branch, ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
@@ -49,9 +50,13 @@ def plan_stages(recipe: Recipe, layout: SkeletonLayout, classes: int, only: tupl
 
 
 def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
-    """Short digest of all settings that decide a stage's result."""
+    """Short digest of all settings that decide a stage's result.
+
+    Where recordings of one's own lie is none of them: that they are the same is for the data set's digest to say.
+    """
+    public = recipe.data.dataset in DATASETS
     settings = {
-        "data": recipe.data.model_dump(),
+        "data": {"dataset": recipe.data.dataset if public else "recordings", "stream": recipe.data.stream},
         "dropout": recipe.model.dropout,
         "augment": recipe.augment.model_dump(),
         "schedule": stage.schedule.model_dump(exclude={"alpha"} if stage.schedule.augment else {"alpha", "augment"}),
