@@ -191,19 +191,18 @@ class StageRun:
         trainer = self.trainer
         if trainer.test_clips is None and not last:
             return {}
-        # Without test clips the two are compared on the training clips.
-        clips, split = trainer.test_clips, "test"
-        if clips is None:  # then the two are compared on training clips, each segment's middle frame
-            clips, split = trainer.train_clips, "kept_train"
+        clips, split, kept = trainer.test_clips, "test", "test"
+        if clips is None:  # then the two are compared on training clips, as they are: train_accuracy is of changed ones
+            clips, split, kept = trainer.train_clips, "train", "kept_train"
         dtype = None if last else trainer.dtype
         measured = evaluate(self.kept(epoch), clips, dtype=dtype)
-        row: dict[str, Any] = {f"{split}_accuracy": measured.accuracy}
+        row: dict[str, Any] = {f"{kept}_accuracy": measured.accuracy}
         if self.stage.config.adaptive:
-            row |= {f"{split}_shares": measured.shares.tolist(), f"{split}_gflops": measured.paper_gflops}
+            row |= {f"{kept}_shares": measured.shares.tolist(), f"{kept}_gflops": measured.paper_gflops}
         if last and self.average is not None:
             raw = evaluate(self.raw(epoch), clips, dtype=dtype)
-            row["raw_" + f"{split}_accuracy".removeprefix("kept_")] = raw.accuracy
-            if (text := _difference(measured, raw, split.removeprefix("kept_"))) is not None:
+            row[f"raw_{split}_accuracy"] = raw.accuracy
+            if (text := _difference(measured, raw, split)) is not None:
                 row["warning"] = text
         return row
 

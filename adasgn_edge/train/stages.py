@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
@@ -13,7 +14,7 @@ from adasgn_edge.model.config import Branch, ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.train.recipe import Recipe, Schedule
 
-__all__ = ["Stage", "fingerprint", "plan_stages"]
+__all__ = ["Stage", "fingerprint", "plan_stages", "settings_of"]
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,20 @@ def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
 
     Where recordings of one's own lie is none of them: that they are the same is for the data set's digest to say.
     """
+    settings = settings_of(recipe, stage.schedule, stage.alpha) | {"config": stage.config.to_dict(), "seed": seed}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict[str, Any]:
+    """What decides a stage's result besides its model and the seed, as plain values."""
     public = recipe.data.dataset in DATASETS
-    settings = {
+    return {
         "data": {"dataset": recipe.data.dataset if public else "recordings", "stream": recipe.data.stream},
         "dropout": recipe.model.dropout,
         "augment": recipe.augment.model_dump(),
-        "schedule": stage.schedule.model_dump(exclude={"alpha"} if stage.schedule.augment else {"alpha", "augment"}),
-        "config": stage.config.to_dict(),
-        "alpha": stage.alpha,
-        "seed": seed,
+        "schedule": schedule.model_dump(exclude={"alpha"} if schedule.augment else {"alpha", "augment"}),
+        "alpha": alpha,
     }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def stage_folder(out: Path, seed: int, stage: str) -> Path:
