@@ -112,6 +112,7 @@ class _Datasets:
         self._opened: dict[str, SkeletonDataset] = {}
 
     def of(self, path: Path) -> SkeletonDataset:
+        from adasgn_edge.cli.console import plain_warnings
         from adasgn_edge.data.registry import open_dataset
         from adasgn_edge.model.weights import load_weights
         from adasgn_edge.progress import RichProgress
@@ -120,9 +121,10 @@ class _Datasets:
         if name is None:
             raise typer.BadParameter(f"{path} does not say what it was trained on; give --data")
         if name not in self._opened:
-            self._opened[name] = open_dataset(
-                name, self._root, on_bad_sample=self._on_bad_sample, progress=RichProgress()
-            )
+            with plain_warnings():
+                self._opened[name] = open_dataset(
+                    name, self._root, on_bad_sample=self._on_bad_sample, progress=RichProgress()
+                )
         return self._opened[name]
 
 

@@ -114,13 +114,15 @@ def _read_logs(source: Path) -> dict[str, list[dict[str, Any]]]:
 
 def _open_dataset(trained: TrainedModel, path: Path, root: Path | None) -> SkeletonDataset:
     """The data set that weights were trained on."""
+    from adasgn_edge.cli.console import plain_warnings
     from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.errors import DatasetError
 
     name = trained.provenance.get("dataset")
     if name is None:
         raise DatasetError(f"{path}: the weights do not say what they were trained on")
-    return open_dataset(str(name), root)
+    with plain_warnings():
+        return open_dataset(str(name), root)
 
 
 def _shares(source: Path | None, root: Path | None) -> Figure:

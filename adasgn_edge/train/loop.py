@@ -53,7 +53,7 @@ class Silent:
 
 
 def check_training_set(dataset: SkeletonDataset) -> None:
-    """Raise DatasetError for a set that nothing can be learnt from; warn where a class or the test is missing."""
+    """Raise DatasetError for a data set that nothing can be learnt from."""
     train = dataset.labels[dataset.indices("train")]
     if len(train) < 2:
         raise DatasetError(f"data set {dataset.name!r}: expected at least 2 training clips, found {len(train)}")
@@ -63,6 +63,11 @@ def check_training_set(dataset: SkeletonDataset) -> None:
         raise DatasetError(
             f"data set {dataset.name!r}: expected training clips of at least 2 classes, found only {only[:80]!r}"
         )
+
+
+def warn_of_gaps(dataset: SkeletonDataset) -> None:
+    """Warn of classes that have no training clip, and of a set without test clips."""
+    count = np.bincount(dataset.labels[dataset.split == "train"], minlength=len(dataset.class_names))
     if missing := np.flatnonzero(count == 0).tolist():
         names = ", ".join(repr(dataset.class_names[label][:40]) for label in missing[:8])
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
@@ -93,6 +98,7 @@ class Trainer:
         compile_step: bool | None = None,
     ) -> None:
         check_training_set(dataset)
+        warn_of_gaps(dataset)
         self.recipe, self.dataset, self.out, self.seed = recipe, dataset, out, seed
         self.device = torch.device(device)
         self.reporter: Reporter = reporter or Silent()
@@ -195,4 +201,4 @@ def median_seconds(dataset: SkeletonDataset) -> float | None:
     """How long the median training clip lasts, in seconds; None where the frame rate is not known."""
     if dataset.rate is None:
         return None
-    return round(float(np.median(dataset.length[dataset.indices("train"), 0])) / dataset.rate, 2)
+    return round(float(np.median(dataset.length[dataset.indices("train"), 0])) / dataset.rate, 3)

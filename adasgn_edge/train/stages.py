@@ -32,17 +32,23 @@ class Stage:
         return self.config.branches[0] if self.config.transform and not self.config.adaptive else None
 
 
-def plan_stages(recipe: Recipe, layout: SkeletonLayout, classes: int, only: tuple[str, ...] = ()) -> list[Stage]:
-    """All stages of a recipe, or those named in `only`; raises RecipeError for a name that is none of them."""
+def plan_stages(
+    recipe: Recipe, layout: SkeletonLayout, classes: int, clips: int, only: tuple[str, ...] = ()
+) -> list[Stage]:
+    """All stages of a recipe for a training set of so many clips, or those named in `only`.
+
+    Raises RecipeError for a name that is none of them.
+    """
+    single, fused = recipe.single.fitted(clips), recipe.adaptive.fitted(clips)
     frames = recipe.model.frames
     joint_sets = recipe.model.joint_sets or layout.joint_counts
     for count in joint_sets:
         layout.group_averages(count)  # a LayoutError now, not after hours of training
     adaptive = ModelConfig(layout.joint_count, classes, tuple(joint_sets), recipe.model.sizes, frames)
     dense = ModelConfig.dense(layout.joint_count, classes, frames)
-    stages = [Stage("sgn", dense, recipe.single)]
-    stages += [Stage(str(branch), adaptive.single(branch), recipe.single) for branch in adaptive.branches]
-    stages += [Stage(f"adasgn-a{alpha:g}", adaptive, recipe.adaptive, alpha) for alpha in recipe.adaptive.alpha]
+    stages = [Stage("sgn", dense, single)]
+    stages += [Stage(str(branch), adaptive.single(branch), single) for branch in adaptive.branches]
+    stages += [Stage(f"adasgn-a{alpha:g}", adaptive, fused, alpha) for alpha in recipe.adaptive.alpha]
     known = [stage.name for stage in stages]
     for name in only:
         if name not in known:
@@ -66,7 +72,8 @@ def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict
         "data": {"dataset": recipe.data.dataset if public else "recordings", "stream": recipe.data.stream},
         "dropout": recipe.model.dropout,
         "augment": recipe.augment.model_dump(),
-        "schedule": schedule.model_dump(exclude={"alpha"} if schedule.augment else {"alpha", "augment"}),
+        # min_steps has done its work in `fitted`; an unused one must not change the fingerprints of finished runs.
+        "schedule": schedule.model_dump(exclude={"alpha", "min_steps"} | (set() if schedule.augment else {"augment"})),
         "alpha": alpha,
     }
 

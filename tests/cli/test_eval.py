@@ -37,7 +37,7 @@ def make(tmp_path, recordings):
         about = {"name": name, "data": {"dataset": str(recordings), "stream": stream}, "model": {"frames": 4}}
         recipe = Recipe.model_validate({**about, "single": single})
         for seed in seeds:
-            for stage in plan_stages(recipe, STICK, 3, stages):
+            for stage in plan_stages(recipe, STICK, 3, 36, stages):
                 torch.manual_seed(seed + len(name))
                 provenance = {
                     "recipe": recipe.model_dump(mode="json"),

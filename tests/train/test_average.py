@@ -45,7 +45,7 @@ def recipe(ema: float = 0.995, epochs: int = 5, batch: int = 32, **more) -> Reci
 
 def train(out: Path, dataset=None, stage: int = 1, seed: int = 1, **settings) -> Path:
     t = Trainer(recipe(**settings), dataset or stick_dataset(), out, seed)
-    return t.train(plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names))[stage])
+    return t.train(plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names), len(t.train_clips))[stage])
 
 
 def test_the_decay_grows_to_what_the_recipe_says():

@@ -46,7 +46,7 @@ def trainer(out: Path, seed: int = 1, changes: dict | None = None) -> Trainer:
 
 
 def stages(t: Trainer):
-    return plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names))
+    return plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names), len(t.train_clips))
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
