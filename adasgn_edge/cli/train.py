@@ -117,7 +117,7 @@ def command(
                 trainer = Trainer(chosen, dataset, folder, seed, target, view, compile_step)
             for stage in stages:
                 trainer.train(stage)
-    command_line = f"adasgn-edge eval {folder}"
+    command_line = f"adasgn-edge eval {folder}{'' if test else ' --split train'}"
     console.print(f"Trained models are in {folder}. Measure them: {command_line}", markup=False)
 
 

@@ -60,7 +60,7 @@ def test_train_writes_every_stage_and_is_done_the_second_time(trained, monkeypat
 
 def test_eval_aggregates_seeds(trained, monkeypatch, capsys):
     assert run(monkeypatch, "eval", trained / "run", "--json", trained / "eval.json", "--per-class", "--confusion") == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     assert "adasgn-a1, seed 2: per class" in printed
     assert "adasgn-a1, seed 1: confusion" in printed
     result = json.loads((trained / "eval.json").read_text())
