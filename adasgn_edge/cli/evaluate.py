@@ -112,12 +112,15 @@ class _Datasets:
         self._opened: dict[str, SkeletonDataset] = {}
 
     def of(self, path: Path) -> SkeletonDataset:
+        import warnings
+
         from adasgn_edge.cli.console import plain_warnings
         from adasgn_edge.data.registry import open_dataset
         from adasgn_edge.model.weights import load_weights
         from adasgn_edge.progress import RichProgress
 
-        name = self._data or load_weights(path).provenance.get("dataset")
+        provenance = load_weights(path).provenance
+        name = self._data or provenance.get("dataset")
         if name is None:
             raise typer.BadParameter(f"{path} does not say what it was trained on; give --data")
         if name not in self._opened:
@@ -125,7 +128,11 @@ class _Datasets:
                 self._opened[name] = open_dataset(
                     name, self._root, on_bad_sample=self._on_bad_sample, progress=RichProgress()
                 )
-        return self._opened[name]
+        dataset = self._opened[name]
+        if self._data is None and provenance.get("dataset_digest") not in (None, dataset.digest):
+            with plain_warnings():
+                warnings.warn(f"{path}: {name} has changed since this model was trained on it", stacklevel=2)
+        return dataset
 
 
 def _find(models: Sequence[Path], stages: str | None, seeds: set[int] | None) -> list[tuple[Path, list[Path]]]:

@@ -62,7 +62,7 @@ def make(tmp_path, recordings):
 def evaluate(monkeypatch, tmp_path, capsys):
     """Runs ``eval``; gives the JSON and what was printed."""
 
-    def run(*arguments):
+    def run(*arguments, warned=False):
         path = tmp_path / "eval.json"
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["adasgn-edge", "eval", *map(str, arguments), "--json", str(path)])
@@ -71,7 +71,9 @@ def evaluate(monkeypatch, tmp_path, capsys):
         assert not end.value.code
         text = path.read_text()
         assert "NaN" not in text
-        return json.loads(text), capsys.readouterr().out
+        captured = capsys.readouterr()
+        assert ("warning" in captured.err) == warned, captured.err
+        return json.loads(text), captured.out
 
     return run
 
@@ -112,7 +114,7 @@ def test_seeds_of_one_recipe_in_two_folders_are_one_row(make, evaluate):
 )
 def test_runs_that_differ_are_rows_of_their_own(make, evaluate, other):
     make("a", seeds=(1,)), make("b", seeds=(2,), **other)
-    result, printed = evaluate("a", "b")
+    result, printed = evaluate("a", "b", warned="digest" in other)
     assert rows(result) == {"S-1, a": 1, "S-1, b": 1}
     assert "±" not in printed
     assert all(row["accuracy_deviation"] is None for row in result["models"])
@@ -201,7 +203,7 @@ def test_the_best_epoch_is_shown_only_for_what_the_log_measured(make, evaluate, 
         assert result["models"][0]["best_epoch"] is None
         assert result["each"][0]["best_epoch"] is None
         assert "77.00" not in printed
-    assert evaluate("changed")[0]["models"][0]["best_epoch"] is None
+    assert evaluate("changed", warned=True)[0]["models"][0]["best_epoch"] is None
     other = write_recordings(tmp_path / "other", stick_dataset(24, seed=3))
     assert evaluate("a", "--data", other)[0]["models"][0]["best_epoch"] is None
     assert evaluate("old", "--data", other)[0]["models"][0]["best_epoch"] is None
