@@ -19,7 +19,8 @@ DEFAULT_WINDOW = 2.0
 def to_model_file(trained: TrainedModel, window: float | None = None, precision: str = "f32") -> ModelFile:
     """A trained model (AdaSGN, dense SGN or a single branch) as the content of a model file.
 
-    window: seconds that a clip spans; by default what training noted (``provenance["window"]``), else DEFAULT_WINDOW.
+    window: seconds that a clip spans; by default the length of training's median clip (``provenance["window"]``, which
+    training notes where the frame rate is known), else DEFAULT_WINDOW.
     precision: "f32", or "f16" to store the matrices in half precision. Raises ModelFileError for values that do not
     fit.
     """

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from adasgn_edge.files import atomic_path
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["accuracy_against_cost", "action_shares", "filmstrip", "save", "training_curves"]
+__all__ = ["accuracy_against_cost", "action_shares", "filmstrip", "picture_formats", "save", "training_curves"]
 
 
 def branch_colours(names: Sequence[str]) -> list[Any]:
@@ -29,27 +30,29 @@ def branch_colours(names: Sequence[str]) -> list[Any]:
     return [plt.colormaps["viridis_r"](0.08 + 0.9 * i / max(1, len(names) - 1)) for i in range(len(names))]
 
 
+def picture_formats() -> frozenset[str]:
+    """Suffixes, without dot, that :func:`save` can write."""
+    return frozenset(FigureCanvasBase.get_supported_filetypes())
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as the kind of file its suffix names (.png, .svg, .pdf), atomically."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.lstrip(".") or "png", dpi=140)
+        figure.savefig(temporary, format=path.suffix.lstrip(".").lower() or "png", dpi=140)
     plt.close(figure)
 
 
 def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, convention: str = "paper") -> Figure:
     """The paper's Figure 3: one point a model, the adaptive ones joined in order of cost.
 
-    models: rows with name, accuracy, accuracy_deviation (or None), paper_gflops, full_gflops.
+    models: rows with name, stage, accuracy, accuracy_deviation (or None), paper_gflops, full_gflops.
     """
     figure, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
-    for label, marker, chosen in (
-        ("AdaSGN", "o-", [m for m in models if m["name"].startswith("adasgn")]),
-        ("one branch on every frame", "s", [m for m in models if m["name"][:2] in ("S-", "B-")]),
-        ("dense SGN", "*", [m for m in models if m["name"] == "sgn"]),
-    ):
-        if not chosen:
-            continue
-        chosen = sorted(chosen, key=lambda m: m[f"{convention}_gflops"])
+    kinds: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for model in models:
+        kinds.setdefault(_kind(model["stage"]), []).append(model)
+    for (label, marker), unordered in kinds.items():
+        chosen = sorted(unordered, key=lambda m: m[f"{convention}_gflops"])
         x = [m[f"{convention}_gflops"] for m in chosen]
         y = [100 * m["accuracy"] for m in chosen]
         spread = [100 * (m.get("accuracy_deviation") or 0.0) for m in chosen]
@@ -64,15 +67,28 @@ def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, conve
     return figure
 
 
+def _kind(stage: str) -> tuple[str, str]:
+    """Label and marker of a kind of model."""
+    if stage.startswith("adasgn"):
+        return "AdaSGN", "o-"
+    if stage.startswith(("S-", "B-")):
+        return "one branch on every frame", "s"
+    return ("dense SGN", "*") if stage == "sgn" else ("others", "D")
+
+
 def action_shares(
     class_names: Sequence[str], shares: NDArray[np.float64], branch_names: Sequence[str], title: str
 ) -> Figure:
-    """Share of frames that took each branch, a bar per class; shares (classes, A)."""
+    """Share of frames that took each branch, a bar per class; shares (classes, A), NaN for a class without samples."""
+    shown = [
+        f"{name}{' (no samples)' if np.isnan(row).any() else ''}" for name, row in zip(class_names, shares, strict=True)
+    ]
+    shares = np.nan_to_num(shares)
     figure, axes = plt.subplots(figsize=(8, 1.4 + 0.3 * len(class_names)), layout="constrained")
     left = np.zeros(len(class_names))
     for name, colour, share in zip(branch_names, branch_colours(branch_names), shares.T, strict=True):
-        axes.barh(class_names, 100 * share, left=left, color=colour, label=name)
-        left += 100 * np.nan_to_num(share)
+        axes.barh(shown, 100 * share, left=left, color=colour, label=name)
+        left += 100 * share
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="frames (%)", title=title)
     axes.legend(
@@ -153,11 +169,12 @@ def _draw_bones(
 
 
 def training_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> Figure:
-    """Loss and accuracy over the epochs; logs: rows of ``log.jsonl`` by stage name."""
+    """Loss and accuracy over the epochs; logs: rows of ``log.jsonl`` by name; what a row lacks is not drawn."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for name, rows in logs.items():
-        (line,) = left.plot([r["epoch"] for r in rows], [r["loss"] for r in rows], label=name)
-        tested = [r for r in rows if "test_accuracy" in r]
+        measured = [r for r in rows if r.get("loss") is not None]
+        (line,) = left.plot([r["epoch"] for r in measured], [r["loss"] for r in measured], label=name)
+        tested = [r for r in rows if r.get("test_accuracy") is not None]
         epochs = [r["epoch"] for r in tested]
         right.plot(epochs, [100 * r["test_accuracy"] for r in tested], color=line.get_color(), label=name)
     left.set(xlabel="epoch", ylabel="training loss")

@@ -25,7 +25,7 @@ from adasgn_edge.errors import DatasetError
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.skeletons import load_layout
-from adasgn_edge.train.loop import autocast_dtype, hardware
+from adasgn_edge.train.devices import autocast_dtype, hardware
 from adasgn_edge.train.sampler import ClipSampler
 from bench.conv2d_sgn import Conv2dSGN
 

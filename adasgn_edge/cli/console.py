@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["TrainingView", "console"]
+__all__ = ["TrainingView", "console", "plain_warnings"]
 
 console = Console(width=None if sys.stdout.isatty() else 140)
 """Standard output; a pipe or file has no width, so tables get enough to be read whole."""
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings meant for users as a line on standard error, without the place in the source that gave them."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if category is UserWarning:
+                text = f"warning: {message}"
+                Console(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 class TrainingView:
@@ -56,10 +83,17 @@ class TrainingView:
         parts = [f"loss {row['loss']:.3f}", f"train {row['train_accuracy']:.1%}"]
         if "test_accuracy" in row:
             parts.append(f"test {row['test_accuracy']:.1%}")
+        if "kept_train_accuracy" in row:
+            parts.append(f"train, averaged {row['kept_train_accuracy']:.1%}")
+        if "raw_test_accuracy" in row:
+            parts.append(f"(not averaged {row['raw_test_accuracy']:.1%})")
         if "test_gflops" in row:
             parts.append(f"{row['test_gflops']:.3f} GFLOPs")
         text = "  ".join(parts)
         self._bar.update(self._task, completed=self._done, metrics=text)
+        if "warning" in row:
+            text = f"{self._stage}: warning: {row['warning']}"
+            console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
         if not self._live:
             print(f"{self._stage} {self._done}/{self._epochs}  {text}  {row['seconds']:.1f} s", flush=True)
         elif self._done == self._epochs:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from adasgn_edge.data.dataset import SkeletonDataset
     from adasgn_edge.model.config import Branch
+    from adasgn_edge.train.fusion import FusionSummary
     from adasgn_edge.train.report import Measurement, Summary
 
 __all__ = ["command"]
@@ -33,18 +35,32 @@ def command(
     ] = None,
     stages: Annotated[str | None, typer.Option(help="Only these stages of a run folder, e.g. `sgn,adasgn-a4`.")] = None,
     fuse: Annotated[
-        bool, typer.Option("--fuse", help="Average the scores of the models given: three-stream fusion.")
+        bool,
+        typer.Option(
+            "--fuse",
+            help="Also average the scores of one model from each path, stage by stage: two or more "
+            "runs or files, each of another stream.",
+        ),
     ] = False,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also accuracy and shares of each class.")] = False,
     confusion: Annotated[bool, typer.Option("--confusion", help="Also the confusion matrix.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything to this file.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    on_bad_sample: Annotated[
+        str, typer.Option(help="At a broken recording: error, or skip to leave it out and name it.")
+    ] = "error",
+    missing: Annotated[
+        str, typer.Option(help="Joints that were not seen: fill them by the stated rule, or error.")
+    ] = "fill",
 ) -> None:
     """Measure MODELS on a data set's test split, in float32: the columns of the paper's Table 3.
 
     Accuracy is that of the last epoch, with the middle frame of each segment and argmax routing; beside it stands the
-    best epoch of the log, marked as such (the figure that selecting on the test set would report). Costs are 1e9 MACs a
-    clip: `paper` counts convolutions only, `full` everything, the policy included.
+    best epoch of the log, marked as such (the figure that selecting on the test set would report; only where the log
+    is of this split, this routing and this data). Costs are 1e9 MACs a clip: `paper` counts convolutions only, `full`
+    everything, the policy included.
+
+    Models that differ in nothing but their seed make one row, mean ± standard deviation; all others a row each.
 
     Examples: `adasgn-edge eval runs/shrec14-joint --per-class` · `adasgn-edge eval --fuse joint/ bone/ velocity/`
     """
@@ -52,54 +68,102 @@ def command(
 
     from adasgn_edge.cli.console import console
     from adasgn_edge.cli.train import numbers
-    from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.files import write_text
-    from adasgn_edge.model.weights import load_weights, shipped_weights
+    from adasgn_edge.model.weights import shipped_weights
     from adasgn_edge.progress import RichProgress
-    from adasgn_edge.train.loop import choose_device
-    from adasgn_edge.train.report import find_weights, fuse_streams, measure, summarise
+    from adasgn_edge.train.devices import choose_device
+    from adasgn_edge.train.fusion import fuse as fuse_sources
+    from adasgn_edge.train.report import measure, plain, summarise
 
-    target = str(choose_device(device))
-    wanted_stages = set(stages.split(",")) if stages else None
+    if split not in ("train", "test"):
+        raise typer.BadParameter(f"--split: expected train or test, found {split[:80]!r}")
+    route, target = _policy(policy), str(choose_device(device))
     wanted_seeds = set(numbers(seeds, int, "--seeds")) if seeds else None
-    datasets, measured = {}, []
-    for path in [weights for model in models or [shipped_weights()] for weights in find_weights(model)]:
-        provenance = load_weights(path).provenance
-        if wanted_stages is not None and provenance.get("stage") not in wanted_stages:
-            continue
-        if wanted_seeds is not None and provenance.get("seed") not in wanted_seeds:
-            continue
-        name = data or provenance.get("dataset")
-        if name is None:
-            raise typer.BadParameter(f"{path} does not say what it was trained on; give --data")
-        if name not in datasets:
-            datasets[name] = open_dataset(name, root, progress=RichProgress())
-        measured.append(measure(path, datasets[name], _policy(policy), split, target, RichProgress()))
-    if not measured:
-        raise typer.BadParameter("no model with these stages and seeds was found")
+    sources = _find(models or [shipped_weights()], stages, wanted_seeds)
+    opened = _Datasets(data, root, on_bad_sample, missing)
+    measured: dict[Path, Measurement] = {}
+    for path in [path for _, paths in sources for path in paths]:
+        if path not in measured:
+            measured[path] = measure(path, opened.of(path), route, split, target, RichProgress())
 
-    summaries = summarise(measured)
-    console.print(_table(f"{split} split, {policy} routing", summaries, measured))
+    summaries = summarise(list(measured.values()))
+    console.print(_table(f"{split} split, {policy} routing", summaries, list(measured.values())))
     result: dict[str, object] = {
         "policy": policy,
         "split": split,
         "models": [summary.to_dict() for summary in summaries],
     }
     if fuse:
-        fusion = fuse_streams([m.evaluation for m in measured])
-        console.print(
-            f"{len(measured)} streams fused: accuracy {fusion.accuracy:.2%}, {fusion.paper_gflops:.4f} GFLOPs (paper), "
-            f"{fusion.full_gflops:.4f} (full)"
-        )
-        result["fusion"] = fusion.__dict__
-    for m in measured:
+        fusions = fuse_sources([(source, [measured[path] for path in paths]) for source, paths in sources])
+        console.print(_fusion_table(fusions))
+        result["fusion"] = [fusion.to_dict() for fusion in fusions]
+    for m in measured.values():
         if per_class:
             console.print(_class_table(m))
         if confusion:
             console.print(_confusion_table(m))
-    result["each"] = [_details(m) for m in measured]
+    result["each"] = [_details(m) for m in measured.values()]
     if json_file is not None:
-        write_text(json_file, json.dumps(result, indent=1) + "\n")
+        write_text(json_file, json.dumps(plain(result), indent=1, allow_nan=False) + "\n")
+
+
+class _Datasets:
+    """Data sets opened once each, by the name that the weights give or `--data`."""
+
+    def __init__(self, data: str | None, root: Path | None, on_bad_sample: str, missing: str) -> None:
+        self._data, self._root = data, root
+        self._on_bad_sample, self._missing = on_bad_sample, missing
+        self._opened: dict[str, SkeletonDataset] = {}
+
+    def of(self, path: Path) -> SkeletonDataset:
+        import warnings
+
+        from adasgn_edge.cli.console import plain_warnings
+        from adasgn_edge.data.registry import open_dataset
+        from adasgn_edge.model.weights import load_weights
+        from adasgn_edge.progress import RichProgress
+
+        provenance = load_weights(path).provenance
+        name = self._data or provenance.get("dataset")
+        if name is None:
+            raise typer.BadParameter(f"{path} does not say what it was trained on; give --data")
+        if name not in self._opened:
+            with plain_warnings():
+                self._opened[name] = open_dataset(
+                    name, self._root, on_bad_sample=self._on_bad_sample, missing=self._missing, progress=RichProgress()
+                )
+        dataset = self._opened[name]
+        if self._data is None and provenance.get("dataset_digest") not in (None, dataset.digest):
+            with plain_warnings():
+                warnings.warn(f"{path}: {name} has changed since this model was trained on it", stacklevel=2)
+        return dataset
+
+
+def _find(models: Sequence[Path], stages: str | None, seeds: set[int] | None) -> list[tuple[Path, list[Path]]]:
+    """The weights below each path that was given, of the stages and seeds wanted; every one of these must be there."""
+    from adasgn_edge.model.weights import load_weights
+    from adasgn_edge.train.report import find_weights
+
+    wanted = {name.strip() for name in stages.split(",")} if stages else None
+    sources, known_stages, known_seeds = [], set(), set()
+    for model in models:
+        chosen = []
+        for path in find_weights(model):
+            provenance = load_weights(path).provenance
+            stage, seed = provenance.get("stage"), provenance.get("seed")
+            known_stages.add(str(stage))
+            known_seeds.add(seed)
+            if (wanted is None or stage in wanted) and (seeds is None or seed in seeds):
+                chosen.append(path)
+        sources.append((model, chosen))
+    if wanted is not None and (missing := sorted(wanted - known_stages)):
+        raise typer.BadParameter(f"--stages: expected among {', '.join(sorted(known_stages))}, found {missing[0]!r}")
+    if seeds is not None and (lacking := sorted(seeds - known_seeds)):
+        raise typer.BadParameter(f"--seeds: expected among {', '.join(map(str, known_seeds))}, found {lacking[0]}")
+    for model, chosen in sources:
+        if not chosen:
+            raise typer.BadParameter(f"{model}: no model with these stages and seeds was found there")
+    return sources
 
 
 def _policy(text: str) -> str | Branch:
@@ -110,19 +174,21 @@ def _policy(text: str) -> str | Branch:
 
 
 def _table(title: str, rows: Sequence[Summary], measured: Sequence[Measurement]) -> object:
+    from rich.markup import escape
     from rich.table import Table
 
     branches = max((m.trained.model.config.branch_names for m in measured), key=len)
     table = Table(title=title)
     for column in ("model", "seeds", "accuracy %", "(best epoch)", "GFLOPs: paper", "full"):
-        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
+        # A name may be as long as a path: it folds, numbers never do.
+        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=column != "model")
     adaptive = len(branches) > 1
     if adaptive:
         table.add_column(" ".join(f"{name:>5s}" for name in branches) + "  %", no_wrap=True)
     for row in rows:
         deviation = f" ± {100 * row.accuracy_deviation:.2f}" if row.seeds > 1 else ""
         best = "" if row.best_epoch != row.best_epoch else f"{100 * row.best_epoch:.2f}"
-        cells = [row.name, str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", best]
+        cells = [escape(row.name), str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", best]
         cells += [f"{row.paper_gflops:.4f}", f"{row.full_gflops:.4f}"]
         if adaptive:
             cells.append(" ".join(f"{100 * share:5.1f}" for share in row.shares) if len(row.shares) > 1 else "")
@@ -130,31 +196,58 @@ def _table(title: str, rows: Sequence[Summary], measured: Sequence[Measurement])
     return table
 
 
+def _fusion_table(rows: Sequence[FusionSummary]) -> object:
+    from rich.table import Table
+
+    table = Table(title=f"{len(rows[0].streams)} streams fused: {', '.join(rows[0].streams)}")
+    for column in ("stage", "seeds", "accuracy %", "GFLOPs: paper", "full"):
+        table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
+    for row in rows:
+        deviation = f" ± {100 * row.accuracy_deviation:.2f}" if row.seeds > 1 else ""
+        accuracy = f"{100 * row.accuracy:.2f}{deviation}"
+        table.add_row(row.stage, str(row.seeds), accuracy, f"{row.paper_gflops:.4f}", f"{row.full_gflops:.4f}")
+    return table
+
+
+def _title(m: Measurement, what: str) -> str:
+    seed = "" if m.seed is None else f", seed {m.seed}"
+    return f"{m.stage}{seed}: {what}"
+
+
+def _percent(share: float) -> str:
+    """A share in per cent; a dash where there is none, since no sample was seen."""
+    return f"{100 * share:.1f}" if share == share else "–"
+
+
 def _class_table(m: Measurement) -> object:
+    from rich.markup import escape
     from rich.table import Table
 
     evaluation = m.evaluation
-    table = Table(title=f"{m.stage}: per class")
+    names = m.trained.model.config.branch_names if evaluation.actions is not None else ()
+    table = Table(title=_title(m, "per class"))
     table.add_column("class")
-    for column in ("samples", "accuracy %", *(f"{name} %" for name in m.trained.model.config.branch_names)):
+    for column in ("samples", "accuracy %", *(f"{name} %" for name in names)):
         table.add_column(column, justify="right")
     matrix = evaluation.confusion
     for label, name in enumerate(m.trained.class_names):
         count = int(matrix[label].sum())
         accuracy = f"{100 * matrix[label, label] / count:.1f}" if count else "–"
-        table.add_row(name, str(count), accuracy, *(f"{100 * share:.1f}" for share in evaluation.class_shares[label]))
+        shares = evaluation.class_shares[label][: len(names)]
+        table.add_row(escape(name), str(count), accuracy, *map(_percent, shares))
     return table
 
 
 def _confusion_table(m: Measurement) -> object:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{m.stage}: confusion (rows: true class, columns: class given)")
+    table = Table(title=_title(m, "confusion (rows: true class, columns: class given)"))
     table.add_column("class")
     for label in range(len(m.trained.class_names)):
         table.add_column(str(label + 1), justify="right")
     for label, name in enumerate(m.trained.class_names):
-        table.add_row(f"{label + 1} {name}", *(str(n) if n else "·" for n in m.evaluation.confusion[label]))
+        table.add_row(escape(f"{label + 1} {name}"), *(str(n) if n else "·" for n in m.evaluation.confusion[label]))
     return table
 
 
@@ -163,7 +256,8 @@ def _details(m: Measurement) -> dict[str, object]:
     return {
         "path": str(m.path),
         "stage": m.stage,
-        "seed": m.trained.provenance.get("seed"),
+        "seed": m.seed,
+        "run": str(m.run),
         "accuracy": evaluation.accuracy,
         "best_epoch": m.best_epoch,
         "paper_gflops": evaluation.paper_gflops,

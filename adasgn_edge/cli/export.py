@@ -18,7 +18,10 @@ def command(
     half: Annotated[bool, typer.Option("--half", help="Store the matrices in half precision.")] = False,
     window: Annotated[
         float | None,
-        typer.Option(help="Seconds that a clip spans when streaming.  [default: from training, else 2]"),
+        typer.Option(
+            help="Seconds that a clip spans when streaming.  [default: the median training clip's where the frame rate "
+            "is known, else 2]"
+        ),
     ] = None,
     onnx: Annotated[
         Path | None,
@@ -33,9 +36,10 @@ def command(
 
     model = export_weights(checkpoint, out, window, half)
     config = model.config
+    source = "given" if window is not None else "from training" if "window" in model.provenance else "default"
     typer.echo(
         f"{out}: {model.kind}, {out.stat().st_size / 1e6:.2f} MB, {model.precision}; layout {model.layout.name}, "
-        f"stream {model.stream}, {config.frames} frames in {model.window:g} s, {config.classes} classes"
+        f"stream {model.stream}, {config.frames} frames in {model.window:g} s ({source}), {config.classes} classes"
     )
     columns = " ".join(f"{name:>8s}" for name in model.costs)
     typer.echo(f"cost of a clip in 1e6 MACs, all frames in one branch\n{'':8s}{columns}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from adasgn_edge.data.dataset import SkeletonDataset
+    from adasgn_edge.model.weights import TrainedModel
 
 __all__ = ["command"]
 
@@ -43,7 +46,7 @@ def command(
     sample: Annotated[
         str | None, typer.Option(help="filmstrip: name or number of a test sample, or a clip file.  [default: 0]")
     ] = None,
-    frames: Annotated[int, typer.Option(help="filmstrip: how many frames to show.")] = 10,
+    frames: Annotated[int, typer.Option(min=1, help="filmstrip: how many frames to show.")] = 10,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.  [default: $ADASGN_DATA]")] = None,
 ) -> None:
     """Draw a picture of results.
@@ -52,31 +55,18 @@ def command(
     """
     from adasgn_edge import plots
     from adasgn_edge.cli.console import console
-    from adasgn_edge.errors import DatasetError
 
     if convention not in ("paper", "full"):
         raise typer.BadParameter(f"--convention: expected paper or full, found {convention}")
     path = out or Path(f"{kind.value}.png")
+    if path.suffix and path.suffix[1:].lower() not in plots.picture_formats():
+        raise typer.BadParameter(f"--out: expected a picture such as x.png, x.svg or x.pdf, found {path.name[:80]!r}")
     if kind is Kind.tradeoff:
-        import json
-
         if source is None:
             raise typer.BadParameter("tradeoff needs the file that `adasgn-edge eval --json FILE` wrote")
-        try:
-            models = json.loads(source.read_text(encoding="utf-8"))["models"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(
-                f"{source}: expected a file written by `adasgn-edge eval --json`, found {error!r}"
-            ) from None
-        figure = plots.accuracy_against_cost(models, "AdaSGN: accuracy against cost", convention)
+        figure = plots.accuracy_against_cost(_read_models(source), "AdaSGN: accuracy against cost", convention)
     elif kind is Kind.curves:
-        from adasgn_edge.train.loop import read_log
-
-        folder = source or Path("runs")
-        logs = {log.parent.name: read_log(log) for log in sorted(folder.glob("**/log.jsonl"))}
-        if not logs:
-            raise DatasetError(f"{folder}: expected a run folder with log.jsonl files, found none")
-        figure = plots.training_curves(logs, str(folder))
+        figure = plots.training_curves(_read_logs(source or Path("runs")), str(source or "runs"))
     elif kind is Kind.shares:
         figure = _shares(source, root)
     else:
@@ -85,14 +75,63 @@ def command(
     console.print(f"wrote {path}")
 
 
+def _read_models(source: Path) -> list[dict[str, Any]]:
+    """The rows of a file of `eval --json`, checked."""
+    import json
+
+    from adasgn_edge.errors import DatasetError
+
+    expected = f"{source}: expected a file written by `adasgn-edge eval --json`, found"
+    try:
+        models = json.loads(source.read_text(encoding="utf-8"))["models"]
+        rows = [{**row, "stage": str(row.get("stage", row["name"])), "name": str(row["name"])} for row in models]
+        for row in rows:
+            for figure in ("accuracy", "paper_gflops", "full_gflops"):
+                if not 0 <= row[figure] < float("inf"):
+                    raise ValueError(f"{figure} = {row[figure]} in {row['name'][:40]!r}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{expected} {repr(error)[:200]}") from None
+    if not rows:
+        raise DatasetError(f"{expected} one without models")
+    return rows
+
+
+def _read_logs(source: Path) -> dict[str, list[dict[str, Any]]]:
+    """The logs below a run folder, or one log; named by stage, and where a stage comes twice also by the folders."""
+    from adasgn_edge.errors import DatasetError
+    from adasgn_edge.train.log import LOG, read_log
+
+    paths = [source] if source.is_file() else sorted(source.glob(f"**/{LOG}"))
+    logs = {path: rows for path in paths if (rows := read_log(path))}
+    if not logs:
+        raise DatasetError(f"{source}: expected a run folder with {LOG} files, found none with an epoch")
+    stages = [path.parent.name for path in logs]
+    return {
+        str(path.parent.relative_to(source)) if stages.count(path.parent.name) > 1 else path.parent.name: rows
+        for path, rows in logs.items()
+    }
+
+
+def _open_dataset(trained: TrainedModel, path: Path, root: Path | None) -> SkeletonDataset:
+    """The data set that weights were trained on."""
+    from adasgn_edge.cli.console import plain_warnings
+    from adasgn_edge.data.registry import open_dataset
+    from adasgn_edge.errors import DatasetError
+
+    name = trained.provenance.get("dataset")
+    if name is None:
+        raise DatasetError(f"{path}: the weights do not say what they were trained on")
+    with plain_warnings():
+        return open_dataset(str(name), root)
+
+
 def _shares(source: Path | None, root: Path | None) -> Figure:
     from adasgn_edge import plots
-    from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.model.weights import load_weights, shipped_weights
     from adasgn_edge.train.report import measure
 
     path = source or shipped_weights()
-    dataset = open_dataset(str(load_weights(path).provenance["dataset"]), root)
+    dataset = _open_dataset(load_weights(path), path, root)
     m = measure(path, dataset)
     title = f"{m.stage} on {dataset.name}: accuracy {m.evaluation.accuracy:.1%}, {m.evaluation.paper_gflops:.3f} GFLOPs"
     return plots.action_shares(
@@ -106,7 +145,6 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     from adasgn_edge import plots
     from adasgn_edge.data.clips import read_clip
     from adasgn_edge.data.preprocess import make_clip
-    from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.errors import DatasetError, ModelConfigError
     from adasgn_edge.model.adasgn import AdaSGN
     from adasgn_edge.model.weights import load_weights, shipped_weights
@@ -121,7 +159,7 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     if Path(sample).is_file():
         name, truth, track = Path(sample).name, "", read_clip(Path(sample), layout)[0]
     else:
-        dataset = open_dataset(str(trained.provenance["dataset"]), root)
+        dataset = _open_dataset(trained, path, root)
         test = dataset.indices("test")
         if sample.isdigit() and int(sample) < len(test):
             index = int(test[int(sample)])

@@ -2,19 +2,23 @@
 
 A recipe names its data set and stream and may change any default below; ``adasgn-edge train --list`` prints the
 built-in ones. A *variant* is a second TOML file laid over the recipe: ``--recipe paper`` is the built-in one that
-restores the published settings.
+restores the published settings. The recipe ``own`` names no data set: it is for recordings of one's own and fits itself
+to how many there are (``min_steps``).
 """
 
 from __future__ import annotations
 
 import math
 import sys
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from adasgn_edge.data.recordings import LABEL_TABLE
+from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -33,7 +37,11 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """dataset: a name that ``adasgn-edge convert --list`` shows, or a folder of recordings; stream: the input."""
+    """The data set and the input stream.
+
+    dataset: a name that ``adasgn-edge convert --list`` shows, a folder of recordings or a converted file; a path that
+    is not absolute starts at the recipe's own folder, and only if nothing is there, with a warning, at the working one.
+    """
 
     dataset: str
     stream: Literal["joint", "bone", "velocity"] = "joint"
@@ -56,12 +64,16 @@ class AugmentSection(_Section):
     jitter: float = Field(0.0, ge=0.0)
 
 
+MOST_STRETCH = 10
+SMALLEST_BATCH = 16
+
+
 class Schedule(_Section):
     """The optimiser (Adam) and its course, for one kind of stage.
 
     augment: in place of the recipe's, false for the recipe's; frozen_epochs: transforms (single models) or whole
     spatial modules (AdaSGN) stay as they are that long; ema: decay, a step, of the moving average of the weights that
-    is kept, 0 for none.
+    is kept (it warms up, see :mod:`adasgn_edge.train.average`), 0 for none; min_steps: see :meth:`fitted`.
     """
 
     epochs: int = Field(120, ge=1)
@@ -76,6 +88,32 @@ class Schedule(_Section):
     frozen_epochs: int = Field(30, ge=0)
     ema: float = Field(0.0, ge=0.0, lt=1.0)
     augment: AugmentSection | Literal[False] = False
+    min_steps: int = Field(0, ge=0)
+
+    def fitted(self, clips: int) -> Schedule:
+        """This schedule for a training set of so many clips.
+
+        With min_steps a small set is gone through more often: the whole course is stretched, up to MOST_STRETCH times,
+        until it has that many steps of the optimiser; and the batch shrinks to an eighth of the set, but not below
+        SMALLEST_BATCH. Without it nothing changes.
+        """
+        if not self.min_steps:
+            return self
+        eighth = 2 ** int(math.log2(max(1, clips / 8)))
+        batch = min(self.batch, max(SMALLEST_BATCH, eighth))
+        steps_an_epoch = math.ceil(max(1, clips) / batch)
+        epochs = max(self.epochs, math.ceil(self.min_steps / steps_an_epoch))
+        epochs = min(epochs, MOST_STRETCH * self.epochs)
+        return self.model_copy(update=self._stretched(epochs / self.epochs) | {"batch": batch, "min_steps": 0})
+
+    def _stretched(self, by: float) -> dict[str, Any]:
+        """What is counted in epochs, times `by`."""
+        return {
+            "epochs": round(self.epochs * by),
+            "milestones": tuple(round(epoch * by) for epoch in self.milestones),
+            "warmup_epochs": round(self.warmup_epochs * by),
+            "frozen_epochs": round(self.frozen_epochs * by),
+        }
 
     def rate(self, epoch: float) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -101,6 +139,10 @@ class AdaptiveSchedule(Schedule):
     temperature_decay: float = -0.045
     batch_norm: Literal["frozen", "batch"] = "frozen"
 
+    def _stretched(self, by: float) -> dict[str, Any]:
+        more = {"alpha_epochs": round(self.alpha_epochs * by), "temperature_decay": self.temperature_decay / by}
+        return super()._stretched(by) | more
+
     def temperature_at(self, epoch: int) -> float:
         """τ of an epoch, counted from 0."""
         return self.temperature * math.exp(self.temperature_decay * epoch)
@@ -125,8 +167,8 @@ class Recipe(_Section):
     @model_validator(mode="before")
     @classmethod
     def _needs_name(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "data" not in data:
-            raise ValueError("section [data] with a dataset is missing")
+        if isinstance(data, dict) and (not isinstance(data.get("data"), dict) or "dataset" not in data["data"]):
+            raise ValueError("section [data] with a dataset is missing; give a folder of recordings with --data")
         return data
 
 
@@ -156,6 +198,25 @@ def builtin_variants() -> tuple[str, ...]:
     return _names_in(_VARIANTS)
 
 
+def _find_dataset(dataset: str, recipe: Path) -> str:
+    """A data set's path in a recipe file as an absolute one; a public name, or what is found nowhere, as it is."""
+    if dataset in DATASETS:
+        return dataset
+    beside, here = recipe.resolve().parent / dataset, Path.cwd() / dataset
+    if beside.exists():
+        if here.exists() and not here.samefile(beside):
+            warnings.warn(f"recipe {recipe}: dataset {dataset!r} is that beside the recipe, not {here}", stacklevel=4)
+        return str(beside.resolve())
+    if here.exists():
+        warnings.warn(
+            f"recipe {recipe}: dataset {dataset!r} is not beside the recipe, so that of the working folder is taken: "
+            f"{here}",
+            stacklevel=4,
+        )
+        return str(here.resolve())
+    return dataset
+
+
 def _read(name: str, folder: tuple[str, ...]) -> dict[str, Any]:
     builtin = _names_in(folder)
     if name in builtin:
@@ -165,12 +226,22 @@ def _read(name: str, folder: tuple[str, ...]) -> dict[str, Any]:
             text = Path(name).read_text(encoding="utf-8")
         except OSError as error:
             raise RecipeError(f"recipe {name}: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"recipe {name}: expected text, found bytes that are not UTF-8") from None
     else:
-        raise RecipeError(f"unknown recipe {name!r}: expected one of {', '.join(builtin)}, or the path of a .toml file")
+        raise RecipeError(
+            f"unknown {'recipe' if folder == _RECIPES else 'variant'} {name[:80]!r}: expected one of "
+            f"{', '.join(builtin)}, or the path of a .toml file"
+            + (f", or a folder of recordings with {LABEL_TABLE}" if folder == _RECIPES else "")
+        )
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {name}: not valid TOML ({error})") from None
+    section = data.get("data")
+    if name not in builtin and isinstance(section, dict) and isinstance(section.get("dataset"), str):
+        section["dataset"] = _find_dataset(section["dataset"], Path(name))
+    return data
 
 
 def _lay_over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +264,14 @@ def load_recipe(name: str, variant: str | None = None, changes: dict[str, Any] |
     data = _lay_over(data, changes or {})
     data.setdefault("name", Path(name).stem)
     try:
-        return Recipe.model_validate(data)
+        recipe = Recipe.model_validate(data)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
-        raise RecipeError(f"recipe {name}: {problems}") from None
+        raise RecipeError(f"recipe {name}: {problems[:400]}") from None
+    dataset = recipe.data.dataset
+    if dataset not in DATASETS and not Path(dataset).exists():
+        raise RecipeError(
+            f"recipe {name}: data.dataset {dataset[:120]!r}: expected one of {', '.join(DATASETS)}, or a folder of "
+            "recordings or converted file beside the recipe, found none"
+        )
+    return recipe

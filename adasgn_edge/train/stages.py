@@ -6,13 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.model.config import Branch, ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.train.recipe import Recipe, Schedule
 
-__all__ = ["Stage", "fingerprint", "plan_stages"]
+__all__ = ["Stage", "fingerprint", "plan_stages", "settings_of"]
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,23 @@ class Stage:
         return self.config.branches[0] if self.config.transform and not self.config.adaptive else None
 
 
-def plan_stages(recipe: Recipe, layout: SkeletonLayout, classes: int, only: tuple[str, ...] = ()) -> list[Stage]:
-    """All stages of a recipe, or those named in `only`; raises RecipeError for a name that is none of them."""
+def plan_stages(
+    recipe: Recipe, layout: SkeletonLayout, classes: int, clips: int, only: tuple[str, ...] = ()
+) -> list[Stage]:
+    """All stages of a recipe for a training set of so many clips, or those named in `only`.
+
+    Raises RecipeError for a name that is none of them.
+    """
+    single, fused = recipe.single.fitted(clips), recipe.adaptive.fitted(clips)
     frames = recipe.model.frames
     joint_sets = recipe.model.joint_sets or layout.joint_counts
     for count in joint_sets:
         layout.group_averages(count)  # a LayoutError now, not after hours of training
     adaptive = ModelConfig(layout.joint_count, classes, tuple(joint_sets), recipe.model.sizes, frames)
     dense = ModelConfig.dense(layout.joint_count, classes, frames)
-    stages = [Stage("sgn", dense, recipe.single)]
-    stages += [Stage(str(branch), adaptive.single(branch), recipe.single) for branch in adaptive.branches]
-    stages += [Stage(f"adasgn-a{alpha:g}", adaptive, recipe.adaptive, alpha) for alpha in recipe.adaptive.alpha]
+    stages = [Stage("sgn", dense, single)]
+    stages += [Stage(str(branch), adaptive.single(branch), single) for branch in adaptive.branches]
+    stages += [Stage(f"adasgn-a{alpha:g}", adaptive, fused, alpha) for alpha in recipe.adaptive.alpha]
     known = [stage.name for stage in stages]
     for name in only:
         if name not in known:
@@ -49,17 +57,25 @@ def plan_stages(recipe: Recipe, layout: SkeletonLayout, classes: int, only: tupl
 
 
 def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
-    """Short digest of all settings that decide a stage's result."""
-    settings = {
-        "data": recipe.data.model_dump(),
+    """Short digest of all settings that decide a stage's result.
+
+    Where recordings of one's own lie is none of them: that they are the same is for the data set's digest to say.
+    """
+    settings = settings_of(recipe, stage.schedule, stage.alpha) | {"config": stage.config.to_dict(), "seed": seed}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict[str, Any]:
+    """What decides a stage's result besides its model and the seed, as plain values."""
+    public = recipe.data.dataset in DATASETS
+    return {
+        "data": {"dataset": recipe.data.dataset if public else "recordings", "stream": recipe.data.stream},
         "dropout": recipe.model.dropout,
         "augment": recipe.augment.model_dump(),
-        "schedule": stage.schedule.model_dump(exclude={"alpha"} if stage.schedule.augment else {"alpha", "augment"}),
-        "config": stage.config.to_dict(),
-        "alpha": stage.alpha,
-        "seed": seed,
+        # min_steps has done its work in `fitted`; an unused one must not change the fingerprints of finished runs.
+        "schedule": schedule.model_dump(exclude={"alpha", "min_steps"} | (set() if schedule.augment else {"augment"})),
+        "alpha": alpha,
     }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def stage_folder(out: Path, seed: int, stage: str) -> Path:

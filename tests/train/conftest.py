@@ -1,5 +1,8 @@
 """A tiny learnable data set: three movements of a three-joint stick."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,18 @@ def stick_dataset(samples: int = 96, persons: int = 1, seed: int = 0) -> Skeleto
             tracks.append(track.astype(np.float32))
         builder.add(f"sample{i}", i % 3, "test" if i % 4 == 0 else "train", tracks)
     return builder.build()
+
+
+def write_recordings(folder: Path, dataset: SkeletonDataset) -> Path:
+    """The data set as a folder of recordings."""
+    folder.mkdir(parents=True)
+    rows = ["file,label,split"]
+    for index, (name, label, tracks) in enumerate(dataset):
+        np.savez(folder / f"{name}.npz", positions=tracks[0])
+        rows.append(f"{name}.npz,{dataset.class_names[label]},{dataset.split[index]}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    (folder / "layout.json").write_text(json.dumps(STICK.to_dict()))
+    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from adasgn_edge.model.config import Branch, ModelConfig
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.weights import TrainedModel, save_weights
 from adasgn_edge.train.evaluate import Evaluation, evaluate
-from adasgn_edge.train.report import find_weights, fuse_streams, measure, summarise
+from adasgn_edge.train.fusion import fuse_streams
+from adasgn_edge.train.report import find_weights, measure, summarise
 from adasgn_edge.train.sampler import ClipSampler
 from tests.train.conftest import STICK, stick_dataset
 

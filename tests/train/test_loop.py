@@ -13,9 +13,12 @@ import torch
 
 from adasgn_edge.errors import CheckpointError, RecipeError
 from adasgn_edge.model.weights import load_weights
-from adasgn_edge.train.checkpoint import load_state, save_state
-from adasgn_edge.train.loop import StageRun, Trainer, choose_device, read_log
+from adasgn_edge.train.checkpoint import Origin, load_state, save_state
+from adasgn_edge.train.devices import choose_device
+from adasgn_edge.train.log import read_log
+from adasgn_edge.train.loop import Trainer
 from adasgn_edge.train.recipe import Recipe
+from adasgn_edge.train.stage_run import StageRun
 from adasgn_edge.train.stages import plan_stages
 from tests.train.conftest import stick_dataset
 
@@ -35,12 +38,15 @@ def recipe(**changes) -> Recipe:
     return Recipe.model_validate({**data, **changes})
 
 
+ORIGIN = Origin("abc", "1234")
+
+
 def trainer(out: Path, seed: int = 1, changes: dict | None = None) -> Trainer:
     return Trainer(recipe(**(changes or {})), stick_dataset(), out, seed)
 
 
 def stages(t: Trainer):
-    return plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names))
+    return plan_stages(t.recipe, t.dataset.layout, len(t.dataset.class_names), len(t.train_clips))
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -171,20 +177,25 @@ def test_kill_and_resume_gives_the_same_weights(finished, tmp_path):
 
 def test_half_written_checkpoint_is_named(tmp_path):
     path = tmp_path / "state.pt"
-    save_state(path, "abc", 3, model={"w": torch.zeros(1000)})
-    assert load_state(path, "abc", torch.device("cpu"))["epoch"] == 3
+    save_state(path, ORIGIN, 3, model={"w": torch.zeros(1000)})
+    assert load_state(path, ORIGIN, torch.device("cpu"))["epoch"] == 3
     whole = path.read_bytes()
     for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match=r"state\.pt: expected a complete checkpoint"):
-            load_state(path, "abc", torch.device("cpu"))
+            load_state(path, ORIGIN, torch.device("cpu"))
 
 
 def test_checkpoint_of_other_settings_is_refused(finished, tmp_path):
     path = tmp_path / "state.pt"
-    save_state(path, "abc", 3)
-    with pytest.raises(CheckpointError, match="expected xyz, found abc"):
-        load_state(path, "xyz", torch.device("cpu"))
+    save_state(path, ORIGIN, 3)
+    with pytest.raises(CheckpointError, match=r"other settings.*expected xyz, found abc"):
+        load_state(path, Origin("xyz", ORIGIN.data), torch.device("cpu"))
+    with pytest.raises(CheckpointError, match=r"other data.*expected 4321, found 1234"):
+        load_state(path, Origin("abc", "4321"), torch.device("cpu"))
+    torch.save({"version": 1, "fingerprint": "abc", "epoch": 3}, path)
+    with pytest.raises(CheckpointError, match=r"expected version 2 .*found 1; delete it"):
+        load_state(path, ORIGIN, torch.device("cpu"))
     t = trainer(finished, changes={"precision": "float32", "augment": {"scale": 0.5}})
     with pytest.raises(CheckpointError, match="trained with other settings"):
         t.train(stages(t)[1])
@@ -228,7 +239,7 @@ def test_step_compiles_as_one_graph(finished):
             results = []
             for t in (plain, compiled):
                 run = StageRun(t, stage, t.build(stage))
-                run._prepare(epoch)
+                run.prepare(epoch)
                 step = torch.compile(run._loss, backend="aot_eager", fullgraph=True) if t is compiled else run._loss
                 clip = t.train_clips.clips(torch.arange(8), None)
                 uniform = torch.rand(8, 6, len(stage.config.branches), generator=torch.Generator().manual_seed(0))

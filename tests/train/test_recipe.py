@@ -12,13 +12,14 @@ from adasgn_edge.train.stages import fingerprint, plan_stages
 
 @pytest.mark.parametrize("name", builtin_recipes())
 @pytest.mark.parametrize("variant", [None, *builtin_variants()])
-def test_builtin_recipes_load(name, variant):
-    assert load_recipe(name, variant).name == name
+def test_builtin_recipes_load(name, variant, tmp_path):
+    changes = {"data": {"dataset": str(tmp_path)}} if name == "own" else {}
+    assert load_recipe(name, variant, changes).name == name
 
 
 def test_recipes_cover_the_data_sets():
     assert set(builtin_recipes()) == {
-        "shrec14", "shrec28", "nw-ucla", "ntu60-cs", "ntu60-cv", "ntu120-csub", "ntu120-cset",
+        "shrec14", "shrec28", "nw-ucla", "ntu60-cs", "ntu60-cv", "ntu120-csub", "ntu120-cset", "own",
     }  # fmt: skip
 
 
@@ -72,23 +73,77 @@ def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
 
 
 def test_unknown_recipes():
-    with pytest.raises(RecipeError, match=r"expected one of .*shrec14"):
+    with pytest.raises(RecipeError, match=r"unknown recipe 'shrek': expected one of .*shrec14.*folder of recordings"):
         load_recipe("shrek")
+    with pytest.raises(RecipeError) as error:
+        load_recipe("x" * 100_000)
+    assert len(str(error.value)) < 500
     with pytest.raises(RecipeError, match="No such file"):
         load_recipe("missing.toml")
-    with pytest.raises(RecipeError, match="expected one of paper"):
+    with pytest.raises(RecipeError, match=r"unknown variant .papre.: expected one of paper"):
         load_recipe("shrec14", "papre")
+
+
+@pytest.mark.parametrize("section", ["single", "adaptive"])
+@pytest.mark.parametrize("clips", [2, 10, 50, 210, 278, 600, 1960, 10_000, 50_000])
+def test_own_recordings_get_a_course_that_fits_their_number(section, clips, tmp_path):
+    asked = getattr(load_recipe("own", changes={"data": {"dataset": str(tmp_path)}}), section)
+    schedule = asked.fitted(clips)
+    steps = schedule.epochs * math.ceil(clips / schedule.batch)
+    assert schedule.batch <= max(16, clips / 8), "an epoch has eight steps, unless a batch would fall below 16"
+    assert asked.epochs <= schedule.epochs <= 10 * asked.epochs
+    assert steps >= asked.min_steps or schedule.epochs == 10 * asked.epochs
+    assert schedule.epochs == asked.epochs or steps < 1.2 * asked.min_steps, "not more than needed"
+    stretch = schedule.epochs / asked.epochs
+    assert schedule.frozen_epochs == pytest.approx(asked.frozen_epochs * stretch, abs=0.5)
+    assert schedule.rate(schedule.epochs - 1) < 0.01 * schedule.learning_rate
+    assert schedule.fitted(clips) == schedule, "fitting twice changes nothing"
+    if section == "adaptive":
+        assert schedule.temperature_at(schedule.epochs) == pytest.approx(asked.temperature_at(asked.epochs))
+        assert schedule.alpha_epochs == pytest.approx(asked.alpha_epochs * stretch, abs=0.5)
+
+
+def test_other_recipes_stay_as_they_are_however_few_the_clips():
+    schedule = load_recipe("shrec14").single
+    assert schedule.fitted(50) == schedule
+
+
+def test_a_path_in_a_recipe_starts_at_the_recipe(tmp_path, monkeypatch):
+    text = "[data]\ndataset = 'set'"
+    for folder in ("beside/set", "here/set"):
+        (tmp_path / folder).mkdir(parents=True)
+    recipe = tmp_path / "beside" / "mine.toml"
+    recipe.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("beside/mine.toml").data.dataset == str(tmp_path / "beside" / "set")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.warns(UserWarning, match=r"'set' is that beside the recipe, not .*here"):
+        assert load_recipe(str(recipe)).data.dataset == str(tmp_path / "beside" / "set")
+    (tmp_path / "beside" / "set").rmdir()
+    with pytest.warns(UserWarning, match="'set' is not beside the recipe, so that of the working folder"):
+        assert load_recipe(str(recipe)).data.dataset == str(tmp_path / "here" / "set")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match=r"'set': expected one of shrec14, .*or a folder of recordings"):
+        load_recipe(str(recipe))
+    assert load_recipe(str(recipe), changes={"data": {"dataset": "shrec14"}}).data.dataset == "shrec14"
+
+
+def test_own_needs_recordings():
+    with pytest.raises(RecipeError, match="give a folder of recordings with --data"):
+        load_recipe("own")
+    with pytest.raises(RecipeError, match=r"data\.dataset 'nowhere'"):
+        load_recipe("own", changes={"data": {"dataset": "nowhere"}})
 
 
 def test_stages_in_order():
     recipe = load_recipe("shrec14", changes={"adaptive": {"alpha": [0.5, 4]}})
-    stages = plan_stages(recipe, load_layout("shrec22"), 14)
+    stages = plan_stages(recipe, load_layout("shrec22"), 14, 1960)
     assert [s.name for s in stages] == ["sgn", "S-1", "B-1", "S-11", "B-11", "S-22", "B-22", "adasgn-a0.5", "adasgn-a4"]
-    assert [s.name for s in plan_stages(recipe, load_layout("shrec22"), 14, ("S-11",))] == ["S-11"]
+    assert [s.name for s in plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-11",))] == ["S-11"]
     with pytest.raises(RecipeError, match="found 'S-12'"):
-        plan_stages(recipe, load_layout("shrec22"), 14, ("S-12",))
+        plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-12",))
     with pytest.raises(LayoutError, match="no joint set of 7"):
-        plan_stages(load_recipe("shrec14", changes={"model": {"joint_sets": [1, 7]}}), load_layout("shrec22"), 14)
+        plan_stages(load_recipe("shrec14", changes={"model": {"joint_sets": [1, 7]}}), load_layout("shrec22"), 14, 1960)
 
 
 def test_fingerprint_tells_settings_apart():
@@ -96,11 +151,20 @@ def test_fingerprint_tells_settings_apart():
 
     def digest(changes, seed=1, stage=-1):
         recipe = load_recipe("shrec14", changes=changes)
-        return fingerprint(recipe, plan_stages(recipe, layout, 14)[stage], seed)
+        return fingerprint(recipe, plan_stages(recipe, layout, 14, 1960)[stage], seed)
 
     base = digest({})
     assert digest({}) == base
     assert digest({}, seed=2) != base
     assert digest({"augment": {"scale": 0.3}}) != base
     assert digest({"adaptive": {"epochs": 3}}) != base
+    assert digest({"adaptive": {"min_steps": 1}}) == base, "it is the course that follows which counts"
+    assert digest({"adaptive": {"min_steps": 9999}}) != base
     assert digest({"adaptive": {"alpha": [1, 9]}}, stage=0) == digest({}, stage=0), "other stages do not matter"
+
+
+def test_finished_runs_keep_their_fingerprint():
+    """What weights from before say of their settings is still what the same recipe gives now."""
+    recipe = load_recipe("shrec14")
+    (stage,) = plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-1",))
+    assert fingerprint(recipe, stage, 1) == "bb4fc136576a"
