@@ -177,7 +177,7 @@ class BuildParts(build_ext):
             Path(self.get_ext_fullpath("adasgn_edge._torch_ops")).unlink(missing_ok=True)  # of an earlier build
         said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)
         record = parts.record(said.stdout.splitlines()[0])
-        (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n")
+        (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def build_extensions(self) -> None:
         jobs = job_count(os.environ)

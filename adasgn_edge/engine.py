@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -207,7 +206,9 @@ def load(
         raise EngineError(f'device: expected "cpu", "cuda" or "cuda:<index>", found {device!r}')
     if precision is not None and precision not in PRECISIONS:
         raise EngineError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
-    file = os.fspath(Path(path))
+    file = os.fsencode(path)  # as the system has it, whatever the locale
+    if b"\0" in file:
+        raise ModelFileError(f"{path!r}: expected a path, found one with a null character")
     if name == "cpu":
         if precision == "f16":
             raise EngineError("precision: expected f32 on the CPU, found f16")

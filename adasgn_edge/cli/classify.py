@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +31,7 @@ def command(
 
     Example: `adasgn-edge classify wave.csv --json`
     """
+    from adasgn_edge.cli.terminal import complain, json_line
     from adasgn_edge.data.clips import read_clip
     from adasgn_edge.errors import ClipError, DatasetError
     from adasgn_edge.replay import Replay
@@ -50,12 +49,12 @@ def command(
             row = _row(path, len(tracks), replay.classify(tracks), replay, top)
         except (ClipError, DatasetError) as error:
             message = str(error) if str(path) in str(error) else f"{path}: {error}"
-            print(f"adasgn-edge: {message}", file=sys.stderr)
+            complain(message)
             failed = True
             continue
         rows.append(row)
         if as_json:
-            print(json.dumps(row, ensure_ascii=False), flush=True)
+            print(json_line(row), flush=True)
     if rows and not as_json:
         _print_table(rows)
     if failed:
@@ -84,9 +83,10 @@ def _row(path: Path, persons: int, update: Update, replay: Replay, top: int) -> 
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from adasgn_edge.cli.console import SafeConsole
 
     table = Table(show_lines=True)
     table.add_column("file", overflow="fold")
@@ -107,4 +107,4 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             f"paper's count {cost['paper'] / 1e9:.4f} GMAC, {cost['paper'] / cost['dense_paper']:.0%}\n"
             f"full count    {cost['full'] / 1e9:.4f} GMAC, {cost['full'] / cost['dense_full']:.0%}",
         )
-    Console().print(table)
+    SafeConsole().print(table)

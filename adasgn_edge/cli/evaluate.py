@@ -53,12 +53,14 @@ def command(
     from adasgn_edge.cli.console import console
     from adasgn_edge.cli.train import numbers
     from adasgn_edge.data.registry import open_dataset
-    from adasgn_edge.files import write_text
+    from adasgn_edge.files import check_output, write_text
     from adasgn_edge.model.weights import load_weights, shipped_weights
     from adasgn_edge.progress import RichProgress
     from adasgn_edge.train.loop import choose_device
     from adasgn_edge.train.report import find_weights, fuse_streams, measure, summarise
 
+    if json_file is not None:
+        check_output(json_file, option="--json")
     target = str(choose_device(device))
     wanted_stages = set(stages.split(",")) if stages else None
     wanted_seeds = set(numbers(seeds, int, "--seeds")) if seeds else None

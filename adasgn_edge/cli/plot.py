@@ -57,6 +57,7 @@ def command(
     if convention not in ("paper", "full"):
         raise typer.BadParameter(f"--convention: expected paper or full, found {convention}")
     path = out or Path(f"{kind.value}.png")
+    plots.check_picture(path)
     if kind is Kind.tradeoff:
         import json
 

@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
@@ -60,7 +61,11 @@ inline void translate(std::exception_ptr thrown) {
             name = "ClipError";
         }
         const py::object type = py::module_::import("adasgn_edge.errors").attr(name);
-        PyErr_SetString(type.ptr(), error.what());
+        // Names of files may be no UTF-8; as elsewhere in Python, such bytes become surrogates.
+        const char* const what = error.what();
+        const auto message = py::reinterpret_steal<py::object>(
+            PyUnicode_DecodeUTF8(what, static_cast<py::ssize_t>(std::strlen(what)), "surrogateescape"));
+        PyErr_SetObject(type.ptr(), message.ptr());
     }
 }
 
