@@ -59,6 +59,8 @@ def _run() -> int:
 
         app()
     except SystemExit as end:
+        if end.code == 130:  # so Typer ends at Ctrl-C
+            complain("interrupted")
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
         complain(end.code)
