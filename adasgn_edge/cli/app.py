@@ -35,7 +35,7 @@ class _Group(TyperGroup):
 def _make_harmless(error: Exception) -> None:
     """Make what a usage error says printable; known by its looks, since Typer may bring its own copy of click."""
     if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
-        error.message = printable(error.message, LONGEST_MESSAGE)
+        error.message = printable(error.message, LONGEST_MESSAGE)  # type: ignore[attr-defined]
 
 
 _typer = typer.Typer(
