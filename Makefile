@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS ?= build/fuzz/corpus
 
-.PHONY: help demo test test-cpp test-kernels test-clang test-tsan test-arm compare-arm fuzz lint format bench \
+.PHONY: help demo test test-lowest test-cpp test-kernels test-clang test-tsan test-arm compare-arm fuzz lint format bench \
 	bench-training parity gpu kernel-report clean
 
 help:  ## Show this list
@@ -29,6 +29,9 @@ demo: $(VENV)/installed  ## Set up, then recognise gestures from a stream in the
 
 test: $(VENV)/installed  ## Set up, then run all tests
 	$(RUN)python -m pytest
+
+test-lowest:  ## Run the tests that rest on dependencies, each at the lowest version that pyproject.toml allows
+	$(PYTHON) tools/test_lowest.py --torch "$(TORCH)"
 
 test-cpp:  ## Build the C++ library with its tests under AddressSanitizer and UBSan, and run them (needs doctest)
 	cmake -S . -B build/cpp -DADASGN_SANITIZE=address,undefined -DADASGN_WARNINGS_AS_ERRORS=ON

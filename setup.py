@@ -27,7 +27,7 @@ from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # not there when a build front end runs this file
 
-from build_support.compiling import Unit, compile_units
+from build_support.compiling import Unit, compile_units, expect_compiler
 from build_support.cuda import Toolkit, find_cuda
 from build_support.jobs import job_count
 from build_support.parts import Absent, BuildError
@@ -177,9 +177,10 @@ class BuildParts(build_ext):
             Path(self.get_ext_fullpath("adasgn_edge._torch_ops")).unlink(missing_ok=True)  # of an earlier build
         said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)
         record = parts.record(said.stdout.splitlines()[0])
-        (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n")
+        (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def build_extensions(self) -> None:
+        expect_compiler(self.compiler)
         jobs = job_count(os.environ)
         for line in [*parts.statements(), f"{jobs} compilers at once (MAX_JOBS)"]:
             print(f"adasgn_edge: {line}", flush=True)

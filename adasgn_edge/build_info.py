@@ -61,7 +61,7 @@ def read_build(folder: Path | None = None) -> BuildInfo:
     """The facts beside this file (or in `folder`); EngineError where the package was never built."""
     path = (folder or Path(__file__).parent) / "_build.json"
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         if record["version"] != VERSION:
             raise EngineError(f"{path}: expected version {VERSION}, found {record['version']}")
         torch = record["torch"]
@@ -79,10 +79,12 @@ def read_build(folder: Path | None = None) -> BuildInfo:
             f"{path}: expected what the build notes, found nothing; install the package with `pip install .`, or build "
             "in place with `python setup.py build_ext --inplace`"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, EngineError):
             raise
-        raise EngineError(f"{path}: expected what the build notes, found something else ({error!r})") from None
+        raise EngineError(
+            f"{path}: expected what the build notes, found something else ({repr(error)[:200]})"
+        ) from None
 
 
 def same_torch(built: str, found: str) -> bool:

@@ -1,6 +1,7 @@
-"""What this installation can do here: facts of the build, of this machine and of the packages beside it. NumPy alone.
+"""What this installation can do here: facts of the build, of this machine and of the packages beside it.
 
-Every part has `works`, and if it does not, `reason` and `remedy`: why, and the command or step that brings it.
+Every part has `works`, and if it does not, `reason` and `remedy`: why, and the command or step that brings it. Rests on
+Python alone, and loads nothing that may be broken into this process: a second Python tries it.
 """
 
 from __future__ import annotations
@@ -8,10 +9,17 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
+import re
+import signal
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +37,8 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript"),
 }
 """Packages that an extra brings, beyond those of the extras it includes."""
+
+REINSTALL = "pip install --force-reinstall --no-cache-dir adasgn-edge"
 
 _TORCH_SECONDS = 300  # importing torch from a cold disk on a board
 
@@ -58,12 +68,12 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything; starts a second Python to try the torch ops."""
+    """Look at everything; raises nothing. Starts other Pythons to try what is compiled and what is imported."""
     machine = {
         "adasgn_edge": __version__,
         "folder": str(Path(__file__).parent),
         "python": platform.python_version(),
-        "numpy": importlib.metadata.version("numpy"),
+        "numpy": _version("numpy") or "none",
         "system": f"{platform.system()} {platform.machine()}",
     }
     try:
@@ -71,26 +81,46 @@ def diagnose() -> Diagnosis:
         problem = ""
     except EngineError as error:
         build, problem = None, str(error)
-    parts = {"core": _core(build, problem)}
+    tasks: dict[str, Callable[[], PartState]] = {"core": lambda: _core(build, problem)}
     if build is not None:
-        parts["cuda"] = _cuda(build, query_driver())
-        parts["torch ops"] = _torch(build)
-    parts |= {f"extra {name}": _extra(name, modules) for name, modules in EXTRAS.items()}
+        known = build
+        tasks["cuda"] = lambda: _cuda(known, query_driver())
+        tasks["torch ops"] = lambda: _torch(known)
+    for name, modules in EXTRAS.items():
+        tasks[f"extra {name}"] = partial(_extra, name, modules)
+    with ThreadPoolExecutor(2) as pool:
+        parts = dict(zip(tasks, pool.map(_whatever_happens, tasks.values()), strict=True))
     return Diagnosis(machine, parts)
 
 
-def _core(build: BuildInfo | None, problem: str) -> PartState:
-    from adasgn_edge.engine import instruction_sets
-
+def _whatever_happens(look: Callable[[], PartState]) -> PartState:
     try:
-        usable = instruction_sets()
-    except EngineError as error:
-        return PartState(False, "does not load", str(error), "pip install --force-reinstall adasgn-edge")
+        return look()
+    except Exception as error:  # a damaged installation has no end of ways to fail
+        return PartState(False, "cannot be told", f"looking at it failed: {error!r}", REINSTALL)
+
+
+def _core(build: BuildInfo | None, problem: str) -> PartState:
+    reason, said = _try("from adasgn_edge.engine import instruction_sets; print(*instruction_sets())")
+    if reason:
+        no_numpy, _ = _try("import numpy")
+        if no_numpy:
+            remedy = "pip install --force-reinstall numpy" if _version("numpy") else "pip install numpy"
+            return PartState(False, "does not load: no NumPy", no_numpy, remedy)
+        return PartState(False, "does not load", f"{reason}{_other_pythons()}", REINSTALL)
+    usable = tuple(said.split())
     if build is None:
         return PartState(True, f"runs {', '.join(usable)}", f"how it was built is not known: {problem}")
     built = tuple(build.instruction_sets)
     facts = {"built": built, "usable": usable, "compiler": build.compiler, "flags": build.flags}
     return PartState(True, f"built for {', '.join(built)}; this processor runs {', '.join(usable)}", facts=facts)
+
+
+def _other_pythons() -> str:
+    """Compiled modules that lie here for another Python."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+    names = sorted(path.name for path in Path(__file__).parent.glob("_native.*") if not path.name.endswith(suffix))
+    return f" (found {', '.join(names)}, made for another Python)" if names else ""
 
 
 def _cuda(build: BuildInfo, driver: Driver) -> PartState:
@@ -142,38 +172,60 @@ def _torch(build: BuildInfo) -> PartState:
         return PartState(False, summary, "torch is not installed", f"pip install torch=={part.version}", facts)
     if not same_torch(part.version, installed):
         return PartState(False, summary, f"torch {installed} is installed", REBUILD, facts)
-    problem = _try("import adasgn_edge.torch_ops")
+    problem, _ = _try("import adasgn_edge.torch_ops")
     if problem:
         return PartState(False, summary, problem, REBUILD, facts)
     return PartState(True, f"{summary}; they load", facts=facts)
 
 
-def _try(statement: str) -> str:
-    """What goes wrong when another Python, with the same path, runs a statement; empty if nothing."""
+def _try(statement: str) -> tuple[str, str]:
+    """What goes wrong when another Python, with the same path, runs a statement, empty if nothing; what it printed."""
     program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); {statement}"
     command = [sys.executable, "-c", program, json.dumps(sys.path)]
+    options: dict[str, Any] = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TORCH_SECONDS)
+        done = subprocess.run(command, timeout=_TORCH_SECONDS, env={**os.environ, "PYTHONUTF8": "1"}, **options)
     except subprocess.TimeoutExpired:
-        return f"`{statement}` took more than {_TORCH_SECONDS} s"
+        return f"`{statement}` took more than {_TORCH_SECONDS} s", ""
+    except OSError as error:
+        return f"{sys.executable!r} cannot be started to try it ({error.strerror or error})", ""
     if done.returncode == 0:
-        return ""
-    return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return "", done.stdout
+    if done.returncode < 0:
+        return f"`{statement}` ended with {signal.Signals(-done.returncode).name}: a file is damaged", ""
+    # The exception is the last line that begins one: some messages (NumPy's) go on for a page.
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    named = [line for line in lines if _EXCEPTION.match(line)]
+    return (named or lines or [f"exit status {done.returncode}"])[-1][:400], ""
+
+
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception|NotFound|Interrupt|Exit)\b")
 
 
 def _extra(name: str, modules: tuple[str, ...]) -> PartState:
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    missing = [module for module in modules if _spec_missing(module)]
     facts = {"packages": {module: _version(module) for module in modules}}
     if missing:
         reason = f"not installed: {', '.join(missing)}"
         return PartState(False, "incomplete", reason, f"pip install 'adasgn-edge[{name}]'", facts)
+    problem, _ = _try(f"import {', '.join(modules)}")
+    if problem:
+        return PartState(False, "does not load", problem, f"pip install --force-reinstall 'adasgn-edge[{name}]'", facts)
     return PartState(
         True, ", ".join(f"{module} {version}" for module, version in facts["packages"].items()), facts=facts
     )
 
 
+def _spec_missing(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is None
+    except (ImportError, ValueError):
+        return True
+
+
 def _version(package: str) -> str | None:
+    """None where the package, or what it says of itself, is missing."""
     try:
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, KeyError, OSError, ValueError):
         return None

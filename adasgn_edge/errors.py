@@ -18,6 +18,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelConfigError",
     "ModelFileError",
+    "OutputError",
     "RecipeError",
 ]
 
@@ -69,3 +70,7 @@ class ModelFileError(AdaSGNError, ValueError):
 
 class MissingDependencyError(AdaSGNError, ImportError):
     """An optional part was used whose packages are not installed; the message says which extra to install."""
+
+
+class OutputError(AdaSGNError, OSError):
+    """A file cannot be written: its place is missing, full, read-only or taken, or its name has the wrong ending."""

@@ -192,16 +192,17 @@ class ModelFile:
 
 
 def write_model_file(path: str | Path, model: ModelFile) -> None:
-    """Write a ``.adasgn`` file atomically; raises ModelFileError for weights that cannot be stored."""
+    """Write a ``.adasgn`` file atomically.
+
+    Raises ModelFileError for weights that cannot be stored, OutputError for a place that cannot be written.
+    """
     path = Path(path)
     try:
         content = model.to_bytes()
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written ({error.strerror or error})") from None
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def read_model_file(path: str | bytes | os.PathLike[Any]) -> ModelFile:

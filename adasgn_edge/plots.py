@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
-from adasgn_edge.files import atomic_path
+from adasgn_edge.files import atomic_path, check_output
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["accuracy_against_cost", "action_shares", "filmstrip", "picture_formats", "save", "training_curves"]
+__all__ = ["accuracy_against_cost", "action_shares", "check_picture", "filmstrip", "save", "training_curves"]
+
+PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
+"""Endings of the kinds of picture that can be written."""
 
 
 def branch_colours(names: Sequence[str]) -> list[Any]:
@@ -30,15 +32,17 @@ def branch_colours(names: Sequence[str]) -> list[Any]:
     return [plt.colormaps["viridis_r"](0.08 + 0.9 * i / max(1, len(names) - 1)) for i in range(len(names))]
 
 
-def picture_formats() -> frozenset[str]:
-    """Suffixes, without dot, that :func:`save` can write."""
-    return frozenset(FigureCanvasBase.get_supported_filetypes())
+def check_picture(path: Path) -> None:
+    """Raise OutputError for a name without the ending of a kind of picture, or a place that cannot be written."""
+    known = path.suffix.lower() in PICTURES
+    check_output(path, (path.suffix,) if known else PICTURES, "picture")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as the kind of file its suffix names (.png, .svg, .pdf), atomically."""
+    """Write a figure as the kind of file its ending names (PICTURES), atomically; OutputError as check_picture."""
+    check_picture(path)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.lstrip(".").lower() or "png", dpi=140)
+        figure.savefig(temporary, format=path.suffix.lower().lstrip("."), dpi=140)
     plt.close(figure)
 
 

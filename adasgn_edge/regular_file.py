@@ -50,13 +50,14 @@ def read_regular_file(
     if b"\0" in location:
         raise refuse("a path with a NUL character")
     try:
+        # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
         descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         try:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
-                raise refuse("a folder" if stat.S_ISDIR(facts.st_mode) else "no regular file")
+                raise refuse(_kind(facts.st_mode))
             if facts.st_size > most:
-                raise refuse(f"{facts.st_size} bytes (at most {most})")
+                raise refuse(f"{facts.st_size} bytes, expected at most {most}")
             head = os.read(descriptor, min(_HEAD, facts.st_size))
             if check_head is not None:
                 check_head(head)
@@ -70,8 +71,15 @@ def read_regular_file(
                 position += count
         finally:
             os.close(descriptor)
+    except FileNotFoundError:
+        raise refuse("nothing: No such file") from None
     except OSError as problem:
         raise refuse(problem.strerror or str(problem)) from None
     except MemoryError:
         raise refuse("more than there is memory for") from None
     return bytes(content)
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for is_one, name in kinds if is_one(mode)), "a device")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
+import sysconfig
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Any
 
 from build_support.parts import BuildError
 
-__all__ = ["Unit", "compile_units"]
+__all__ = ["Unit", "compile_units", "expect_compiler"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,23 @@ class Unit:
     source: Path
     flags: tuple[str, ...]
     nvcc: Path | None = None
+
+
+def expect_compiler(compiler: Any) -> None:
+    """BuildError, which says what to install, where there is no C++ compiler or no Python.h; compiler: setuptools'."""
+    compiling = getattr(compiler, "compiler_so_cxx", None) or compiler.compiler_so
+    for command in (compiler.compiler_cxx[0], compiling[0]):
+        if shutil.which(command) is None:
+            raise BuildError(
+                f"C++ compiler: expected gcc 11 or newer, or clang, found no {command!r}; "
+                "install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++) or name it: CC=… CXX=…"
+            )
+    include = Path(sysconfig.get_path("include"))
+    if not (include / "Python.h").is_file():
+        raise BuildError(
+            f"Python's headers: expected {include / 'Python.h'}, found none; "
+            "install them (Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
+        )
 
 
 def compile_units(

@@ -5,40 +5,102 @@ Modules import torch and other heavy packages inside their functions, so that ``
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from pathlib import Path
 
 __all__ = ["main"]
 
-_EXTRAS = {"torch": "train", "pydantic": "train", "safetensors": "train", "matplotlib": "plot"}
+_EXTRAS = {
+    "click": "cli",
+    "rich": "cli",
+    "typer": "cli",
+    "torch": "train",
+    "pydantic": "train",
+    "safetensors": "train",
+    "tomli": "train",
+    "matplotlib": "plot",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+}
 """Which extra of the package brings an optional module."""
 
 
 def main() -> None:
-    """Entry point: errors of this package become one line on standard error and exit status 2; Ctrl-C is 130."""
+    """Entry point. Errors of this package and of the system become one line on standard error and exit status 2.
+
+    Ctrl-C is 130; output that nobody reads any more (`| head`) is 1.
+    """
+    status = 130
+    try:
+        from adasgn_edge.cli.terminal import finish_streams, prepare_streams
+
+        prepare_streams()
+        warnings.formatwarning = _format_warning
+        status = _run()
+        status = finish_streams() or status
+    except KeyboardInterrupt:
+        print("adasgn-edge: interrupted", file=sys.stderr)
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command; its exit status."""
+    from adasgn_edge.cli.terminal import complain
     from adasgn_edge.errors import AdaSGNError
 
     try:
-        from adasgn_edge.cli.app import app
-    except ModuleNotFoundError as error:
-        if error.name in ("typer", "rich", "click"):
-            if sys.argv[1:2] == ["doctor"]:
-                from adasgn_edge.cli import doctor
+        if sys.argv[1:2] == ["doctor"]:  # does not rest on the packages that it looks for
+            from adasgn_edge.cli import doctor
 
-                sys.exit(doctor.main(sys.argv[2:]))
-            sys.exit(f"adasgn-edge: the command line needs {error.name!r}: pip install 'adasgn-edge[cli]'")
-        raise
-    try:
+            return doctor.main(sys.argv[2:])
+        from adasgn_edge.cli.app import app
+
         app()
+    except SystemExit as end:
+        if end.code == 130:  # so Typer ends at Ctrl-C
+            complain("interrupted")
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        complain(end.code)
+        return 1
+    except BrokenPipeError:
+        return 1  # finish_streams finds it too
     except AdaSGNError as error:
-        print(f"adasgn-edge: {error}", file=sys.stderr)
-        sys.exit(2)
+        complain(error)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        if extra is None:
+        package = (error.name or "").partition(".")[0]
+        if package == "numpy":
+            complain("needs NumPy, which is not installed: pip install 'numpy>=1.23'")
+        elif package in _EXTRAS:
+            complain(f"this needs {package!r}, which is not installed: pip install 'adasgn-edge[{_EXTRAS[package]}]'")
+        else:
             raise
-        hint = f"pip install 'adasgn-edge[{extra}]'"
-        print(f"adasgn-edge: this command needs {error.name!r}, which is not installed: {hint}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("adasgn-edge: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package != "numpy" and package not in _EXTRAS:
+            raise
+        complain(f"{package} is installed but does not load ({error}); see `adasgn-edge doctor`")
+    except UnicodeEncodeError as error:
+        if error.encoding.lower().replace("-", "") == "utf8":
+            raise
+        complain(f"a name has characters that this locale ({error.encoding}) lacks: {error}; set LC_ALL=C.UTF-8")
+    except OSError as error:
+        if error.errno is None:
+            raise
+        place = "" if error.filename is None or isinstance(error.filename, int) else os.fsdecode(error.filename) + ": "
+        complain(f"{place}{error.strerror}")
+    return 2
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """This package's warnings are for the user, on one line; those of others are for developers."""
+    from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
+
+    said = printable(message, LONGEST_MESSAGE)
+    if Path(filename).is_relative_to(Path(__file__).parents[1]) and issubclass(category, UserWarning):
+        return f"adasgn-edge: warning: {said}\n"
+    return f"{printable(filename)}:{lineno}: {category.__name__}: {said}\n"

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from adasgn_edge import __version__
 from adasgn_edge.cli import classify, convert, cost, demo, doctor, evaluate, export, plot, train
+from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
 
 __all__ = ["app"]
 
+
+class _Group(TyperGroup):
+    """Commands whose usage errors, which quote the arguments, do nothing to a terminal."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **options)
+        except Exception as error:
+            _make_harmless(error)
+            raise
+
+    def invoke(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().invoke(*arguments, **options)
+        except Exception as error:
+            _make_harmless(error)
+            raise
+
+
+def _make_harmless(error: Exception) -> None:
+    """Make what a usage error says printable; known by its looks, since Typer may bring its own copy of click."""
+    if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
+        error.message = printable(error.message, LONGEST_MESSAGE)  # type: ignore[attr-defined]
+
+
 _typer = typer.Typer(
     name="adasgn-edge",
+    cls=_Group,
     help="Real-time recognition of actions and hand gestures from skeleton streams (AdaSGN).",
     no_args_is_help=True,
     add_completion=False,

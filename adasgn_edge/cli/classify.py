@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -64,6 +62,7 @@ def command(
 
     Example: `adasgn-edge classify wave.csv --json`
     """
+    from adasgn_edge.cli.terminal import complain, json_line
     from adasgn_edge.data.cleaning import MISSING_CHOICES
     from adasgn_edge.data.clips import read_recording
     from adasgn_edge.data.plausibility import doubts
@@ -89,7 +88,7 @@ def command(
             paths = _clips_in(argument) if argument.is_dir() else [argument]
         except (AdaSGNError, OSError, ValueError) as error:  # OSError, ValueError: a name that no file can have
             message = str(error) if str(argument) in str(error) else f"{argument}: {error}"
-            print(f"adasgn-edge: {message}", file=sys.stderr)
+            complain(message)
             failed = True
             continue
         for path in paths:
@@ -104,16 +103,16 @@ def command(
                     row = _row(path, len(tracks), replay.classify(tracks), replay, top)
                 except AdaSGNError as error:
                     message = str(error) if str(path) in str(error) else f"{path}: {error}"
-                    print(f"adasgn-edge: {message}", file=sys.stderr)
+                    complain(message)
                     failed = True
                     continue
             said = list(dict.fromkeys(str(warning.message).removeprefix(f"{path}: ") for warning in caught))
             for text in said:
-                print(f"adasgn-edge: {path}: warning: {text}", file=sys.stderr)
+                complain(f"{path}: warning: {text}")
             row |= {"cleaning": asdict(cleaning), "warnings": said}
             rows.append(row)
             if as_json:
-                print(_json_line(row), flush=True)
+                print(json_line(row), flush=True)
     if rows and not as_json:
         _print_table(rows)
     if failed:
@@ -131,16 +130,6 @@ def _clips_in(folder: Path) -> list[Path]:
         others = f"{len(files)} other files, such as {files[0].relative_to(folder)}" if files else "no files"
         raise DatasetError(f"{folder}: expected clips ({', '.join(CLIP_ENDINGS)}) in the folder, found {others}")
     return clips
-
-
-def _json_line(row: dict[str, Any]) -> str:
-    """The row as JSON, in ASCII where standard output cannot show its letters."""
-    line = json.dumps(row, ensure_ascii=False)
-    try:
-        line.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(row)
-    return line
 
 
 def _row(path: Path, persons: int, update: Update, replay: Replay, top: int) -> dict[str, Any]:
@@ -165,9 +154,10 @@ def _row(path: Path, persons: int, update: Update, replay: Replay, top: int) -> 
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from adasgn_edge.cli.console import SafeConsole
 
     table = Table(show_lines=True)
     table.add_column("file", overflow="fold")
@@ -189,4 +179,4 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             f"paper's count {cost['paper'] / 1e9:.4f} GMAC, {cost['paper'] / cost['dense_paper']:.0%}\n"
             f"full count    {cost['full'] / 1e9:.4f} GMAC, {cost['full'] / cost['dense_full']:.0%}",
         )
-    Console().print(table)
+    SafeConsole().print(table)

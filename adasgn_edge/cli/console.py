@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
 
-__all__ = ["TrainingView", "console", "plain_warnings"]
+from adasgn_edge.cli.terminal import printable
 
-console = Console(width=None if sys.stdout.isatty() else 140)
+__all__ = ["SafeConsole", "TrainingView", "console", "plain_warnings"]
+
+
+class SafeConsole(Console):
+    """A console on which control characters of names (of files, classes, joints) are seen and not obeyed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable() or segment.text == "\n":
+                yield segment
+            else:
+                lines = segment.text.split("\n")
+                yield Segment("\n".join(map(printable, lines)), segment.style)
+
+
+console = SafeConsole(width=None if sys.stdout.isatty() else 140)
 """Standard output; a pipe or file has no width, so tables get enough to be read whole."""
 
 

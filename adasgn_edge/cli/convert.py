@@ -53,15 +53,16 @@ def command(
     """
     import warnings
 
-    from rich.console import Console
     from rich.markup import escape
 
+    from adasgn_edge.cli.console import SafeConsole
     from adasgn_edge.data.cache import SUFFIX, read_checksum, save_dataset
     from adasgn_edge.data.registry import DATASETS, cached_path, open_dataset
     from adasgn_edge.errors import DatasetError
+    from adasgn_edge.files import check_output
     from adasgn_edge.progress import RichProgress
 
-    console = Console()
+    console = SafeConsole()
     if list_datasets:
         console.print(known_datasets())
         return
@@ -69,6 +70,8 @@ def command(
         raise DatasetError(f"expected a data set: one of {', '.join(DATASETS)}, or a folder with your recordings")
     if out is not None and out.suffix != SUFFIX:
         raise DatasetError(f"--out: expected a name ending in {SUFFIX}, found {str(out)!r}")
+    if out is not None:
+        check_output(out, option="--out")
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -68,7 +68,7 @@ def command(
 
     from adasgn_edge.cli.console import console
     from adasgn_edge.cli.train import numbers
-    from adasgn_edge.files import write_text
+    from adasgn_edge.files import check_output, write_text
     from adasgn_edge.model.weights import shipped_weights
     from adasgn_edge.progress import RichProgress
     from adasgn_edge.train.devices import choose_device
@@ -77,6 +77,8 @@ def command(
 
     if split not in ("train", "test"):
         raise typer.BadParameter(f"--split: expected train or test, found {split[:80]!r}")
+    if json_file is not None:
+        check_output(json_file, option="--json")
     route, target = _policy(policy), str(choose_device(device))
     wanted_seeds = set(numbers(seeds, int, "--seeds")) if seeds else None
     sources = _find(models or [shipped_weights()], stages, wanted_seeds)

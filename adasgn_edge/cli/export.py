@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from adasgn_edge.cli.terminal import printable
+
 __all__ = ["command"]
 
 
@@ -32,14 +34,23 @@ def command(
 
     Example: `adasgn-edge export runs/shrec14/seed-1/adasgn-a1/model.safetensors -o gestures.adasgn`
     """
-    from adasgn_edge.export import export_weights
+    from adasgn_edge.errors import OutputError
+    from adasgn_edge.export import MODEL_ENDING, export_weights
+    from adasgn_edge.files import check_output
 
+    check_output(out, (MODEL_ENDING,), "--out", "ONNX is written by --onnx")
+    if onnx is not None:
+        check_onnx_output(onnx)
+    for path in filter(None, (out, onnx)):
+        if path.exists() and checkpoint.exists() and path.samefile(checkpoint):
+            raise OutputError(f"{path}: expected another file than the weights that are read")
     model = export_weights(checkpoint, out, window, half)
     config = model.config
     source = "given" if window is not None else "from training" if "window" in model.provenance else "default"
     typer.echo(
-        f"{out}: {model.kind}, {out.stat().st_size / 1e6:.2f} MB, {model.precision}; layout {model.layout.name}, "
-        f"stream {model.stream}, {config.frames} frames in {model.window:g} s ({source}), {config.classes} classes"
+        f"{printable(out)}: {model.kind}, {out.stat().st_size / 1e6:.2f} MB, {model.precision}; "
+        f"layout {printable(model.layout.name)}, stream {model.stream}, "
+        f"{config.frames} frames in {model.window:g} s ({source}), {config.classes} classes"
     )
     columns = " ".join(f"{name:>8s}" for name in model.costs)
     typer.echo(f"cost of a clip in 1e6 MACs, all frames in one branch\n{'':8s}{columns}")
@@ -51,4 +62,17 @@ def command(
         from adasgn_edge.progress import RichProgress
 
         for path in write_onnx(load_weights(checkpoint).model, onnx, RichProgress()):
-            typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+            typer.echo(f"{printable(path)}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+def check_onnx_output(onnx: Path) -> None:
+    """Raise OutputError for a name that is neither a file's ending in .onnx nor a folder's."""
+    from adasgn_edge.errors import OutputError
+    from adasgn_edge.files import check_output
+
+    if onnx.suffix == ".onnx":
+        check_output(onnx, option="--onnx")
+    elif onnx.suffix and not onnx.is_dir():
+        raise OutputError(f"--onnx: expected a file ending in .onnx or a folder, found {str(onnx)!r}")
+    else:
+        check_output(onnx / "policy.onnx", option="--onnx")

@@ -59,8 +59,7 @@ def command(
     if convention not in ("paper", "full"):
         raise typer.BadParameter(f"--convention: expected paper or full, found {convention}")
     path = out or Path(f"{kind.value}.png")
-    if path.suffix and path.suffix[1:].lower() not in plots.picture_formats():
-        raise typer.BadParameter(f"--out: expected a picture such as x.png, x.svg or x.pdf, found {path.name[:80]!r}")
+    plots.check_picture(path)
     if kind is Kind.tradeoff:
         if source is None:
             raise typer.BadParameter("tradeoff needs the file that `adasgn-edge eval --json FILE` wrote")

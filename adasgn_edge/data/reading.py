@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import os
-import stat
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import ClipError, DatasetError
+from adasgn_edge.regular_file import read_regular_file
 from adasgn_edge.wording import shown
 
 __all__ = [
@@ -57,45 +56,11 @@ def read_bytes(path: Path) -> bytes:
     Raises DatasetError for what is no file (nothing, a folder, a pipe, a device), cannot be read, is damaged, or is
     larger than LARGEST_FILE before or after it is decompressed.
     """
+    content = read_regular_file(path, "a file", LARGEST_FILE, DatasetError)
+    if path.suffix.lower() != ".gz" and not content.startswith(b"\x1f\x8b"):
+        return content
     try:
-        # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: expected a file, found nothing: No such file") from None
-    except (OSError, ValueError) as error:  # a ValueError is a name that no file can have
-        raise DatasetError(f"{path}: expected a file, found {_reason(error)}") from None
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise DatasetError(f"{path}: expected a file, found {_kind(status.st_mode)}")
-        if status.st_size > LARGEST_FILE:
-            raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB, found {status.st_size >> 20} MB")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return _content(path, file)
-    except OSError as error:
-        raise DatasetError(f"{path}: expected a file, found {_reason(error)}") from None
-    finally:
-        os.close(handle)
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for test, name in kinds if test(mode)), "a device")
-
-
-def _content(path: Path, file: io.BufferedReader) -> bytes:
-    if path.suffix.lower() == ".gz" or file.peek(2).startswith(b"\x1f\x8b"):
-        return _decompressed(path, file)
-    return file.read()
-
-
-def _decompressed(path: Path, file: io.BufferedReader) -> bytes:
-    try:
-        content = gzip.GzipFile(fileobj=file).read(LARGEST_FILE + 1)
+        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
             f"{path}: expected a file compressed by gzip, found a damaged or another one ({error})"

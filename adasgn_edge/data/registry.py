@@ -162,16 +162,28 @@ def cached_path(
 
 
 def user_cache_folder() -> Path:
-    """``$ADASGN_CACHE``, else the folder "adasgn-edge" where the system keeps a user's caches."""
+    """``$ADASGN_CACHE``, else the folder "adasgn-edge" where the system keeps a user's caches.
+
+    Raises DatasetError for a user who has no home folder, as in some containers.
+    """
     if chosen := os.environ.get("ADASGN_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _home() / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
     return base / "adasgn-edge"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise DatasetError(
+            f"cache: expected a home folder, or the variable ADASGN_CACHE with a folder for conversions, found {error}"
+        ) from None
 
 
 def _open_converted(path: Path, missing: str) -> SkeletonDataset:

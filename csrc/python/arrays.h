@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -51,7 +52,10 @@ inline int extent(const py::array& array, int axis) {
 
 inline void raise(const char* name, const char* message) {
     const py::object type = py::module_::import("adasgn_edge.errors").attr(name);
-    PyErr_SetString(type.ptr(), message);
+    // Names of files may be no UTF-8; as elsewhere in Python, such bytes become surrogates.
+    const auto text = py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "surrogateescape"));
+    PyErr_SetObject(type.ptr(), text.ptr());
 }
 
 // Errors of the core as those of adasgn_edge.errors.

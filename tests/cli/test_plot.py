@@ -104,7 +104,7 @@ def test_a_class_without_samples_is_said_to_be_one():
     ("arguments", "message"),
     [
         (("tradeoff",), "eval --json FILE"),
-        (("curves", "run", "-o", "x.xyz"), "expected a picture such as x.png"),
+        (("curves", "run", "-o", "x.xyz"), "expected a name ending in .png"),
         (("curves", "nowhere"), "nowhere: expected a run folder"),
         (("filmstrip", "--frames", "0"), "greater than or equal to 1"),
     ],

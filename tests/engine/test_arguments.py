@@ -330,8 +330,8 @@ def test_what_is_no_regular_file(load, tmp_path):
     folder = tmp_path / "folder.adasgn"
     folder.mkdir()
     for path, found in (
-        (pipe, "no regular file"),
-        (link, "no regular file"),
+        (pipe, "a pipe"),
+        (link, "a device"),
         (folder, "a folder"),
         (tmp_path / "none.adasgn", "No such file"),
         (tmp_path / ("x" * 300 + ".adasgn"), "name too long"),

@@ -284,7 +284,7 @@ DESCRIPTION_FAULTS = {
     "a bone of an unknown joint": (setting("layout", "bones", [["b", "c"]]), "layout: expected a sound one"),
     "a joint set of none": (setting("layout", "joint_sets", {"0": []}), "layout: expected a sound one"),
     "whole numbers as up": (setting("layout", "up", [0, 1, 0]), "expected layout as"),
-    "layout with more": (setting("layout", "colour", "red"), "expected layout as"),
+    "layout with more": (setting("layout", "colour", "red"), "found also .*colour"),
     "names as a text": (setting("class_names", "yn"), "class names as a list of strings"),
     "a number as a name": (setting("class_names", ["yes", 0]), "class names as a list of strings"),
     "too few names": (setting("class_names", ["yes"]), "expected 2 class names, found 1"),

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from adasgn_edge.errors import ModelFileError  # noqa: E402
+from adasgn_edge.errors import ModelFileError, OutputError  # noqa: E402
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.folded import FoldedModel  # noqa: E402
 from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
@@ -149,10 +149,10 @@ def test_provenance_beyond_the_header_is_refused(adaptive_file):
 
 
 def test_files_that_cannot_be_opened(tmp_path, adaptive_file):
-    with pytest.raises(ModelFileError, match="expected a model file, found No such file"):
+    with pytest.raises(ModelFileError, match="expected a model file, found nothing: No such file"):
         read_model_file(tmp_path / "none.adasgn")
     with pytest.raises(ModelFileError, match="expected a model file, found a folder"):
         read_model_file(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ModelFileError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_model_file(tmp_path / "file" / "model.adasgn", adaptive_file)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from build_support.compiling import Unit, compile_units
+from build_support.compiling import Unit, compile_units, expect_compiler
 from build_support.cuda import Architecture, Toolkit, architectures, find_cuda, find_nvcc
 from build_support.jobs import MEMORY_OF_A_JOB, available_memory, job_count
 from build_support.parts import Absent, BuildError, settle, switch
@@ -270,3 +271,36 @@ def test_a_kernel_with_the_static_runtime_loads_without_a_gpu(compiler, tmp_path
     source.write_text("syntax error")
     with pytest.raises(BuildError, match=r"failed on kernel.cu"):
         compile_units(compiler, [unit], Path("objects"), [source], 1)
+
+
+class Compiler:
+    """What setuptools says of its compiler."""
+
+    def __init__(self, *, linker: str, compiler: str) -> None:
+        self.compiler_cxx = [linker, "-pthread"]
+        self.compiler_so = [compiler, "-fPIC"]
+
+
+@pytest.mark.parametrize("missing", ["linker", "compiler"])
+def test_without_a_compiler_the_build_says_what_to_install(missing):
+    names = {"linker": "sh", "compiler": "sh", missing: "no-such-c++"}
+    with pytest.raises(BuildError, match=r"C\+\+ compiler: expected gcc 11 .* found no 'no-such-c\+\+'; install one"):
+        expect_compiler(Compiler(**names))
+
+
+def test_without_the_headers_of_python_the_build_says_what_to_install(monkeypatch, tmp_path):
+    expect_compiler(Compiler(linker="sh", compiler="sh"))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    with pytest.raises(BuildError, match=r"expected .*Python\.h, found none; .* apt install python3-dev"):
+        expect_compiler(Compiler(linker="sh", compiler="sh"))
+
+
+def test_a_real_build_without_a_compiler_ends_in_one_line(tmp_path):
+    environment = {**os.environ, "CC": "no-such-cc", "CXX": "no-such-c++", "ADASGN_BUILD_TORCH": "off"}
+    environment["ADASGN_BUILD_CUDA"] = "off"
+    command = [sys.executable, "setup.py", "-q", "build_ext", "-b", str(tmp_path), "-t", str(tmp_path)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].startswith("adasgn_edge: C++ compiler: expected gcc 11")
+    assert "Traceback" not in done.stderr
