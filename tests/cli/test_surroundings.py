@@ -101,7 +101,7 @@ def test_an_engine_from_a_path_that_is_no_text(tmp_path):
     with pytest.raises(adasgn_edge.errors.ModelFileError, match="NUL character"):
         adasgn_edge.load(str(adasgn_edge.shipped_model()) + "\0.adasgn")
     done = run("classify", "clip.npz", "--model", os.fsdecode(model))
-    expect_one_line(done, "gr\\xfc\\xdfe.adasgn")
+    expect_one_line(done, r"gr\udcfc\udcdfe.adasgn")
 
 
 def test_json_stays_json(monkeypatch, capsys):
