@@ -45,9 +45,9 @@ def doubts(tracks: Sequence[NDArray[np.float32]], layout: SkeletonLayout) -> lis
     conventions, track = stated_conventions(layout), tracks[0].astype(np.float64)
     found = [_flat(track), _still(track)]
     if conventions is not None:
-        mirrored = _is_mirrored(track, layout, conventions)
-        found += [_size(track, conventions), _upright(track, layout, conventions, mirrored)]
-        if mirrored and not found[-1]:
+        side = _side(track, layout, conventions)
+        found += [_size(track, conventions), _upright(track, layout, conventions, side)]
+        if side < MIRRORED and not found[-1]:
             found.append(f"mirrored: expected {conventions.side}, this looks like its mirror image; if it is, --mirror")
     return [text for text in found if text]
 
@@ -109,19 +109,20 @@ def _size(track: NDArray[np.float64], conventions: Conventions) -> str:
     return f"size: expected a body of {least:g} to {most:g} {conventions.units}, found {size:.3g}{hint}"
 
 
-def _is_mirrored(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions) -> bool:
+def _side(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions) -> float:
+    """How far the vectors of the chirality point to their side of the plane, over their length: -1 to 1."""
     if conventions.chirality is None:
-        return False
+        return 0.0
     first, second, third = (track[:, layout.index(joint)] for joint in conventions.chirality.plane)
     normal = np.cross(second - first, third - first)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-12
     starts, ends = zip(*conventions.chirality.towards, strict=True)
     vectors = track[:, [layout.index(joint) for joint in ends]] - track[:, [layout.index(joint) for joint in starts]]
     length = float(np.linalg.norm(vectors, axis=-1).sum())
-    return length > 0 and float((vectors @ normal[..., None]).sum()) < MIRRORED * length
+    return float((vectors @ normal[..., None]).sum()) / length if length > 0 else 0.0
 
 
-def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions, mirrored: bool) -> str:
+def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions, side: float) -> str:
     if conventions.upright is None:
         return ""
     lower, upper = conventions.upright
@@ -135,8 +136,9 @@ def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Co
     along = float(direction @ up)
     if along < UPSIDE_DOWN:
         # Turned round alone, an axis mirrors; a camera's x right, y down, z away is turned about z by half a circle.
-        flip = name if mirrored or conventions.chirality is None else {"y": "xy"}.get(name, name)
-        return f"upside down: {upper} is below {lower}, up being {name} in layout {layout.name}; if not, --flip {flip}"
+        both = {"x": "xz", "y": "xy", "z": "yz"}[name]
+        flips = name if side < MIRRORED else both if side > -MIRRORED else f"{name} or --flip {both}"
+        return f"upside down: {upper} is below {lower}, up being {name} in layout {layout.name}; if not, --flip {flips}"
     other = int(np.abs(direction).argmax())
     if conventions.extent is not None and abs(along) < LYING and abs(direction[other]) > ALONG_ANOTHER:
         return (
