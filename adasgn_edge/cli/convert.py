@@ -131,8 +131,6 @@ def summary(dataset: SkeletonDataset) -> Table:
 
 def further_counts(dataset: SkeletonDataset) -> list[str]:
     """Lines about groups, uneven classes and what was made good, where there is something to say."""
-    from dataclasses import asdict
-
     import numpy as np
 
     from adasgn_edge.wording import listed
@@ -148,7 +146,6 @@ def further_counts(dataset: SkeletonDataset) -> list[str]:
         fewest = [f"{dataset.class_names[label]} {counts[label]}" for label in order[::-1]]
         largest = f"{dataset.class_names[order[0]]} {counts[order[0]]}"
         lines.append(f"uneven classes, in clips: largest {largest}; smallest {listed(fewest, 3)}")
-    made_good = [f"{count} {name.replace('_', ' ')}" for name, count in asdict(dataset.cleaning).items() if count]
-    if made_good:
-        lines.append(f"made good: {', '.join(made_good)}")
+    if dataset.cleaning:
+        lines.append(f"made good: {dataset.cleaning}")
     return lines

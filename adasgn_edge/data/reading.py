@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 BAD_SAMPLE_CHOICES = ("error", "skip")
+SKIPPING = "on_bad_sample='skip', as option --on-bad-sample skip, leaves such samples out"
 MOST_NAMED = 10
 """Of so many broken samples a warning says what is wrong; a data set's `left_out` says it of all."""
 LARGEST_FILE = 256 << 20
@@ -150,7 +151,7 @@ class BadSamples:
         except (ClipError, DatasetError) as error:
             message = str(error) if name in str(error) else f"{name}: {error}"
             if self._choice == "error":
-                raise DatasetError(f"{message} (on_bad_sample='skip' leaves such samples out)") from None
+                raise DatasetError(f"{message} ({SKIPPING})") from None
             self.skipped.append(message)
 
     def report(self) -> tuple[str, ...]:

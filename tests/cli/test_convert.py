@@ -85,7 +85,7 @@ def test_what_is_in_it_beside_the_table(recordings):
 def test_what_was_made_good_is_counted(recordings, tmp_path):
     dataset = dataclasses.replace(open_dataset(recordings), cleaning=Cleaning(filled_joints=7, strays=1))
     save_dataset(tmp_path / "a.skeletons", dataset)
-    assert "made good: 7 filled joints, 1 strays" in run(tmp_path / "a.skeletons")
+    assert "made good: 7 missing joints filled, 1 stray detection left out" in run(tmp_path / "a.skeletons")
     with pytest.raises(DatasetError, match="expected no missing joints, found 7"):
         run(tmp_path / "a.skeletons", "--missing", "error")
 
