@@ -6,9 +6,8 @@ to.) Then
 
 - a frame of a person without any joint is *absent*: left out, in time nothing is made up;
 - a person without any frame is absent; a recording with nobody is an error;
-- persons are made of bodies (:mod:`adasgn_edge.data.persons`), and each one's recording starts with frames that one bad
-  frame cannot ruin: among the first ones, a frame from which the whole body jumps away is left out, and a joint that
-  normalisation rests on (origin, scale bone) and that alone jumps is missing there;
+- persons are made of bodies (:mod:`adasgn_edge.data.persons`), and each one's first frames are checked, so that a bad
+  one does not ruin all (:mod:`adasgn_edge.data.first_frames`);
 - a missing joint is *filled*: it stands where the bone from its neighbour leads. The bone is interpolated linearly
   between the frames in which both ends were seen, and held before the first and after the last of them; the joint that
   was seen most often, from which the bones are followed, is interpolated itself. A joint that was never seen lies on
@@ -25,7 +24,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge.data.persons import Body, by_motion, join_bodies, whole_body, without_strays
+from adasgn_edge.data.first_frames import steady_start, supports
+from adasgn_edge.data.persons import Body, by_motion, join_bodies, without_strays
 from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import listed
@@ -33,16 +33,6 @@ from adasgn_edge.wording import listed
 __all__ = ["MISSING_CHOICES", "Cleaning", "clean_persons", "clean_recording", "fill_track", "seen_bodies"]
 
 MISSING_CHOICES = ("fill", "error")
-
-FIRST_FRAMES = 3
-"""How many leading frames are looked at for a jump."""
-LEAST_NEXT, NEXT_FRAMES = 4, 5
-"""At least and at most so many steps after a leading one say how much movement is usual."""
-BODY_JUMP = (1.0, 1.5)
-JOINT_JUMP = (0.5, 1.5)
-"""A step is a jump when it is longer than the first, in radii of the body, plus the second times the longest step after
-it. In the 2800 recordings of SHREC'17 there are 58."""
-
 
 CENTRE_REACH = 4.0
 """Coordinates may be relative to a joint that has the others around it, in radii of the body."""
@@ -128,10 +118,11 @@ def clean_persons(
         whose = _whose(what, number, len(persons))
         if missing == "error":
             _refuse_missing(person, layout, whose)
-        steady, jumps = _steady_start(person.positions, layout)
+        steady, jumps = steady_start(person.positions, layout)
         track, filled = fill_track(steady, layout, whose)
         tracks.append(track)
-        cleaning += Cleaning(filled_joints=filled - jumps, jumps=jumps + len(person.positions) - len(steady))
+        left_out = len(person.positions) - len(steady)
+        cleaning += Cleaning(filled_joints=filled - (jumps - left_out), jumps=jumps)
     return tracks, cleaning
 
 
@@ -201,12 +192,7 @@ def _with_nan(positions: NDArray[np.float32], layout: SkeletonLayout, what: str)
 def _centres(layout: SkeletonLayout) -> set[int]:
     """Joints that coordinates may be relative to: the origin, the ends of the scale bone, the root of the bones."""
     roots = np.flatnonzero(layout.parents == np.arange(layout.joint_count)) if layout.bones else np.empty(0)
-    return {*_supports(layout), *map(int, roots)}
-
-
-def _supports(layout: SkeletonLayout) -> set[int]:
-    """Joints that normalisation rests on."""
-    return {layout.index(joint) for joint in (layout.origin, *(layout.scale_bone or ()))}
+    return {*supports(layout), *map(int, roots)}
 
 
 def _refuse_missing(person: Body, layout: SkeletonLayout, what: str) -> None:
@@ -217,46 +203,6 @@ def _refuse_missing(person: Body, layout: SkeletonLayout, what: str) -> None:
             f"{what}: expected every joint in every frame, found {int(missing.sum())} missing (NaN or zero), the first "
             f"{layout.joints[joint]!r} in frame {person.frames[frame]}; missing='fill' (--missing fill) fills them"
         )
-
-
-def _steady_start(positions: NDArray[np.float32], layout: SkeletonLayout) -> tuple[NDArray[np.float32], int]:
-    """Positions (L, V, 3) without leading frames from which the body jumps, joints that jump there NaN; how many."""
-    some = positions[: FIRST_FRAMES + NEXT_FRAMES + 1].astype(np.float64)
-    radius = whole_body(positions[: len(some)]).radius
-    if not radius > 0:
-        return positions, 0
-    moves = np.diff(some, axis=0) / radius  # (L - 1, V, 3), NaN where a joint was not seen before and after
-    centre = _mean_of_seen(moves)  # (L - 1, 3)
-    first = _start(np.linalg.norm(centre, axis=-1), BODY_JUMP)
-    kept = positions[first:].copy()
-    jumps = 0
-    for joint in _supports(layout):
-        alone = np.linalg.norm(moves[first:, joint] - centre[first:], axis=-1)
-        jumped = kept[: _start(alone, JOINT_JUMP), joint]
-        jumps += int(np.isfinite(jumped).all(axis=-1).sum())
-        jumped[:] = np.nan
-    return kept, jumps
-
-
-def _start(steps: NDArray[np.float64], limits: tuple[float, float]) -> int:
-    """The first frame after the last leading step (steps: (L - 1,)) that is out of proportion to those after it."""
-    first = 0
-    for place in range(FIRST_FRAMES):
-        after = steps[place + 1 : place + 1 + NEXT_FRAMES]
-        after = after[np.isfinite(after)]
-        if (
-            len(after) >= LEAST_NEXT and steps[place] > limits[0] + limits[1] * after.max()
-        ):  # never so for a step not seen
-            first = place + 1
-    return first
-
-
-def _mean_of_seen(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the joints of (L, V, 3) that are not NaN; NaN in frames that have none."""
-    seen = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        mean: NDArray[np.float64] = np.where(seen, values, 0).sum(axis=1) / seen.sum(axis=1)
-    return mean
 
 
 def _outwards(layout: SkeletonLayout, start: int) -> list[tuple[int, int]]:

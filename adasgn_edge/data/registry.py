@@ -29,7 +29,7 @@ from adasgn_edge.wording import shown
 
 __all__ = ["DATASETS", "DatasetEntry", "cached_path", "open_dataset", "user_cache_folder"]
 
-READER_VERSION = 8
+READER_VERSION = 9
 """Counts up whenever a reader gives something else for the same files, so that cached conversions are made again."""
 
 Reader = Callable[[Sequence[Path], str, Progress | None, str], SkeletonDataset]

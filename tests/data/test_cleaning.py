@@ -173,12 +173,11 @@ class TestFirstFrames:
         np.testing.assert_array_equal(track, wrong)
 
 
-def test_real_recordings_hardly_change(data_root):
+def test_clean_recordings_stay_as_they_are(data_root):
     from adasgn_edge.data.registry import open_dataset
 
     dataset = open_dataset("shrec14", data_root)
-    assert 0 < dataset.cleaning.jumps < 100
-    assert dataset.cleaning == Cleaning(jumps=dataset.cleaning.jumps)  # nothing else of 3.6 million joints
+    assert not dataset.cleaning
     assert len(dataset) == 2800
 
 
