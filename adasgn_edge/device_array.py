@@ -6,7 +6,7 @@ import ctypes
 from typing import Any, NamedTuple
 
 from adasgn_edge.errors import ClipError
-from adasgn_edge.host_array import shown
+from adasgn_edge.wording import shown
 
 __all__ = ["DeviceArray", "on_device"]
 

@@ -9,20 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import ClipError
+from adasgn_edge.wording import shown
 
-__all__ = ["actions", "as_numbers", "detached", "packed_floats", "shown"]
+__all__ = ["actions", "as_numbers", "detached", "packed_floats"]
 
 Array = NDArray[Any]
-
-
-def shown(value: Any, most: int = 100) -> str:
-    """The repr of a caller's value, short and printable, for messages."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"a {type(value).__name__} that has no repr"
-    text = text.encode("ascii", "backslashreplace").decode()
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def as_numbers(what: str, values: Any) -> Array:

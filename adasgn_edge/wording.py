@@ -28,6 +28,8 @@ def shown(value: object, at_most: int = 60) -> str:
         return shortened(reprlib.repr(value), at_most)  # which looks at little of a large or deep value
     except ValueError:  # a number of thousands of digits
         return f"a very large {type(value).__name__}"
+    except Exception:  # of whatever library the value is
+        return f"a {type(value).__name__} that has no repr"
 
 
 def listed(names: Sequence[object], at_most: int = 6) -> str:
