@@ -76,10 +76,12 @@ def _bones_change(some: NDArray[np.float64], joint: int, until: int, layout: Ske
     if not others:
         return True
     length = np.linalg.norm(some[:, others] - some[:, [joint]], axis=-1)  # (L, bones)
-    usual = np.nanmedian(length[until:], axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        change = np.abs(length[:until] / usual - 1).max(axis=0)
-    return bool(np.nanmedian(change) > BONE_CHANGE)
+    seen = np.isfinite(length[:until]).any(axis=0) & np.isfinite(length[until:]).any(axis=0)
+    if not seen.any():
+        return False
+    usual = np.nanmedian(length[until:, seen], axis=0)
+    change = np.abs(length[:until, seen] - usual).max(axis=0, initial=0, where=np.isfinite(length[:until, seen]))
+    return bool(np.median(change / np.maximum(usual, np.finfo(np.float64).tiny)) > BONE_CHANGE)
 
 
 def _mean_of_seen(values: NDArray[np.float64]) -> NDArray[np.float64]:

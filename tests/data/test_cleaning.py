@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -156,6 +157,16 @@ class TestFirstFrames:
         (track,), cleaning = clean(lacking)
         assert cleaning == Cleaning(filled_joints=16 + 11)
         assert np.linalg.norm(track - hand(), axis=-1).max() < 0.01
+
+    def test_bones_that_were_not_seen_do_not_tell(self):
+        wrong = hand()
+        wrong[0, HAND.index("wrist")] += np.float32([0.06, -0.08, 0])
+        wrong[:, HAND.index("thumb_base")] = np.nan
+        wrong[0, HAND.index("palm")] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _, cleaning = clean(wrong)
+        assert cleaning == Cleaning(filled_joints=len(wrong) + 1)
 
     def test_quick_starts_stay(self):
         for seed in range(3):
