@@ -14,7 +14,7 @@ from functools import cached_property
 
 from adasgn_edge.data.sources import Source, sources_for
 from adasgn_edge.errors import ClipError
-from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
 from adasgn_edge.wording import shown
 
 __all__ = [
@@ -161,11 +161,13 @@ class JointNames:
         if self.source is not None:
             return ""
         found = [source for source in sources_for(self.layout) if len(source.joints) == joints]
-        if not found:
-            return ""
+        layouts = [name for name in builtin_layouts() if load_layout(name).joint_count == joints]
+        hints = [f"those of the layout {' or '.join(layouts)}, which is not this one"] if layouts else []
         if len(found) == 1:
-            return f"; {joints:g} joints: perhaps those of {found[0].name}: {_advice(found[0])}"
-        return f"; {joints:g} joints: perhaps read with {' or '.join(f'--source {source.name}' for source in found)}"
+            hints.append(f"those of {found[0].name}: {_advice(found[0])}")
+        elif found:
+            hints.append(f"read with {' or '.join(f'--source {source.name}' for source in found)}")
+        return f"; {joints:g} joints: perhaps {', or '.join(hints)}" if hints else ""
 
     def other_owner_of_names(self, header: Sequence[str]) -> str:
         """The source nearly all of whose joints a header names, and how it is read; else nothing."""

@@ -38,21 +38,23 @@ TEST_CASE("the exponential is within 2 units in the last place") {
     CHECK(results[0] == 1.0F);
 }
 
-TEST_CASE("the finite test sees every position") {
+TEST_CASE("the test of a bound sees every position") {
+    const float bound = 1e4F;
     for (const char* const* set = cpu::instruction_sets(); *set != nullptr; ++set) {
         const cpu::Kernels* const kernels = cpu::kernels_for(*set);
         REQUIRE(kernels != nullptr);
         CHECK(std::strcmp(kernels->name, *set) == 0);
         for (const std::size_t count : {0, 1, 2, 15, 16, 17, 33, 66}) {
-            std::vector<float> values(count, std::numeric_limits<float>::max());
-            CHECK(kernels->finite(values.data(), count));
+            std::vector<float> values(count, bound);
+            CHECK(kernels->within(bound, values.data(), count));
             for (std::size_t i = 0; i < count; ++i) {
                 for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
-                                        -std::numeric_limits<float>::infinity()}) {
+                                        -std::numeric_limits<float>::infinity(), std::nextafter(bound, 2 * bound),
+                                        std::nextafter(-bound, -2 * bound)}) {
                     values[i] = bad;
-                    CHECK_FALSE(kernels->finite(values.data(), count));
+                    CHECK_FALSE(kernels->within(bound, values.data(), count));
                 }
-                values[i] = -1.0F;
+                values[i] = -bound;
             }
         }
     }
