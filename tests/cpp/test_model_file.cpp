@@ -230,7 +230,8 @@ TEST_CASE("layouts that are not sound, or whose form is not the written one, are
     const std::string bones = R"([["joint 1","joint 0"],["joint 2","joint 1"]])";
     check(R"("name":"random",)", "", "found no name");
     check(R"("random",)", R"("random","colour":1,)", "found also colour");
-    check(R"("random")", "7", "expected a string");
+    check(R"("random")", "7", "expected a text");
+    check(R"("random")", R"("")", "expected a text");
     check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1"],)", "expected a list of 3 values");
     check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1","joint 1"],)", "each joint once");
     check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1",2],)", "expected strings");
