@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -100,10 +101,12 @@ def _numbers(path: Path, skeletons: object) -> NDArray[np.float32]:
     Raises DatasetError for what is not numbers in lists of equal length.
     """
     try:
-        array = np.asarray(skeletons)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy before 1.24 only warns of lists of unequal length
+            array = np.asarray(skeletons)
         if array.dtype.kind == "O" and all(isinstance(number, int | float | None) for number in array.flat):
             array = array.astype(np.float64)
-    except (ValueError, OverflowError, RecursionError):  # ragged, too large or nested too deeply
+    except (ValueError, OverflowError, RecursionError, Warning):  # ragged, too large or nested too deeply
         array = np.asarray("")
     if array.dtype.kind not in "iuf":
         raise DatasetError(f"{path}: expected frames x 20 joints x 3 numbers as 'skeletons', found {shown(skeletons)}")
