@@ -240,6 +240,11 @@ class Environment:
         upgrade = ["--upgrade", *newest] if newest else []
         self.run("-m", "pip", "install", "--quiet", "--only-binary", ":all:", *upgrade, *wanted)
 
+    def unpin(self, requirements: Sequence[Requirement]) -> None:
+        """What was needed to build the package is done with: torch wants a newer setuptools than that."""
+        for one in requirements:
+            self.pins.pop(one.name, None)
+
     def install_package(self) -> None:
         """The package itself, from a source distribution, with the lowest setuptools and pybind11."""
         self.run("-m", "pip", "install", "--quiet", "wheel")
@@ -298,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         environment.install([*requirements, *(tools[name] for name in stage.packages)], options.torch, stage.newest)
         if "build" in stage.groups:
             environment.install_package()
+            environment.unpin(groups["build"])
         installed = time.monotonic()
         environment.test(stage)
         print(f"    installed in {installed - start:.0f} s, tested in {time.monotonic() - installed:.0f} s", flush=True)
