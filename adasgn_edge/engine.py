@@ -26,7 +26,7 @@ from adasgn_edge.errors import AdaSGNError, ClipError, EngineError, ModelFileErr
 from adasgn_edge.host_array import actions as branch_numbers
 from adasgn_edge.host_array import as_numbers, detached, packed_floats
 from adasgn_edge.model.config import COORDINATES, FEATURE, ModelConfig
-from adasgn_edge.model_file import read_model_bytes
+from adasgn_edge.model_container import read_model_bytes
 from adasgn_edge.regular_file import shown_path
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import shown

@@ -18,34 +18,35 @@ from typing import Any
 
 import numpy as np
 
-from adasgn_edge.data.preprocess import STREAMS
+from adasgn_edge.data.streams import STREAMS
 from adasgn_edge.errors import AdaSGNError, ModelFileError
 from adasgn_edge.files import atomic_path
 from adasgn_edge.folded import Array, FoldedModel, folded_cost
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
-from adasgn_edge.regular_file import read_regular_file, shown_path
+from adasgn_edge.model_container import (
+    ALIGNMENT,
+    DIGEST,
+    MAX_HEADER,
+    SUFFIX,
+    header_length,
+    read_model_bytes,
+)
+from adasgn_edge.regular_file import shown_path
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["ModelFile", "read_model_bytes", "read_model_file", "shipped_model", "write_model_file"]
+__all__ = ["ModelFile", "read_model_file", "shipped_model", "write_model_file"]
 
 FORMAT = "adasgn_edge.model"
 VERSION = "1"
 PRECISIONS = ("f32", "f16")
 COST_CONVENTIONS = ("paper", "full", "folded")
 
-MAX_FILE, MAX_HEADER = 1 << 30, 1 << 20
 MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_JOINT_SETS = 256, 1024, 65536, 16
 MAX_WINDOW = 3600
 MAX_COST = 1 << 62
 MAX_DEPTH = 32
 
-_PREFIX = b'{"__metadata__":{"checksum":"sha256:'
-_DIGEST = slice(8 + len(_PREFIX), 8 + len(_PREFIX) + 64)
-"""Where the checksum's hexadecimal digits lie in the file; the checksum covers every other byte."""
-_SUFFIX = b'",'
-_MIN_HEADER = len(_PREFIX) + 64 + len(_SUFFIX)
-_ALIGNMENT = 64
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _DESCRIPTION_KEYS = (
     "kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing", "precision", "cost",
@@ -117,10 +118,10 @@ class ModelFile:
         description = _to_json(self._description())
         header["__metadata__"].update({"format": FORMAT, "version": VERSION, "model": description})
         text = _to_json(header).encode()
-        text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+        text += b" " * (-(8 + len(text)) % ALIGNMENT)
         _expect(len(text) <= MAX_HEADER, f"layout, names and provenance of at most {MAX_HEADER} bytes", len(text))
         file = bytearray(len(text).to_bytes(8, "little") + text + b"".join(chunks))
-        file[_DIGEST] = _checksum(file)
+        file[DIGEST] = _checksum(file)
         return bytes(file)
 
     def _description(self) -> dict[str, Any]:
@@ -156,7 +157,7 @@ class ModelFile:
         for key, expected in (("format", FORMAT), ("version", VERSION)):
             _expect(metadata[key] == expected, f"{key} {expected!r}", _shown(metadata[key]))
         _check_ranges(header, len(content) - start)
-        found, computed = content[_DIGEST], _checksum(content)
+        found, computed = content[DIGEST], _checksum(content)
         _expect(found == computed, f"checksum {computed!r}", f"{found!r}: the file is damaged")
         _expect(isinstance(metadata["model"], str), "the description as a string", _shown(metadata["model"]))
         return cls._from_description(_parse(metadata["model"], "description"), header, content, start)
@@ -214,21 +215,6 @@ def read_model_file(path: str | bytes | os.PathLike[Any]) -> ModelFile:
         raise ModelFileError(f"{shown_path(path)}: {error}") from None
 
 
-def read_model_bytes(path: str | bytes | os.PathLike[Any]) -> bytes:
-    """The content of a regular file that begins like a ``.adasgn`` file, else ModelFileError.
-
-    What reads a file twice may get two models, so whoever needs its bytes for more than one thing reads them here once.
-    """
-
-    def check_head(head: bytes) -> None:
-        try:
-            _header_length(head)
-        except ModelFileError as error:
-            raise ModelFileError(f"{shown_path(path)}: {error}") from None
-
-    return read_regular_file(path, "a model file", MAX_FILE, ModelFileError, check_head)
-
-
 # -- small helpers ----------------------------------------------------------------------------------------------------
 
 
@@ -273,8 +259,8 @@ def _check_keys(what: str, found: Any, expected: tuple[str, ...]) -> None:
 def _checksum(content: bytes | bytearray) -> bytes:
     """Hexadecimal SHA-256 of everything but the digits themselves."""
     view = memoryview(content)
-    digest = hashlib.sha256(view[: _DIGEST.start])
-    digest.update(view[_DIGEST.stop :])
+    digest = hashlib.sha256(view[: DIGEST.start])
+    digest.update(view[DIGEST.stop :])
     return digest.hexdigest().encode()
 
 
@@ -331,23 +317,12 @@ def _expect_depth(what: str, value: Any) -> None:
 # -- the container ----------------------------------------------------------------------------------------------------
 
 
-def _header_length(content: bytes) -> int:
-    """The length of the header, from the first bytes of a file: 44 or as many as there are."""
-    _expect(len(content) >= 8, "a file of at least 8 bytes", len(content))
-    length = int.from_bytes(content[:8], "little")
-    _expect(_MIN_HEADER <= length <= MAX_HEADER, f"a header of {_MIN_HEADER} to {MAX_HEADER} bytes", length)
-    _expect((8 + length) % _ALIGNMENT == 0, f"data at a multiple of {_ALIGNMENT} bytes", 8 + length)
-    opening = content[8 : 8 + len(_PREFIX)]
-    _expect(_PREFIX.startswith(opening), f"a header starting with {_PREFIX!r}", _shown(opening))
-    return length
-
-
 def _read_header(content: bytes) -> tuple[dict[str, Any], int]:
     """The header, its "__metadata__" an object, and where the data starts."""
-    start = 8 + _header_length(content)
+    start = 8 + header_length(content)
     _expect(start <= len(content), f"a header of {start - 8} bytes", f"{len(content) - 8}: the file is cut short")
-    closing = content[_DIGEST.stop : _DIGEST.stop + len(_SUFFIX)]
-    _expect(closing == _SUFFIX, f"{_SUFFIX!r} after the checksum", _shown(closing))
+    closing = content[DIGEST.stop : DIGEST.stop + len(SUFFIX)]
+    _expect(closing == SUFFIX, f"{SUFFIX!r} after the checksum", _shown(closing))
     try:
         text = content[8:start].decode()
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Iterable, Sequence
 
@@ -41,6 +40,8 @@ def listed(names: Sequence[object], at_most: int = 6) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name most like `word`, whatever its case; None when none is much like it."""
+    import difflib  # for errors alone, and slow to import
+
     names = {name.lower(): name for name, _ in zip(known, range(MOST_COMPARED), strict=False)}
     found = difflib.get_close_matches(word[:200].lower(), names, n=1, cutoff=0.6)
     return names[found[0]] if found else None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.data.cleaning import fill_track, seen_bodies
 from adasgn_edge.data.persons import whole_body
+from adasgn_edge.data.streams import STREAMS, to_stream
 from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
 
@@ -33,7 +34,6 @@ __all__ = [
     "to_stream",
 ]
 
-STREAMS = ("joint", "bone", "velocity")
 
 OFFSET_RANGE = 1 << 16
 """Offsets inside a segment are integers in [0, OFFSET_RANGE): exact, and equal on every backend."""
@@ -99,22 +99,6 @@ def segment_frames(length: Any, frames: int, offset: Any, segment: Any) -> Any:
     A recording shorter than `frames` has its frames repeated.
     """
     return (segment * OFFSET_RANGE + offset) * length // (frames * OFFSET_RANGE)
-
-
-def to_stream(clip: Any, stream: str, parents: Any) -> Any:
-    """Turn joint positions ``(..., T, V, 3)`` into the input of a stream; same shape.
-
-    joint: as they are. bone: joint minus its parent (`parents`: (V,) indices, the root its own parent).
-    velocity: frame minus the frame before, zero for the first.
-    """
-    if stream == "joint":
-        return clip
-    if stream == "bone":
-        return clip - clip[..., parents, :]
-    if stream == "velocity":
-        previous = [0, *range(clip.shape[-3] - 1)]
-        return clip - clip[..., previous, :, :]
-    raise ClipError(f"expected a stream among {', '.join(STREAMS)}, found {stream!r}")
 
 
 def make_clip(

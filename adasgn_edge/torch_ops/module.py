@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from adasgn_edge.engine import ModelDescription, whole_number
 from adasgn_edge.errors import ClipError, EngineError, ModelFileError
-from adasgn_edge.model_file import ModelFile, read_model_bytes
+from adasgn_edge.model_container import read_model_bytes
+from adasgn_edge.model_file import ModelFile
 from adasgn_edge.regular_file import shown_path
 from adasgn_edge.torch_ops import fake
 from adasgn_edge.wording import shown

@@ -10,7 +10,8 @@ import pytest
 
 import adasgn_edge
 from adasgn_edge.errors import ModelFileError
-from adasgn_edge.model_file import _DIGEST, _checksum, read_model_file
+from adasgn_edge.model_container import DIGEST
+from adasgn_edge.model_file import _checksum, read_model_file
 from tests.engine.conftest import Pair
 
 JOINTS = [f"joint {index}" for index in range(25)]
@@ -139,7 +140,7 @@ def sealed(header: dict[str, Any], model: str, data: bytes) -> bytes:
     raw = text.encode()
     raw += b" " * (-(8 + len(raw)) % 64)
     file = bytearray(len(raw).to_bytes(8, "little") + raw + data)
-    file[_DIGEST] = _checksum(file)
+    file[DIGEST] = _checksum(file)
     return bytes(file)
 
 
@@ -202,6 +203,6 @@ def test_text_around_the_description(template, tmp_path, spoil):
 def test_bytes_after_the_header(template, tmp_path, padding):
     start = 8 + int.from_bytes(template[:8], "little")
     file = bytearray((start + 56).to_bytes(8, "little") + template[8:start] + padding + template[start:])
-    file[_DIGEST] = _checksum(file)
+    file[DIGEST] = _checksum(file)
     for message in verdicts(tmp_path, bytes(file)):
         assert "header: expected" in message
