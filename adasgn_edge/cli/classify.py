@@ -122,9 +122,10 @@ def command(
 def _clips_in(folder: Path) -> list[Path]:
     """The clip files in and below a folder, in order of their names; raises DatasetError when there are none."""
     from adasgn_edge.data.clips import CLIP_ENDINGS, is_clip_name
+    from adasgn_edge.data.walking import files_below
     from adasgn_edge.errors import DatasetError
 
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(folder / name for name in files_below(folder, lambda _: True))
     clips = [path for path in files if is_clip_name(path.name) and path.name.lower() not in NO_CLIPS]
     if not clips:
         others = f"{len(files)} other files, such as {files[0].relative_to(folder)}" if files else "no files"

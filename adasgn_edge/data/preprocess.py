@@ -112,9 +112,7 @@ def make_clip(
 
     reference: as in :func:`normalise`; of several persons, the first one's first frame.
     """
-    moved = normalise(complete_recording(positions, layout), layout, reference)
-    picked = segment_frames(len(moved), frames, CENTRE, np.arange(frames))
-    return np.ascontiguousarray(to_stream(moved[picked], stream, layout.parents))
+    return _clip_of(complete_recording(positions, layout), layout, frames, stream, reference)
 
 
 def make_clips(
@@ -122,4 +120,17 @@ def make_clips(
 ) -> NDArray[np.float32]:
     """The persons (L, V, 3) of one recording as clips (M, T, V, 3), normalised by the first one's first frame."""
     complete = [complete_recording(track, layout) for track in tracks]
-    return np.stack([make_clip(track, layout, frames, stream, complete[0][0]) for track in complete])
+    return np.stack([_clip_of(track, layout, frames, stream, complete[0][0]) for track in complete])
+
+
+def _clip_of(
+    complete: NDArray[np.float32],
+    layout: SkeletonLayout,
+    frames: int,
+    stream: str,
+    reference: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """The clip (T, V, 3) of a complete recording (L, V, 3)."""
+    moved = normalise(complete, layout, reference)
+    picked = segment_frames(len(moved), frames, CENTRE, np.arange(frames))
+    return np.ascontiguousarray(to_stream(moved[picked], stream, layout.parents))
