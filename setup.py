@@ -107,6 +107,9 @@ class Parts:
         if isinstance(self.torch, TorchHeaders):
             # No path to torch is noted: its libraries are in the process when this one is loaded.
             libraries = ["c10", "torch_cpu"] if self.torch_cuda else ["c10", "torch_cpu", "c10_cuda", "torch_cuda"]
+            # Objects of the C++ library pass to and from torch, so both must use one copy of it; some compilers would
+            # link a second one statically, unless the shared one comes before it.
+            libraries.append(":libstdc++.so.6")
             folder = str(self.torch.folder / "lib")
             modules.append(
                 Extension("adasgn_edge._torch_ops", [], language="c++", libraries=libraries, library_dirs=[folder])

@@ -71,6 +71,7 @@ def main() -> int:
     parser.add_argument("--architecture", help='what to compile for, as "9.0"  [default: what nvidia-smi says]')
     parser.add_argument("--data", help="a converted data set (.skeletons) with recorded clips")
     parser.add_argument("--limit", type=float, default=540.0, help="seconds for everything  [default: 540]")
+    parser.add_argument("--skip", metavar="STEP", action="append", default=[], help="leave out a step, such as benchmark")
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT") or ROOT / "build" / "gpu"))
     options = parser.parse_args()
     architecture = options.architecture or compute_capability()
@@ -82,9 +83,17 @@ def main() -> int:
     outcomes: list[Outcome] = []
     log = out / "log.txt"
     log.write_text("")
-    for together in plan(architecture, out, options.data or recorded_clips()):
+    steps = plan(architecture, out, options.data or recorded_clips())
+    if unknown := set(options.skip) - {step.name for together in steps for step in together}:
+        names = ", ".join(step.name for together in steps for step in together)
+        parser.error(f"--skip: expected steps of {names}; found {', '.join(sorted(unknown))}")
+    reserved = 0.0 if "benchmark" in options.skip else FOR_BENCHMARK
+    for every in steps:
+        together = [step for step in every if step.name not in options.skip]
+        if not together:
+            continue
         is_last = together[0].name == "benchmark"
-        left = deadline - time.monotonic() - (0 if is_last else FOR_BENCHMARK)
+        left = deadline - time.monotonic() - (0 if is_last else reserved)
         with ThreadPoolExecutor(len(together)) as pool:
             for outcome in pool.map(lambda step, left=left: run(step, left), together):
                 outcomes.append(outcome)
