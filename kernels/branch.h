@@ -8,6 +8,7 @@
 //   wide: hidden, then x2                    far: d, then G·x1                    near + far: G·x2
 #pragma once
 
+#include "frame_coordinates.h"
 #include "tile.h"
 
 namespace adasgn::cuda {
@@ -55,9 +56,10 @@ class BranchTile {
 
     // All threads of the block; `to` is complete after the caller's next barrier.
     ADASGN_DEVICE void run(const FeatureOutput& to) {
+        const HiddenWeights weights(constants_ + at_.hidden);
         transform();
         block_barrier();  // moved
-        hidden();
+        hidden(weights);
         block_barrier();  // hidden layers
         embed();
         block_barrier();                                           // d
@@ -74,7 +76,7 @@ class BranchTile {
             warp_barrier();  // sums over neighbours, which the warp alone reads
         }
         if constexpr (!Big) {
-            Results<2> results = first_layer<2>(first);
+            Results<2> results = first_layer(first);
             if constexpr (Several) {
                 pool(results, first, to);
             } else {
@@ -83,16 +85,16 @@ class BranchTile {
             return;
         }
         {
-            Results<1> results = first_layer<1>(first);
+            Results<kFirstBlocks> results = first_layer(first);
             store(results, first, kFirstStride);
         }
         block_barrier();  // x1; d and the hidden layers are done with
         {
-            Results<2> results = layer<kNode>(1, Tile::near(), Tile::kStride128, Tile::far());
+            Results<2> results = layer<kNode, kAtSecond>(1, Tile::near(), Tile::kStride128, Tile::far());
             store(results, Tile::wide(), Tile::kStride256);
         }
         block_barrier();  // x2; x1 and the sums over it are done with
-        Results<2> results = layer<kFeature>(2, Tile::wide(), Tile::kStride256, Tile::near());
+        Results<2> results = layer<kFeature, kAtThird>(2, Tile::wide(), Tile::kStride256, Tile::near());
         if constexpr (Several) {
             block_barrier();  // x2 is done with
             pool(results, Tile::wide(), to);
@@ -108,6 +110,17 @@ class BranchTile {
     static constexpr int kHalfTiles = (Tile::kTiles + 1) / 2;
     using HalfResults = Accumulators<kHalfTiles, 1>;
 
+    // Where each product's weights begin, in blocks of a warp's stream (kernels/launch.h: BranchWeights).
+    static constexpr int kBlocksOf64 = kEmbedding / kBlock;  // a product of 64 inputs, 16 columns
+    static constexpr int kFirstBlocks = Big ? 1 : 2;         // of a warp's columns of the first layer
+    static constexpr int kAtPosition = 0;
+    static constexpr int kAtVelocity = kAtPosition + kBlocksOf64;
+    static constexpr int kAtQuery = kAtVelocity + kBlocksOf64;
+    static constexpr int kAtMessages = kAtQuery + (Several ? kBlocksOf64 : 0);
+    static constexpr int kAtFirst = kAtMessages + (Several ? kFirstBlocks * kBlocksOf64 : 0);
+    static constexpr int kAtSecond = kAtFirst + kFirstBlocks * kBlocksOf64;
+    static constexpr int kAtThird = kAtSecond + (Several ? 2 : 1) * 2 * (kNode / kBlock);
+
     static constexpr int kHidden = Tile::kRows * Tile::kStride64;  // elements of a hidden layer
     static constexpr int kFeatureColumns = kFeature / kWarps;      // of a warp
     static_assert(kFeatureColumns == 2 * kBlock && kNode / kWarps == kBlock && 2 * kEmbedding / kWarps == kBlock);
@@ -115,134 +128,190 @@ class BranchTile {
     // moved [position, velocity][coordinate][row]: the joints of the branch; rows beyond the frames are zero.
     ADASGN_DEVICE void transform() const {
         float* const moved = Tile::moved();
-        const int rows = frames_.count * joints_;
         const int inputs = input_.input_joints;
-        for (int i = thread_index(); i < 2 * kCoordinates * Tile::kRows; i += kThreads) {
-            const int part = i / Tile::kRows;  // position's coordinates, then velocity's
-            const int row = i % Tile::kRows;
-            float sum = 0;
-            if (row < rows) {
-                bool fits = true;  // NaN does not
-                const int frame = frames_.frame(row / joints_);
-                const int joint = row % joints_;
-                const int coordinate = part % kCoordinates;
-                const size_t offset = static_cast<size_t>(frame) * inputs * kCoordinates + coordinate;
-                const float* const current = input_.coordinates + offset;
-                const bool moving =
-                    input_.previous != nullptr && (input_.clip_frames == 0 || frame % input_.clip_frames != 0);
-                const float* const matrix = constants_ + at_.transform + part * inputs * joints_ + joint;
-                sum = load_global(constants_ + at_.shift + part * joints_ + joint);
-                if (part < kCoordinates) {
-                    for (int v = 0; v < inputs; ++v) {
-                        const float x = load_global(current + v * kCoordinates);
-                        fits &= x <= kMaxCoordinate && x >= -kMaxCoordinate;
-                        sum += load_global(matrix + v * joints_) * x;
-                    }
-                } else if (moving) {
-                    const float* const previous = input_.previous + offset;
-                    for (int v = 0; v < inputs; ++v) {
-                        const float before = load_global(previous + v * kCoordinates);
-                        fits &= before <= kMaxCoordinate && before >= -kMaxCoordinate;
-                        sum += load_global(matrix + v * joints_) * (load_global(current + v * kCoordinates) - before);
+        for (int first = 0; first < inputs; first += kStaged) {
+            const int joints = minimum(kStaged, inputs - first);
+            TransformWeights ahead;
+            if constexpr (Tile::kOneFrame) {
+                ahead.load(transform_weights(thread_index()) + first * joints_, joints_, joints);
+            }
+            stage(input_, Tile::staged(), frames_.count, first, joints, [&](int f) { return frames_.frame(f); });
+            block_barrier();  // coordinates
+            for (int i = thread_index(); i < 2 * kCoordinates * Tile::kRows; i += kThreads) {
+                const int part = i / Tile::kRows;  // position's coordinates, then velocity's
+                const int row = i % Tile::kRows;
+                const int f = Tile::kOneFrame ? 0 : row / joints_;
+                if (row >= frames_.count * joints_) {
+                    moved[i] = 0;
+                    continue;
+                }
+                float sum =
+                    first == 0 ? load_global(constants_ + at_.shift + part * joints_ + joint_of(row)) : moved[i];
+                const float* const from =
+                    Tile::staged() + f * kStagedFloats + part / kCoordinates * kStagedFloats / 2 + part % kCoordinates;
+                if constexpr (Tile::kOneFrame) {
+                    sum = ahead.add_to(sum, from, joints);
+                } else {
+                    const float* const weights = transform_weights(i) + first * joints_;
+                    for (int v = 0; v < joints; v += TransformWeights::kCount) {
+                        TransformWeights now;
+                        now.load(weights + v * joints_, joints_, joints - v);
+                        sum = now.add_to(sum, from + v * kCoordinates, joints - v);
                     }
                 }
-                if (!fits || !(sum - sum == 0)) {  // some coordinate was not finite, or too large
-                    atomic_max(input_.fault, frame + 1);
+                if (first + kStaged >= inputs && !(sum - sum == 0)) {  // some coordinate was not finite, or too large
+                    atomic_max(input_.fault, frames_.frame(f) + 1);
                     sum = kNan;  // which all that follows keeps, so that the clip's scores say it too
                 }
+                moved[i] = sum;
             }
-            moved[i] = sum;
+            if (first + kStaged < inputs) {
+                block_barrier();  // the coordinates are done with
+            }
         }
     }
 
+    // Of the first of the joints that the i-th value of `moved` is made of; the others are joints_ apart.
+    ADASGN_DEVICE const float* transform_weights(int i) const {
+        const int part = minimum(i / Tile::kRows, 2 * kCoordinates - 1);
+        return constants_ + at_.transform + part * input_.input_joints * joints_ + joint_of(i % Tile::kRows);
+    }
+
+    // Weights of joints of the clip, zero beyond the last; all are on their way before the first is used.
+    struct TransformWeights {
+        static constexpr int kCount = Tile::kOneFrame ? kStaged : 8;
+        float values[kCount];
+
+        ADASGN_DEVICE void load(const float* from, int step, int count) {
+#pragma unroll
+            for (int v = 0; v < kCount; ++v) {
+                values[v] = v < count ? load_global(from + v * step) : 0;
+            }
+        }
+        ADASGN_DEVICE float add_to(float sum, const float* x, int count) const {
+#pragma unroll
+            for (int v = 0; v < kCount; ++v) {
+                if (v < count) {
+                    sum += values[v] * x[v * kCoordinates];
+                }
+            }
+            return sum;
+        }
+    };
+
+    // This lane's two channels of the hidden layers.
+    struct HiddenWeights {
+        float2 values[2][kCoordinates + 1];  // [position, velocity][three weights, bias]
+
+        ADASGN_DEVICE explicit HiddenWeights(const float* from) {
+#pragma unroll
+            for (int i = 0; i < 2 * (kCoordinates + 1); ++i) {
+                values[i / (kCoordinates + 1)][i % (kCoordinates + 1)] =
+                    load_global(reinterpret_cast<const float2*>(from + i * kEmbedding) + lane());
+            }
+        }
+    };
+
     // 3 -> 64 with ReLU: a warp per row, a lane per two channels.
-    ADASGN_DEVICE void hidden() const {
+    ADASGN_DEVICE void hidden(const HiddenWeights& weights) const {
         const float* const moved = Tile::moved();
         const int channel = 2 * lane();
-        for (int part = 0; part < 2; ++part) {
-            const float* const weight = constants_ + at_.hidden + part * (kCoordinates + 1) * kEmbedding + channel;
-            float x[kCoordinates + 1];
-            float y[kCoordinates + 1];
-            for (int i = 0; i < kCoordinates + 1; ++i) {
-                x[i] = load_global(weight + i * kEmbedding);
-                y[i] = load_global(weight + i * kEmbedding + 1);
-            }
-            for (int row = warp(); row < Tile::kRows; row += kWarps) {
-                float a = x[kCoordinates];
-                float b = y[kCoordinates];
+#pragma unroll 2
+        for (int row = warp(); row < Tile::kRows; row += kWarps) {
+#pragma unroll
+            for (int part = 0; part < 2; ++part) {
+                const float2(&weight)[kCoordinates + 1] = weights.values[part];
+                float2 sum = weight[kCoordinates];
+#pragma unroll
                 for (int c = 0; c < kCoordinates; ++c) {
                     const float coordinate = moved[(part * kCoordinates + c) * Tile::kRows + row];
-                    a += coordinate * x[c];
-                    b += coordinate * y[c];
+                    sum.x += coordinate * weight[c].x;
+                    sum.y += coordinate * weight[c].y;
                 }
-                Precision::store_pair(Tile::wide() + part * kHidden + row * Tile::kStride64 + channel, relu(a),
-                                      relu(b));
+                Precision::store_pair(Tile::wide() + part * kHidden + row * Tile::kStride64 + channel, relu(sum.x),
+                                      relu(sum.y));
             }
         }
     }
 
     // -- products of 64 columns ----------------------------------------------------------------------------------
 
-    ADASGN_DEVICE static int half_column() { return warp() % 4 * kBlock; }
-    ADASGN_DEVICE static int half_row() { return warp() / 4 * kHalfTiles * kBlock; }
+    ADASGN_DEVICE static int half_column() {
+        return warp() % 4 * kBlock;
+    }
+    ADASGN_DEVICE static int half_row() {
+        return warp() / 4 * kHalfTiles * kBlock;
+    }
     // With one tile of 16 rows the second half is empty.
-    ADASGN_DEVICE static bool half_exists() { return half_row() < Tile::kRows; }
+    ADASGN_DEVICE static bool half_exists() {
+        return half_row() < Tile::kRows;
+    }
 
+    template <int Start>
     ADASGN_DEVICE HalfResults multiply_half(const Element* left) {
         HalfResults results;
         results.clear();
-        multiply<Precision>(results, left + (half_exists() ? half_row() : 0) * Tile::kStride64, Tile::kStride64,
-                            kEmbedding, weights_);
+        multiply<kEmbedding, Start>(results, left + (half_exists() ? half_row() : 0) * Tile::kStride64, Tile::kStride64,
+                                    weights_);
         return results;
     }
 
     // d = relu(position's output) + relu(velocity's).
     ADASGN_DEVICE void embed() {
-        HalfResults position = multiply_half(Tile::wide());
-        HalfResults velocity = multiply_half(Tile::wide() + kHidden);
+        const float* const bias = constants_ + at_.output_bias + half_column();
+        Addends<1, 1> biases[2];
+        biases[0].load([&](int, int column) { return bias + column; });
+        biases[1].load([&](int, int column) { return bias + kEmbedding + column; });
+        HalfResults position = multiply_half<kAtPosition>(Tile::wide());
+        HalfResults velocity = multiply_half<kAtVelocity>(Tile::wide() + kHidden);
         if (!half_exists()) {
             return;
         }
-        const float* const bias = constants_ + at_.output_bias + half_column();
-        position.pairs([&](int, int column, float& x, float& y) {
-            x = relu(x + load_global(bias + column));
-            y = relu(y + load_global(bias + column + 1));
-        });
-        velocity.pairs([&](int, int column, float& x, float& y) {
-            x = relu(x + load_global(bias + kEmbedding + column));
-            y = relu(y + load_global(bias + kEmbedding + column + 1));
-        });
-        add(position, velocity);
         Element* const d = Tile::far() + half_row() * Tile::kStride64 + half_column();
+#pragma unroll
+        for (int i = 0; i < kHalfTiles * 8; ++i) {
+            const int half = i / 4 % 2;
+            const float2(&first)[2] = biases[0].values[0][0][half];
+            const float2(&second)[2] = biases[1].values[0][0][half];
+            float& x = position.values[i / 8][0][half][i % 4];
+            x = relu(x + (i % 2 == 0 ? first[0].x : first[0].y)) +
+                relu(velocity.values[i / 8][0][half][i % 4] + (i % 2 == 0 ? second[0].x : second[0].y));
+        }
         position.pairs([&](int row, int column, float& x, float& y) {
             Precision::store_pair(d + row * Tile::kStride64 + column, x, y);
         });
     }
 
-    ADASGN_DEVICE static void add(HalfResults& to, const HalfResults& from) {
-#pragma unroll
-        for (int i = 0; i < kHalfTiles * 8; ++i) {
-            to.values[i / 8][0][i / 4 % 2][i % 4] += from.values[i / 8][0][i / 4 % 2][i % 4];
-        }
-    }
-
     // D·q + r
     ADASGN_DEVICE void query(Element* queries) {
-        HalfResults results = multiply_half(Tile::far());
+        const float* const start = constants_ + at_.query + half_column();
+        const auto place = [&](int row, int column) {
+            return start + joint_of(half_row() + row) * kEmbedding + column;
+        };
+        Addends<kHalfTiles, 1> r;
+        if constexpr (Tile::kAhead) {
+            r.load(place);
+        }
+        HalfResults results = multiply_half<kAtQuery>(Tile::far());
         if (!half_exists()) {
             return;
         }
-        const float* const start = constants_ + at_.query + half_column();
+        if constexpr (!Tile::kAhead) {
+            r.load(place);
+        }
+        r.add_to(results);
         Element* const to = queries + half_row() * Tile::kStride64 + half_column();
         results.pairs([&](int row, int column, float& x, float& y) {
-            const float* const r = start + joint_of(half_row() + row) * kEmbedding + column;
-            Precision::store_pair(to + row * Tile::kStride64 + column, x + load_global(r), y + load_global(r + 1));
+            Precision::store_pair(to + row * Tile::kStride64 + column, x, y);
         });
     }
 
     // -- adjacency -----------------------------------------------------------------------------------------------
 
     ADASGN_DEVICE int joint_of(int row) const {
+        if constexpr (Tile::kOneFrame) {
+            return minimum(row, joints_ - 1);
+        }
         return row % joints_;
     }
     ADASGN_DEVICE int joint_blocks() const {
@@ -262,18 +331,19 @@ class BranchTile {
             const int f = unit / blocks;
             const int first_row = unit % blocks * kBlock;
             const Rows<Element> d = rows_of_frame(static_cast<const Element*>(Tile::far()), Tile::kStride64, f);
-            Accumulators<1, 2> logits;
-            logits.clear();
-            Precision::multiply_transposed(logits, rows_of_frame(queries, Tile::kStride64, f), first_row, d,
-                                           kEmbedding);
-            Precision::multiply_packed(logits, d, first_row, key_bias_, kEmbedding);
-            float most[2] = {-kInfinity, -kInfinity};  // of the lane's two rows
+            Accumulators<1, 2> logits;  // begin as c, -∞ beyond the joints
             logits.pairs([&](int row, int column, float& x, float& y) {
                 const float* const constant = c + minimum(first_row + row, joints_ - 1) * joints_ + column;
-                x = column < joints_ ? x + load_global(constant) : -kInfinity;
-                y = column + 1 < joints_ ? y + load_global(constant + 1) : -kInfinity;
-                most[row / 8] = maximum(most[row / 8], maximum(x, y));
+                x = column < joints_ ? load_global(constant) : -kInfinity;
+                y = column + 1 < joints_ ? load_global(constant + 1) : -kInfinity;
             });
+            const typename Precision::template Packed<kEmbedding, 2> key_bias(key_bias_);
+            Precision::template multiply_transposed<kEmbedding>(logits, rows_of_frame(queries, Tile::kStride64, f),
+                                                                first_row, d);
+            Precision::multiply_packed(logits, d, first_row, key_bias);
+            float most[2] = {-kInfinity, -kInfinity};  // of the lane's two rows
+            logits.pairs(
+                [&](int row, int, float& x, float& y) { most[row / 8] = maximum(most[row / 8], maximum(x, y)); });
             float sum[2] = {0, 0};
             most[0] = over_columns(most[0], [](float a, float b) { return maximum(a, b); });
             most[1] = over_columns(most[1], [](float a, float b) { return maximum(a, b); });
@@ -330,7 +400,7 @@ class BranchTile {
                                  int stride) const {
         Accumulators<Tiles, Blocks> results;
         results.clear();
-        Precision::multiply_rows(results, g, x, column, Tiles * kBlock);
+        Precision::template multiply_rows<Tiles * kBlock>(results, g, x, column);
         warp_barrier();  // all lanes have read
         results.pairs([&](int row, int at, float& a, float& b) {
             if (row < joints_) {
@@ -343,33 +413,20 @@ class BranchTile {
 
     // D·neighbours + neighbours_constant
     ADASGN_DEVICE void messages(Element* to) {
-        constexpr int kBlocks = Big ? 1 : 2;
         constexpr int kStride = Big ? Tile::kStride128 : Tile::kStride256;
-        const int first_column = warp() * kBlocks * kBlock;
-        Results<kBlocks> results;
-        results.clear();
-        multiply<Precision>(results, static_cast<const Element*>(Tile::far()), Tile::kStride64, kEmbedding, weights_);
-        const float* const constant = constants_ + at_.neighbours_constant + first_column;
+        const int first_column = warp() * kFirstBlocks * kBlock;
+        Results<kFirstBlocks> results = add_by_joint<kAtMessages>(constants_ + at_.neighbours_constant + first_column);
         results.pairs([&](int row, int column, float& x, float& y) {
-            const float* const start = constant + joint_of(row) * layer_width(Big, 0) + column;
-            Precision::store_pair(to + row * kStride + first_column + column, x + load_global(start),
-                                  y + load_global(start + 1));
+            Precision::store_pair(to + row * kStride + first_column + column, x, y);
         });
     }
 
     // relu(sums over neighbours, with several joints, + D·itself + bias)
-    template <int Blocks>
-    ADASGN_DEVICE Results<Blocks> first_layer(const Element* sums) {
+    ADASGN_DEVICE Results<kFirstBlocks> first_layer(const Element* sums) {
         constexpr int kStride = Big ? Tile::kStride128 : Tile::kStride256;
-        const int first_column = warp() * Blocks * kBlock;
-        Results<Blocks> results;
-        results.clear();
-        multiply<Precision>(results, static_cast<const Element*>(Tile::far()), Tile::kStride64, kEmbedding, weights_);
-        const float* const bias = constants_ + at_.bias[0] + first_column;
+        const int first_column = warp() * kFirstBlocks * kBlock;
+        Results<kFirstBlocks> results = add_by_joint<kAtFirst>(constants_ + at_.bias[0] + first_column);
         results.pairs([&](int row, int column, float& x, float& y) {
-            const float* const start = bias + joint_of(row) * layer_width(Big, 0) + column;
-            x += load_global(start);
-            y += load_global(start + 1);
             if constexpr (Several) {
                 const float2 sum = Precision::load_pair(sums + row * kStride + first_column + column);
                 x += sum.x;
@@ -381,24 +438,58 @@ class BranchTile {
         return results;
     }
 
+    // D·weights + what each joint has, a row of the first layer's width, from `start` on: this warp's columns.
+    template <int Start>
+    ADASGN_DEVICE Results<kFirstBlocks> add_by_joint(const float* start) {
+        const auto place = [&](int row, int column) { return start + joint_of(row) * layer_width(Big, 0) + column; };
+        Addends<Tile::kTiles, kFirstBlocks> addends;
+        if constexpr (Tile::kAhead) {
+            addends.load(place);
+        }
+        Results<kFirstBlocks> results;
+        results.clear();
+        multiply<kEmbedding, Start>(results, static_cast<const Element*>(Tile::far()), Tile::kStride64, weights_);
+        if constexpr (!Tile::kAhead) {
+            results.pairs([&](int row, int column, float& x, float& y) {
+                const float2 addend = load_global(reinterpret_cast<const float2*>(place(row, column)));
+                x += addend.x;
+                y += addend.y;
+            });
+        } else {
+            addends.add_to(results);
+        }
+        return results;
+    }
+
     // relu((G·x)·neighbours + x·itself + bias), 256 columns; G·x passes through `sums`.
-    template <int Width>
+    template <int Width, int Start>
     ADASGN_DEVICE Results<2> layer(int index, const Element* x, int stride, Element* sums) {
+        const float* const bias = constants_ + at_.bias[index] + warp() * kFeatureColumns;
+        const auto place = [&](int, int column) { return bias + column; };
+        Addends<1, 2> biases;
+        if constexpr (Tile::kAhead) {
+            biases.load(place);
+        }
         Results<2> results;
+        results.clear();
         if constexpr (Several) {
             mix<Width>(x, stride, sums);
             block_barrier();  // sums over neighbours
-            results.clear();
-            multiply<Precision>(results, static_cast<const Element*>(sums), stride, Width, weights_);
-        } else {
-            results.clear();
+            multiply<Width, Start>(results, static_cast<const Element*>(sums), stride, weights_);
         }
-        multiply<Precision>(results, x, stride, Width, weights_);
-        const float* const bias = constants_ + at_.bias[index] + warp() * kFeatureColumns;
-        results.pairs([&](int, int column, float& a, float& b) {
-            a = relu(a + load_global(bias + column));
-            b = relu(b + load_global(bias + column + 1));
-        });
+        multiply<Width, Start + (Several ? 2 * Width / kBlock : 0)>(results, x, stride, weights_);
+        if constexpr (!Tile::kAhead) {
+            biases.load(place);
+        }
+#pragma unroll
+        for (int tile = 0; tile < Tile::kTiles; ++tile) {
+#pragma unroll
+            for (int i = 0; i < 16; ++i) {
+                const float2& both = biases.values[0][i / 8][i / 4 % 2][0];
+                float& value = results.values[tile][i / 8][i / 4 % 2][i % 4];
+                value = relu(value + (i % 2 == 0 ? both.x : both.y));
+            }
+        }
         return results;
     }
 
@@ -424,6 +515,10 @@ class BranchTile {
     // Maxima over each frame's rows of this warp's columns; the rows pass through `rows`, of which the warp's columns
     // are free: half a warp takes a frame's 16 pairs of columns, row by row.
     ADASGN_DEVICE void pool(Results<2>& results, Element* rows, const FeatureOutput& to) const {
+        if constexpr (Tile::kOneFrame) {
+            pool_frame(results, to);
+            return;
+        }
         store(results, rows, Tile::kStride256);
         warp_barrier();  // rows
         const int column = warp() * kFeatureColumns + lane() % 16 * 2;
@@ -439,9 +534,35 @@ class BranchTile {
         }
     }
 
-    static constexpr float kInfinity = __builtin_huge_valf();
-    static constexpr float kNan = __builtin_nanf("");
+    // Likewise of the one frame, in registers: the lanes that hold a pair of columns are 4, 8 and 16 apart.
+    ADASGN_DEVICE void pool_frame(Results<2>& results, const FeatureOutput& to) const {
+        float* const feature = to.feature(frames_, 0) + warp() * kFeatureColumns;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {  // 8 columns each
+            float2 most{0, 0};
+#pragma unroll
+            for (int tile = 0; tile < Tile::kTiles; ++tile) {
+                const float(&v)[4] = results.values[tile][i / 2][i % 2];
+                const int row = tile * kBlock + lane() / 4;
+                if (row < joints_) {
+                    most = {maximum(most.x, v[0]), maximum(most.y, v[1])};
+                }
+                if (row + 8 < joints_) {
+                    most = {maximum(most.x, v[2]), maximum(most.y, v[3])};
+                }
+            }
+#pragma unroll
+            for (int mask = 4; mask < 32; mask *= 2) {
+                most.x = maximum(most.x, shuffle_xor(most.x, mask));
+                most.y = maximum(most.y, shuffle_xor(most.y, mask));
+            }
+            if (lane() < 4) {
+                *reinterpret_cast<float2*>(feature + 8 * i + 2 * lane()) = most;
+            }
+        }
+    }
 
+    static constexpr float kInfinity = __builtin_huge_valf();
     const float* constants_;
     ConstantsLayout at_;
     const void* key_bias_;

@@ -1,6 +1,6 @@
 // The spatial modules on few frames: a block per frame, the policy included.
 #include "branch.h"
-
+#include "one_joint.h"
 #include "policy.h"
 
 namespace adasgn::cuda {
@@ -11,42 +11,33 @@ constexpr int greatest(int a, int b) {
     return a > b ? a : b;
 }
 
-// The tile of the policy's branch, which is always exact, and those of the branches: for up to 16 joints and for more.
-template <class PolicyTile_, class LowTile, class HighTile>
+// The tiles of branches of up to 16 joints and of more.
+template <class LowTile, class HighTile>
 struct FrameBlock {
-    using PolicyTile = PolicyTile_;
     using Low = LowTile;
     using High = HighTile;
-    static constexpr int kFeatures = greatest(HighTile::kBytes, PolicyTile::kBytes);  // of the frame and its neighbours
-    static constexpr int kLogits = kFeatures + kTaps * kFeature * static_cast<int>(sizeof(float));
+    using Policy = OneJoint<kTaps>;  // on the frame and those beside it
+    static constexpr int kLogits = greatest(High::kBytes, Policy::kBytes);
     static constexpr int kBytes = kLogits + kMaxBranches * static_cast<int>(sizeof(float));
-    ADASGN_DEVICE static float* features() { return reinterpret_cast<float*>(shared_memory() + kFeatures); }
     ADASGN_DEVICE static float* logits() { return reinterpret_cast<float*>(shared_memory() + kLogits); }
 };
 
-// For a policy that looks at one joint, and at several.
-template <class Low, class High>
-using OneJointPolicy = FrameBlock<ExactTile16, Low, High>;
-template <class Low, class High>
-using SeveralJointsPolicy = FrameBlock<ExactTile32, Low, High>;
-static_assert(SeveralJointsPolicy<Tile16, Tile32>::kBytes <= 99 * 1024);
-static_assert(SeveralJointsPolicy<ExactTile16, ExactTile32>::kBytes <= 99 * 1024);
+using ExactBlock = FrameBlock<ExactFrame16, ExactFrame32>;
+using HalfBlock = FrameBlock<Frame16, Frame32>;
+static_assert(ExactBlock::kBytes <= 99 * 1024 && HalfBlock::kBytes <= 99 * 1024);
 
-// Features of branch 0 of frames begin … end - 1, in shared memory.
+// Features of branch 0 of frame n and those beside it.
 template <class Block>
-ADASGN_DEVICE void policy_features(const FrameParameters& p, int begin, int end) {
-    using PolicyTile = typename Block::PolicyTile;
-    const BranchWeights& branch = p.branches[0];
-    const int size = PolicyTile::kRows / branch.joints;
-    for (int first = begin; first < end; first += size) {
-        const TileFrames frames{nullptr, first, minimum(size, end - first)};
-        const FeatureOutput to{Block::features() + (first - begin) * kFeature, false};
-        if constexpr (PolicyTile::kRows == kBlock) {
-            run_one_joint<PolicyTile>(branch, p.frames, frames, to);
-        } else {
-            run_several_joints<PolicyTile>(branch, p.frames, frames, to);
-        }
-        block_barrier();  // features; also the tile's memory is free for the next
+ADASGN_DEVICE void policy_features(const FrameParameters& p, int n) {
+    typename Block::Policy policy(p.branches[0], p.frames);
+    policy.run(n - kTaps / 2, p.frames.count);
+    block_barrier();  // features
+}
+
+template <class Block>
+ADASGN_DEVICE void put_logit(int action, int count, float logit) {
+    if (action < count && lane() == 0) {
+        Block::logits()[action] = logit;
     }
 }
 
@@ -57,33 +48,30 @@ void frame_blocks(const __grid_constant__ FrameParameters p) {
     const bool adaptive = p.policy.weight != nullptr;
     int action = p.given == nullptr ? 0 : checked_action(load_global(p.given + n), p.branch_count, n, p.frames.fault);
     const bool decides = adaptive && p.given == nullptr;
-    const int length = p.frames.clip_frames;
-    const bool has_before = decides && n % length > 0;
-    const bool has_after = decides && n % length + 1 < length;
-    const int begin = n - (has_before ? 1 : 0);
-    if (adaptive && action == 0) {  // one call for both cases: its code is the kernel's greater part
-        policy_features<Block>(p, begin, n + (has_after ? 2 : 1));
-    }
+    const float* const at = Block::Policy::features() + kTaps / 2 * kFeature;
     if (decides) {
-        const float* const at = Block::features() + (n - begin) * kFeature;
-        const PolicyWindow window(has_before ? at - kFeature : nullptr, at, has_after ? at + kFeature : nullptr);
-        for (int candidate = warp(); candidate < p.branch_count; candidate += kWarps) {
-            const float logit = window.action_logit(p.policy, candidate);
-            if (lane() == 0) {
-                Block::logits()[candidate] = logit;
-            }
+        // A warp per action, whose weights set out with the features'. A warp without an action takes the last one's
+        // place, and a warp with several comes back for them.
+        const ActionWeights weights(p.policy, minimum(warp(), p.branch_count - 1));
+        policy_features<Block>(p, n);
+        const int t = n % p.frames.clip_frames;
+        const float* const before = t > 0 ? at - kFeature : nullptr;
+        const float* const after = t + 1 < p.frames.clip_frames ? at + kFeature : nullptr;
+        put_logit<Block>(warp(), p.branch_count, action_logit(weights, before, at, after));
+        for (int candidate = warp() + kWarps; candidate < p.branch_count; candidate += kWarps) {
+            put_logit<Block>(candidate, p.branch_count,
+                             action_logit(ActionWeights(p.policy, candidate), before, at, after));
         }
-        block_barrier();  // logits
+        block_barrier();  // logits; also all are done with the features, unless the frame's is the result
         action = argmax(Block::logits(), p.branch_count);
+    } else if (adaptive && action == 0) {
+        policy_features<Block>(p, n);
     }
     if (thread_index() == 0 && p.actions != nullptr) {
         p.actions[n] = action;
     }
     if (adaptive && action == 0) {
-        for (int channel = thread_index(); channel < kFeature; channel += kThreads) {
-            p.features[static_cast<size_t>(n) * kFeature + channel] =
-                Block::features()[(n - begin) * kFeature + channel];
-        }
+        p.features[static_cast<size_t>(n) * kFeature + thread_index()] = at[thread_index()];
         return;
     }
     const BranchWeights& branch = p.branches[action];
@@ -98,24 +86,23 @@ void frame_blocks(const __grid_constant__ FrameParameters p) {
     }
 }
 
-template <class Low, class High>
+static_assert(kThreads == kFeature, "a thread per channel");
+
+template <class Block>
 Status launch_frames(const FrameParameters& p, Stream stream) {
-    const auto launched = [&](auto block) {
-        using Block = decltype(block);
-        return launch(frame_blocks<Block>, {p.frames.count}, kThreads, Block::kBytes, stream, p);
-    };
-    const bool one_joint = p.policy.weight == nullptr || p.branches[0].joints == 1;
-    return one_joint ? launched(OneJointPolicy<Low, High>{}) : launched(SeveralJointsPolicy<Low, High>{});
+    return launch(frame_blocks<Block>, {p.frames.count}, kThreads, Block::kBytes, stream, p);
 }
 
 }  // namespace
 
 Status run_frames(const FrameParameters& p, Precision precision, Stream stream) {
+    if (p.policy.weight != nullptr && p.branches[0].plain == nullptr) {
+        return {kInvalidValue};
+    }
     if (p.frames.count == 0) {
         return {};
     }
-    return precision == Precision::f32 ? launch_frames<ExactTile16, ExactTile32>(p, stream)
-                                       : launch_frames<Tile16, Tile32>(p, stream);
+    return precision == Precision::f32 ? launch_frames<ExactBlock>(p, stream) : launch_frames<HalfBlock>(p, stream);
 }
 
 }  // namespace adasgn::cuda

@@ -28,8 +28,11 @@
 //   int atomic_add(int* address, int value)    global or shared; returns what was there
 //   int atomic_max(int* address, int value)
 //   void fence()                     global writes before it are seen by other blocks before those after it
-//   T load_global(const T*)          for int, float, float4 and uint4: read-only data, through the read-only cache.
-//                                    Never for what the same kernel writes
+//   T load_global(const T*)          for int, float, float2, float4 and uint4: read-only data, through the read-only
+//                                    cache. Never for what the same kernel writes
+//   uint4 load_once(const uint4*)    likewise, for what a block reads once: leaves the first-level cache to others
+//   T load_fresh(const T*)           for float4: what other blocks of the same kernel have written, past the
+//                                    first-level cache
 //
 //   void copy_async(void* shared, const void* global)        16 bytes, both aligned to 16; not visible before a wait
 //   void copy_async_commit()         ends a group of copies of this thread

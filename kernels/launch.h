@@ -29,7 +29,10 @@ constexpr int kBlock = 16;  // packed weights come in blocks of 16 x 16 (kernels
 constexpr int kWarps = 8;   // of a thread block of the branch kernels
 constexpr int kThreads = 32 * kWarps;
 
-constexpr int kPolicyFrames = 8;  // frames of a thread block of the policy kernel: one a warp, so that few finish soon
+constexpr int kRoutedFrames = 8;  // frames of a thread block of the router: one a warp, so that few finish soon
+// Likewise where the block computes the policy's features too, of one more frame on either side: few and many.
+constexpr int kFewPolicyRows = 4;
+constexpr int kManyPolicyRows = 16;
 
 // Output width of graph layer k of a branch (the input of layer 0 is 64 wide).
 ADASGN_HOST_DEVICE constexpr int layer_width(bool big, int layer) {
@@ -87,8 +90,11 @@ struct BranchWeights {
     const void* stream;
     int stream_blocks;     // per warp
     const void* key_bias;  // u as a product's right side, columns the V_i joints filled up to 32: blocks [2][4]
-    std::int16_t joints;   // V_i
-    std::int16_t big;      // three graph layers rather than one
+    // Of the branch that the policy looks at, if it is small and has one joint (kernels/one_joint.h): position.output
+    // and velocity.output [64][64], itself [64][256]. Else null.
+    const float* plain;
+    std::int16_t joints;  // V_i
+    std::int16_t big;     // three graph layers rather than one
 };
 
 // The frames to run. Frame n's coordinates (V, 3) begin at coordinates + n·V·3, those of the frame before it at
@@ -125,7 +131,7 @@ struct FrameParameters {
     Frames frames;
     BranchWeights branches[kMaxBranches];
     int branch_count;
-    PolicyWeights policy;       // null pointers: dense, every frame through branch 0
+    PolicyWeights policy;       // null pointers: dense, every frame through branch 0. Else branch 0 has `plain`
     const std::int32_t* given;  // (N,) actions of the caller; null: the policy's
     std::int32_t* actions;      // (N,), unless null
     float* features;            // (N, 256)
@@ -147,6 +153,15 @@ struct RouteParameters {
     int* fault;                 // as in Frames
 };
 
+// The features of a branch 0 that has `plain`, and in the same launch what the router does with them.
+struct PolicyParameters {
+    Frames frames;
+    BranchWeights branch;
+    float* features;        // (N, 256); with `routes` only where the action is 0, as the branches write the others
+    bool routes;            // else features alone
+    RouteParameters route;  // whose features are not used
+};
+
 struct TemporalWeights {
     // Blocks of 16 x 16, [columns / 32][inputs / 16][2]; across has the three taps' inputs one after another.
     const void* across;
@@ -166,13 +181,17 @@ struct TemporalParameters {
     const float* features;  // (clips, T, 256)
     void* across;           // (clips, T, 256), float or binary16 as the precision
     float* pooled;          // (clips, 512)
+    int* done;              // (samples,) zero between runs: how many blocks have pooled their part
     float* logits;          // (samples, K), averaged over the persons
     float scale;            // of what is written to logits; with `add`, added to what is there (fuse mode)
     bool add;
 };
 
-// Rows of a tile: 32 for few frames, the rest for many. The height decides the shared memory of a block, so the
-// greatest that a device takes is a trait of the device (kernels/tile.h).
+constexpr int kSplitFrames = 32;  // of a clip at most, for the temporal module's way with few clips
+
+// Rows of a tile: 32 for few frames, the rest for many; of the temporal module 32 are one clip, whatever its length.
+// The height decides the shared memory of a block, so the greatest that a device takes is a trait of the device
+// (kernels/tile.h).
 enum class TileRows { r32 = 32, r64 = 64, r128 = 128 };
 
 // Highest tiles of a device whose blocks may have `shared` bytes of shared memory.
@@ -188,6 +207,8 @@ int branch_blocks(const BranchParameters& parameters, TileRows rows);
 Status run_branches(const BranchParameters& parameters, Precision precision, TileRows rows, Stream stream);
 Status run_frames(const FrameParameters& parameters, Precision precision, Stream stream);
 Status route(const RouteParameters& parameters, Stream stream);
+// rows: kFewPolicyRows or kManyPolicyRows.
+Status policy(const PolicyParameters& parameters, int rows, Stream stream);
 Status temporal(const TemporalParameters& parameters, Precision precision, TileRows rows, Stream stream);
 
 }  // namespace adasgn::cuda

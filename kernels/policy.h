@@ -1,4 +1,4 @@
-// The policy's temporal convolution, a warp per frame.
+// The policy's temporal convolution, a warp per frame; features lie in shared or in device memory.
 #pragma once
 
 #include "device.h"
@@ -6,41 +6,65 @@
 
 namespace adasgn::cuda {
 
-// Features of branch 0 around one frame, in registers: a lane holds channels lane() + 32·i. Null: beyond the clip.
-class PolicyWindow {
+// One action's weights, in registers: a lane holds channels lane() + 32·i of each tap.
+class ActionWeights {
   public:
-    ADASGN_DEVICE PolicyWindow(const float* before, const float* at, const float* after) {
-        const float* const taps[kTaps] = {before, at, after};
+    static constexpr int kChannels = kFeature / 32;
+
+    ADASGN_DEVICE ActionWeights(const PolicyWeights& policy, int action) : bias_(load_global(policy.bias + action)) {
+        const float* const weight = policy.weight + action * kTaps * kFeature + lane();
 #pragma unroll
-        for (int tap = 0; tap < kTaps; ++tap) {
-#pragma unroll
-            for (int i = 0; i < kChannels; ++i) {
-                values_[tap][i] = taps[tap] == nullptr ? 0 : taps[tap][lane() + 32 * i];
-            }
+        for (int i = 0; i < kTaps * kChannels; ++i) {
+            values_[i / kChannels][i % kChannels] = load_global(weight + 32 * i);
         }
     }
 
-    // The same for all lanes, whichever kernel asks: one order of additions.
-    ADASGN_DEVICE float action_logit(const PolicyWeights& policy, int action) const {
-        const float* const weight = policy.weight + action * kTaps * kFeature + lane();
-        float sum = 0;
+    // This lane's part of the logit of a frame: what a frame before it, itself or after it adds. Whichever kernel asks,
+    // taps come in this order and so do channels, so that all engines' kernels pick alike.
+    ADASGN_DEVICE float add(float sum, int tap, const float (&feature)[kChannels]) const {
 #pragma unroll
-        for (int tap = 0; tap < kTaps; ++tap) {
-#pragma unroll
-            for (int i = 0; i < kChannels; ++i) {
-                sum += values_[tap][i] * load_global(weight + tap * kFeature + 32 * i);
-            }
+        for (int i = 0; i < kChannels; ++i) {
+            sum += feature[i] * values_[tap][i];
         }
+        return sum;
+    }
+
+    // The logit, from the sums of all lanes.
+    ADASGN_DEVICE float logit(float sum) const {
+#pragma unroll
         for (int mask = 16; mask > 0; mask /= 2) {
             sum += shuffle_xor(sum, mask);
         }
-        return sum + load_global(policy.bias + action);
+        return sum + bias_;
     }
 
   private:
-    static constexpr int kChannels = kFeature / 32;
     float values_[kTaps][kChannels];
+    float bias_;
 };
+
+ADASGN_DEVICE void load_feature(float (&to)[ActionWeights::kChannels], const float* from) {
+#pragma unroll
+    for (int i = 0; i < ActionWeights::kChannels; ++i) {
+        to[i] = from[lane() + 32 * i];
+    }
+}
+
+// The logit of one frame; null: beyond the clip.
+ADASGN_DEVICE float action_logit(const ActionWeights& weights, const float* before, const float* at,
+                                 const float* after) {
+    const float* const taps[kTaps] = {before, at, after};
+    float sum = 0;
+#pragma unroll
+    for (int tap = 0; tap < kTaps; ++tap) {
+        if (taps[tap] != nullptr) {
+            float feature[ActionWeights::kChannels];
+            load_feature(feature, taps[tap]);
+            sum = weights.add(sum, tap, feature);
+        }
+    }
+    return weights.logit(sum);
+}
 
 // The greatest, of equals the first.
 ADASGN_DEVICE int argmax(const float* logits, int count) {

@@ -2,6 +2,7 @@
 // and where in shared memory its activations lie.
 #pragma once
 
+#include "frame_coordinates.h"
 #include "weight_stream.h"
 
 namespace adasgn::cuda {
@@ -13,16 +14,19 @@ constexpr int row_stride(int width) {
     return width + 16 / static_cast<int>(sizeof(typename Precision::Element));
 }
 
-// The visible list of what is instantiated: rows of a tile in 16s, and depth of the weights' rings. The bytes that
-// follow from it decide on which devices a tile can be used (at most 99 KB a block on 8.6, 8.9 and 12.0; 163 KB on 8.0
-// and 8.7; 227 KB on 9.0 to 11.0). The ring of a low tile is deep because its products are short.
-template <class Precision_, int Tiles_, int Stages_>
+// The visible list of what is instantiated: rows of a tile in 16s, how many blocks of weights are on their way, and
+// whether the tile is one frame. The bytes that follow from it decide on which devices a tile can be used (at most 99
+// KB a block on 8.6, 8.9 and 12.0; 163 KB on 8.0 and 8.7; 227 KB on 9.0 to 11.0). A low tile's products are short, so
+// that more has to be on its way; a high one's results take the registers.
+template <class Precision_, int Tiles_, int Slots_, bool OneFrame_ = false>
 struct Tile {
     using Precision = Precision_;
     using Element = typename Precision::Element;
     static constexpr int kTiles = Tiles_;
-    static constexpr int kStages = Stages_;
     static constexpr int kRows = kBlock * kTiles;
+    static constexpr bool kOneFrame = OneFrame_;
+    static constexpr bool kAhead = kTiles <= 2;  // registers are left for what results will need
+    using Stream = WeightStream<Precision, Slots_>;
 
     static constexpr int kStride64 = row_stride<Precision>(kEmbedding);
     static constexpr int kStride128 = row_stride<Precision>(kNode);
@@ -35,7 +39,7 @@ struct Tile {
     static constexpr int kFar = kNear + kRows * kStride128 * static_cast<int>(sizeof(Element));
     static constexpr int kAdjacency = kFar + kRows * kStride128 * static_cast<int>(sizeof(Element));
     static constexpr int kRings = kAdjacency + kRows * kStrideJoints * static_cast<int>(sizeof(Element));
-    static constexpr int kBytes = kRings + kWarps * kStages * Precision::kBlockBytes;
+    static constexpr int kBytes = kRings + kWarps * Stream::kSharedBytes;
 
     static_assert(3 * kStride64 <= kStride256, "position's and velocity's hidden layer and the queries share `wide`");
     static_assert(kStride256 <= 2 * kStride128, "rows of 256 fit `near` and `far` together");
@@ -43,23 +47,28 @@ struct Tile {
                   "the transformed coordinates lie where the adjacency comes later");
     static_assert(kNear % 128 == 0 && kRings % 16 == 0);
 
-    using Stream = WeightStream<Precision, kStages>;
-
+    // Coordinates on their way to `moved`, where hidden layers and d come later.
+    static_assert(kRows * kStagedFloats * static_cast<int>(sizeof(float)) <= kAdjacency, "a row is a frame at most");
+    ADASGN_DEVICE static float* staged() { return reinterpret_cast<float*>(shared_memory() + kWide); }
     ADASGN_DEVICE static Element* wide() { return reinterpret_cast<Element*>(shared_memory() + kWide); }
     ADASGN_DEVICE static Element* near() { return reinterpret_cast<Element*>(shared_memory() + kNear); }
     ADASGN_DEVICE static Element* far() { return reinterpret_cast<Element*>(shared_memory() + kFar); }
     ADASGN_DEVICE static Element* adjacency() { return reinterpret_cast<Element*>(shared_memory() + kAdjacency); }
     ADASGN_DEVICE static float* moved() { return reinterpret_cast<float*>(shared_memory() + kAdjacency); }
     // Of this warp, in bytes of shared memory.
-    ADASGN_DEVICE static int ring() { return kRings + warp() * kStages * Precision::kBlockBytes; }
+    ADASGN_DEVICE static int ring() { return kRings + warp() * Stream::kSharedBytes; }
 };
 
-using ExactTile16 = Tile<Binary32, 1, 3>;
 using ExactTile32 = Tile<Binary32, 2, 3>;
-using Tile16 = Tile<Binary16, 1, 8>;
-using Tile32 = Tile<Binary16, 2, 8>;
-using Tile64 = Tile<Binary16, 4, 4>;
+using Tile32 = Tile<Binary16, 2, 16>;
+using Tile64 = Tile<Binary16, 4, 8>;
 using Tile128 = Tile<Binary16, 8, 4>;
+
+// For a block per frame, of up to 16 and up to 32 joints.
+using ExactFrame16 = Tile<Binary32, 1, 3, true>;
+using ExactFrame32 = Tile<Binary32, 2, 3, true>;
+using Frame16 = Tile<Binary16, 1, 16, true>;
+using Frame32 = Tile<Binary16, 2, 16, true>;
 
 static_assert(ExactTile32::kBytes <= 99 * 1024 && Tile32::kBytes <= 99 * 1024 && Tile64::kBytes <= 99 * 1024);
 static_assert(Tile128::kBytes <= 163 * 1024);

@@ -26,6 +26,10 @@ class EmulatedEngine : public cuda::Engine {
   public:
     EmulatedEngine(const Model& model, const cuda::EngineOptions& options, const cuda::Schedule& schedule)
         : cuda::Engine(model, options) {
+        if (schedule.block_per_frame && !on_device().has_frame_blocks()) {
+            CHECK_THROWS_WITH_AS(force_schedule(schedule), doctest::Contains("schedule: expected tiles"), Error);
+            return;  // by tiles then
+        }
         force_schedule(schedule);
     }
     ~EmulatedEngine() {

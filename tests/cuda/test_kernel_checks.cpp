@@ -30,11 +30,14 @@ std::vector<Scenario> scenarios() {
     const Shape routed{19, {1, 5, 19}, {false, true}, 3, 4, true};
     const Shape several{12, {6, 12}, {false, true}, 3, 4, true};  // the policy's branch has several joints
     const Shape dense{5, {5}, {true}, 3, 4, false};
+    const Shape wide{37, {1, 4}, {false}, 3, 4, true};  // more joints than are staged at a time
     std::vector<Scenario> all;
-    for (const Shape& shape : {routed, several, dense}) {
+    for (const Shape* const shape : {&routed, &several, &dense, &wide}) {
         for (const Precision precision : {Precision::f32, Precision::f16}) {
-            all.push_back({precision, {true, TileRows::r32, TileRows::r32}, shape});
-            all.push_back({precision, {false, TileRows::r32, TileRows::r32}, shape});
+            if (shape != &several) {
+                all.push_back({precision, {true, TileRows::r32, TileRows::r32}, *shape});
+            }
+            all.push_back({precision, {false, TileRows::r32, TileRows::r32}, *shape});
         }
     }
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r64}, routed});

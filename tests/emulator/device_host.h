@@ -127,9 +127,20 @@ void fence();
 
 template <class T>
 T load_global(const T* address, ADASGN_CALL_SITE) {
-    static_assert(std::is_same_v<T, int> || std::is_same_v<T, float> || std::is_same_v<T, float4> ||
-                  std::is_same_v<T, uint4>);
+    static_assert(std::is_same_v<T, int> || std::is_same_v<T, float> || std::is_same_v<T, float2> ||
+                  std::is_same_v<T, float4> || std::is_same_v<T, uint4>);
     emulator::check_read_only(address, sizeof(T), file, line);
+    return *address;
+}
+
+inline uint4 load_once(const uint4* address, ADASGN_CALL_SITE) {
+    emulator::check_read_only(address, sizeof(uint4), file, line);
+    return *address;
+}
+
+template <class T>
+T load_fresh(const T* address) {
+    static_assert(std::is_same_v<T, float4>);
     return *address;
 }
 

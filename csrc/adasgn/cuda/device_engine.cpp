@@ -12,6 +12,7 @@ namespace {
 // Up to this many frames a multiprocessor, each frame has a block of its own: they all run at once or nearly so, and
 // neither the router nor a tile's other frames are waited for.
 constexpr int kFramesPerMultiprocessor = 2;
+constexpr int kFewPolicyBlocks = 2;  // of the policy's kernel, a multiprocessor, that run at once or nearly so
 
 DeviceTraits checked_device(int device) {
     const int count = device_count();
@@ -58,11 +59,13 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     features_ = DeviceMemory<float>(frames * kFeature);
     across_ = DeviceMemory<unsigned char>(frames * kFeature * element);
     pooled_ = DeviceMemory<float>(static_cast<std::size_t>(options_.max_batch) * kTemporal);
+    done_ = DeviceMemory<int>(static_cast<std::size_t>(options_.max_batch));
     actions_ = DeviceMemory<std::int32_t>(frames);
     counts_ = DeviceMemory<int>(kMaxBranches);
     lists_ = DeviceMemory<int>(frames * branches_.size());
     fault_ = DeviceMemory<int>(2);
     expect_ok(zero(fault_.data(), 2 * sizeof(int), nullptr), "clearing memory");
+    expect_ok(zero(done_.data(), options_.max_batch * sizeof(int), nullptr), "clearing memory");
     expect_ok(synchronise(nullptr), "upload of weights");
 }
 
@@ -76,21 +79,24 @@ Schedule DeviceEngine::schedule(int frames) const {
         return *forced_;
     }
     Schedule schedule{};
-    schedule.block_per_frame = frames <= kFramesPerMultiprocessor * traits_.multiprocessors;
+    schedule.block_per_frame = has_frame_blocks() && frames <= kFramesPerMultiprocessor * traits_.multiprocessors;
     // High tiles read the weights less often, as long as there are enough of them for all multiprocessors.
     const TileRows highest = highest_branch_tile(options_.precision, traits_.shared_per_block);
     const bool many = frames >= frames_of_tile(highest, most_joints_) * traits_.multiprocessors;
     schedule.branch_rows = many ? highest : TileRows::r32;
     const TileRows highest_temporal = highest_temporal_tile(options_.precision);
-    const int rows_of_clip = description_.frames + kTaps - 1;
     const int clips = frames / description_.frames;
-    const bool fits = rows_of_clip <= static_cast<int>(TileRows::r32);
-    const bool many_clips = clips >= static_cast<int>(highest_temporal) / rows_of_clip * traits_.multiprocessors;
-    schedule.temporal_rows = fits && !many_clips ? TileRows::r32 : highest_temporal;
+    const bool fits = description_.frames <= kSplitFrames;
+    schedule.temporal_rows = fits && clips * 8 <= traits_.multiprocessors ? TileRows::r32 : highest_temporal;
     return schedule;
 }
 
 void DeviceEngine::force_schedule(const Schedule& schedule) {
+    if (schedule.block_per_frame && !has_frame_blocks()) {
+        throw Error(ErrorKind::engine,
+                    "schedule: expected tiles for a policy that looks at more than a small branch of one joint, found "
+                    "a block per frame");
+    }
     forced_ = schedule;
 }
 
@@ -123,6 +129,10 @@ BranchParameters DeviceEngine::branch_parameters(const Frames& frames, float* fe
 }
 
 void DeviceEngine::run_one_branch(const Frames& frames, int branch, float* features, Stream stream) {
+    if (branch == 0 && has_plain_policy()) {
+        run_policy(policy_parameters(frames, features), stream);
+        return;
+    }
     BranchParameters p = branch_parameters(frames, features);
     p.only = branch;
     expect_ok(run_branches(p, precision(branch), schedule(frames.count).branch_rows, stream), "a branch");
@@ -135,23 +145,44 @@ void DeviceEngine::run_routed(const Frames& frames, float* features, Stream stre
     expect_ok(run_branches(p, options_.precision, schedule(frames.count).branch_rows, stream), "the branches");
 }
 
-void DeviceEngine::route_frames(const Frames& frames, const float* features, const std::int32_t* given,
-                                std::int32_t* actions, float* action_logits, bool lists, Stream stream) {
+PolicyParameters DeviceEngine::policy_parameters(const Frames& frames, float* features) const {
+    PolicyParameters p{};
+    p.frames = frames;
+    p.branch = branches_.front();
+    p.features = features;
+    return p;
+}
+
+void DeviceEngine::run_policy(const PolicyParameters& p, Stream stream) {
+    if (p.routes && p.route.counts != nullptr) {
+        expect_ok(zero(p.route.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
+    }
+    // Few frames a block end soonest, as long as the blocks are on multiprocessors of their own or nearly so.
+    const bool few = p.frames.count <= (kFewPolicyRows - 2) * kFewPolicyBlocks * traits_.multiprocessors;
+    expect_ok(policy(p, few ? kFewPolicyRows : kManyPolicyRows, stream), "the policy");
+}
+
+RouteParameters DeviceEngine::route_parameters(int frames, const std::int32_t* given, std::int32_t* actions,
+                                               bool lists) const {
     RouteParameters p{};
-    p.frames = frames.count;
+    p.frames = frames;
     p.clip_frames = description_.frames;
     p.branch_count = static_cast<int>(branches_.size());
     p.policy = policy_;
-    p.features = features;
     p.given = given;
     p.actions = actions;
-    p.action_logits = action_logits;
     p.fault = fault_.data();
     p.skip = description_.adaptive ? 0 : -1;  // the policy's features serve
     if (lists) {
         p.counts = counts_.data();
         p.lists = lists_.data();
-        expect_ok(zero(counts_.data(), kMaxBranches * sizeof(int), stream), "clearing memory");
+    }
+    return p;
+}
+
+void DeviceEngine::route_frames(const RouteParameters& p, Stream stream) {
+    if (p.counts != nullptr) {
+        expect_ok(zero(p.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
     }
     expect_ok(route(p, stream), "the router");
 }
@@ -167,6 +198,7 @@ void DeviceEngine::head(const float* features, int samples, int persons, float* 
     p.features = features;
     p.across = across_.data();
     p.pooled = pooled_.data();
+    p.done = done_.data();
     p.logits = logits;
     p.scale = scale;
     p.add = add;
@@ -192,12 +224,24 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
         p.features = features;
         expect_ok(run_frames(p, options_.precision, stream), "the frames");
     } else {
-        run_one_branch(frames, 0, features, stream);  // dense: all there is; adaptive: what the policy looks at
+        const RouteParameters routing = route_parameters(frames.count, given, actions, description_.adaptive);
+        if (has_plain_policy()) {
+            PolicyParameters p = policy_parameters(frames, features);
+            p.routes = true;
+            p.route = routing;
+            run_policy(p, stream);
+        } else {
+            run_one_branch(frames, 0, features, stream);  // dense: all there is; adaptive: what the policy looks at
+        }
         if (description_.adaptive) {
-            route_frames(frames, features, given, actions, nullptr, true, stream);
+            if (!has_plain_policy()) {
+                RouteParameters p = routing;
+                p.features = features;
+                route_frames(p, stream);
+            }
             run_routed(frames, features, stream);
         } else if (given != nullptr) {
-            route_frames(frames, nullptr, given, actions, nullptr, false, stream);  // checks them
+            route_frames(routing, stream);  // checks them
         } else {
             expect_ok(zero(actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
         }
@@ -226,11 +270,14 @@ void DeviceEngine::actions(const float* features, int clips, std::int32_t* actio
                            Stream stream) {
     expect_range("clips (the engine's max_batch is the most)", clips, 0, options_.max_batch);
     const OnDevice device = make_current();
-    const Frames frames = whole_clips(nullptr, clips);
+    const int frames = clips * description_.frames;
     if (description_.adaptive) {
-        route_frames(frames, features, nullptr, actions, action_logits, false, stream);
+        RouteParameters p = route_parameters(frames, nullptr, actions, false);
+        p.features = features;
+        p.action_logits = action_logits;
+        route_frames(p, stream);
     } else {
-        expect_ok(zero(actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
+        expect_ok(zero(actions, frames * sizeof(std::int32_t), stream), "clearing memory");
     }
 }
 
@@ -248,7 +295,7 @@ void DeviceEngine::branch_features(const float* frames, const float* previous, c
     } else {
         run_one_branch(single, 0, features, stream);
     }
-    route_frames(single, nullptr, actions, nullptr, nullptr, description_.adaptive, stream);
+    route_frames(route_parameters(count, actions, nullptr, description_.adaptive), stream);
     if (description_.adaptive) {
         run_routed(single, features, stream);
     }

@@ -79,6 +79,8 @@ class DeviceEngine {
     int* fault_flags() const { return fault_.data(); }
     static Fault as_fault(const int* flags) { return {flags[0] - 1, flags[1] - 1}; }
 
+    // Whether a block can take a frame through policy and branch: else only tiles can be forced.
+    bool has_frame_blocks() const { return !description_.adaptive || has_plain_policy(); }
     Schedule schedule(int frames) const;
     void force_schedule(const Schedule& schedule);
 
@@ -88,10 +90,14 @@ class DeviceEngine {
     BranchParameters branch_parameters(const Frames& frames, float* features) const;
     Precision precision(int branch) const { return branch_precision(description_, options_.precision, branch); }
 
+    bool has_plain_policy() const { return branches_.front().plain != nullptr; }
+
     void run_one_branch(const Frames& frames, int branch, float* features, Stream stream);
+    PolicyParameters policy_parameters(const Frames& frames, float* features) const;
+    void run_policy(const PolicyParameters& parameters, Stream stream);
+    RouteParameters route_parameters(int frames, const std::int32_t* given, std::int32_t* actions, bool lists) const;
     void run_routed(const Frames& frames, float* features, Stream stream);
-    void route_frames(const Frames& frames, const float* features, const std::int32_t* given, std::int32_t* actions,
-                      float* action_logits, bool lists, Stream stream);
+    void route_frames(const RouteParameters& parameters, Stream stream);
     void head(const float* features, int samples, int persons, float* logits, float scale, bool add, Stream stream);
 
     OwnProcess process_;
@@ -108,6 +114,7 @@ class DeviceEngine {
     DeviceMemory<float> features_;        // (max_batch, T, 256)
     DeviceMemory<unsigned char> across_;  // (max_batch, T, 256)
     DeviceMemory<float> pooled_;          // (max_batch, 512)
+    DeviceMemory<int> done_;              // (max_batch,) zero between runs (kernels/launch.h: TemporalParameters)
     DeviceMemory<std::int32_t> actions_;  // (max_batch, T)
     DeviceMemory<int> counts_;            // (A,)
     DeviceMemory<int> lists_;             // (A, max_batch · T)

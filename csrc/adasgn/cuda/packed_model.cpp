@@ -137,6 +137,10 @@ Precision branch_precision(const Description& description, Precision precision, 
     return description.adaptive && branch == 0 ? Precision::f32 : precision;
 }
 
+bool PackedModel::has_plain_policy(const Description& description) {
+    return description.adaptive && description.branches[0].joints == 1 && !description.branches[0].big;
+}
+
 PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(model.description.adaptive) {
     const Description& description = model.description;
     if (static_cast<int>(description.branches.size()) > kMaxBranches) {
@@ -197,6 +201,7 @@ BranchWeights PackedModel::branch(int index, const void* base) const {
     weights.constants = place<float>(base, branch.constants);
     weights.stream = place<unsigned char>(base, branch.stream);
     weights.key_bias = place<unsigned char>(base, branch.key_bias);
+    weights.plain = branch.has_plain ? place<float>(base, branch.plain) : nullptr;
     return weights;
 }
 
@@ -258,6 +263,15 @@ PackedModel::Branch PackedModel::pack_branch(const Model& model, int index, Prec
                 append_block(bytes_, transposed, k, n, precision);
             }
         }
+    }
+    branch.has_plain = index == 0 && has_plain_policy(model.description);
+    if (branch.has_plain) {
+        std::vector<float> plain;
+        for (const char* const name : {"position.output.weight", "velocity.output.weight", "layers.0.itself"}) {
+            const std::vector<float>& values = model.tensor(prefix + name).values;  // (64, 64) twice, (64, 256)
+            plain.insert(plain.end(), values.begin(), values.end());
+        }
+        branch.plain = add_floats(plain);
     }
     return branch;
 }

@@ -18,6 +18,9 @@ class PackedModel {
     // Throws Error (engine) for a model that the kernels cannot run, naming the limit.
     PackedModel(const Model& model, Precision precision);
 
+    // Whether the policy looks at a branch that kernels/one_joint.h computes.
+    static bool has_plain_policy(const Description& description);
+
     const std::vector<unsigned char>& bytes() const { return bytes_; }
 
     // The weights as kernel parameters, once bytes() lie at `base` on the device.
@@ -32,6 +35,8 @@ class PackedModel {
         Offset constants;
         Offset stream;
         Offset key_bias;
+        Offset plain;
+        bool has_plain;
     };
     struct Temporal {
         Offset across;
