@@ -45,7 +45,15 @@
 //   float maximum(float, float)      a NaN on either side stays a NaN
 //   int maximum(int, int), minimum(int, int)
 //
-//   Status launch(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters& parameters)
+//   void wait_for_previous_kernel()  in a launch with Overlap::with_previous: until the kernels before it in its stream
+//                                    have ended and what they wrote is visible to this thread, to others after a block
+//                                    barrier. Some thread of every block calls it, or the next kernel would not know
+//                                    that those before have ended. No effect in other launches
+//   void let_next_kernel_start()     the blocks of a next kernel that is launched with Overlap::with_previous may start
+//                                    once each block of this one has called it or ended. Makes nothing visible
+//
+//   Status launch(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters& parameters,
+//                 Overlap overlap = Overlap::none)
 //                                    Grid{x, y}; asks for more than 48 KB of shared memory where needed
 //
 // Threads that run to their end while others still meet at a barrier, and copies that are never waited for, are errors
@@ -67,6 +75,11 @@ struct Grid {
 struct Half {
     std::uint16_t bits;
 };
+
+// Whether a kernel's blocks may start before the kernel before it in the stream has ended (programmatic dependent
+// launch): what comes before wait_for_previous_kernel() then runs beside it. From compute capability 9.0; devices below
+// start the kernel as any other.
+enum class Overlap { none, with_previous };
 
 }  // namespace adasgn::cuda
 

@@ -3,6 +3,9 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
+#include <atomic>
+
 #define ADASGN_KERNEL(threads, blocks) __global__ __launch_bounds__(threads, blocks)
 #define ADASGN_DEVICE __device__ __forceinline__
 
@@ -147,6 +150,33 @@ ADASGN_DEVICE int minimum(int a, int b) {
     return min(a, b);
 }
 
+ADASGN_DEVICE void wait_for_previous_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+ADASGN_DEVICE void let_next_kernel_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// Whether the current device can start a kernel before the one before it has ended. Asked of each device once.
+inline cudaError_t launches_overlap(bool& overlap) {
+    static std::array<std::atomic<int>, 64> majors{};  // compute capabilities; 0: not asked yet
+    int device = 0;
+    if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return error;
+    const auto index = static_cast<std::size_t>(device);
+    int major = index < majors.size() ? majors[index].load(std::memory_order_relaxed) : 0;
+    if (major == 0) {
+        const cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+        if (error != cudaSuccess) return error;
+        if (index < majors.size()) majors[index].store(major, std::memory_order_relaxed);
+    }
+    overlap = major >= 9;
+    return cudaSuccess;
+}
+
 // What a kernel's type says of its parameters, kept from taking part in deduction.
 template <class T>
 struct Same {
@@ -155,19 +185,33 @@ struct Same {
 
 template <class Parameters>
 Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
-              const typename Same<Parameters>::type& parameters) {
+              const typename Same<Parameters>::type& parameters, Overlap overlap = Overlap::none) {
+    // An error is reported here, not by the next call as well.
+    const auto outcome = [](cudaError_t error) {
+        if (error != cudaSuccess) static_cast<void>(cudaGetLastError());
+        return Status{error};
+    };
     constexpr std::size_t without_opt_in = 48 * 1024;
     if (shared_bytes > without_opt_in) {
-        const cudaError_t error =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-        if (error != cudaSuccess) {
-            static_cast<void>(cudaGetLastError());  // reported here, not by the next call as well
-            return Status{error};
-        }
+        if (Status failed = outcome(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                         static_cast<int>(shared_bytes))))
+            return failed;
     }
-    const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
-    kernel<<<blocks, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream)>>>(parameters);
-    return Status{cudaGetLastError()};
+    bool overlaps = false;
+    if (overlap == Overlap::with_previous)
+        if (Status failed = outcome(launches_overlap(overlaps))) return failed;
+    cudaLaunchAttribute serialization{};
+    serialization.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    serialization.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = static_cast<cudaStream_t>(stream);
+    config.attrs = &serialization;
+    config.numAttrs = overlaps ? 1 : 0;
+    void* arguments[] = {const_cast<void*>(static_cast<const void*>(&parameters))};
+    return outcome(cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), arguments));
 }
 
 }  // namespace adasgn::cuda

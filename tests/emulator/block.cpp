@@ -159,6 +159,12 @@ void Machine::run_next() {
     Fiber* fiber = next();
     if (fiber == current) return;
     if (fiber == nullptr) {
+        if (finished_ == launch_->threads && launch_->overlap == Overlap::with_previous && !waited_for_previous_)
+            fail(
+                Instrument::synccheck, no_thread,
+                "ends without wait_for_previous_kernel: the next kernel could not know that those before this one have "
+                "ended",
+                Origin{});
         if (finished_ == launch_->threads) switch_to(host_);
         fail(Instrument::synccheck, no_thread, "the threads wait for each other", Origin{}, true);
     }
@@ -229,6 +235,7 @@ void Machine::join_block(const char* file, int line) {
 bool Machine::run_block() {
     const int threads = launch_->threads;
     finished_ = arrived_ = 0;
+    waited_for_previous_ = false;
     ready_warps_ = 0;
     copies_at_once_ = schedule.order == Order::random && random() % 2 == 0;
     unsigned char* shared = shared_buffer();

@@ -52,6 +52,7 @@ struct Launch {
     Grid grid;
     int threads;
     std::size_t shared_bytes;
+    Overlap overlap = Overlap::none;
 };
 
 // A warp's collective that some lanes have reached: `payload[lane]` is what each brings and takes away.
@@ -77,6 +78,7 @@ class Machine {
     }
     void join_warp(Wait kind, const char* file, int line, void* payload, void (*complete)(Warp&));
     void join_block(const char* file, int line);
+    void wait_for_previous_kernel() { waited_for_previous_ = true; }
     // Ends the launch with a finding. The text is put together here, where `failing` keeps it unobserved.
     [[noreturn]] void fail(Instrument instrument, int thread, const char* what, const Origin& origin,
                            bool tell_who_waits = false);
@@ -104,7 +106,8 @@ class Machine {
     bool copies_at_once_ = false;
     bool failed_ = false;
     std::uint64_t random_state_ = 1;
-    int arrived_ = 0, finished_ = 0;  // threads
+    int arrived_ = 0, finished_ = 0;    // threads
+    bool waited_for_previous_ = false;  // a thread of the block
     Fiber* first_at_barrier_ = nullptr;
     std::uint32_t ready_warps_ = 0;
     Warp warps_[most_threads / lanes];

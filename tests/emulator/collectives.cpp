@@ -309,6 +309,15 @@ void fence() {
     if (observer != nullptr) observer->fence(current->thread);
 }
 
+// Kernels that may start early.
+
+void wait_for_previous_kernel(const char* file, int line) {
+    if (omits("wait_for_previous_kernel", file, line)) return;
+    machine().wait_for_previous_kernel();
+}
+
+void let_next_kernel_start() {}
+
 void emulator::check_read_only(const void* address, std::size_t bytes, const char* file, int line) {
     const Origin origin{file, line, nullptr};
     if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0)

@@ -53,7 +53,7 @@ using Invoke = void (*)(const void* kernel, const void* parameters);
 
 // Run at once, or recorded if the stream is being captured.
 Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
-              int threads, std::size_t shared_bytes, Stream stream);
+              int threads, std::size_t shared_bytes, Stream stream, Overlap overlap);
 void check_read_only(const void* address, std::size_t bytes, const char* file, int line);
 void wait_for_copies(int groups_left, const char* file, int line);
 
@@ -145,6 +145,9 @@ void load_matrix(std::uint32_t (&r)[4], const Half* row, ADASGN_CALL_SITE);
 void load_matrix_transposed(std::uint32_t (&r)[4], const Half* row, ADASGN_CALL_SITE);
 void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1, ADASGN_CALL_SITE);
 
+void wait_for_previous_kernel(ADASGN_CALL_SITE);
+void let_next_kernel_start();
+
 inline float exponential(float x) {
     return std::exp(x);
 }
@@ -166,10 +169,10 @@ struct Same {
 
 template <class Parameters>
 Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
-              const typename Same<Parameters>::type& parameters) {
+              const typename Same<Parameters>::type& parameters, Overlap overlap = Overlap::none) {
     static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= 4096);
     return emulator::launch(reinterpret_cast<const void*>(kernel), &emulator::invoke<Parameters>, &parameters,
-                            sizeof(Parameters), grid, threads, shared_bytes, stream);
+                            sizeof(Parameters), grid, threads, shared_bytes, stream, overlap);
 }
 
 }  // namespace adasgn::cuda

@@ -347,7 +347,7 @@ Status elapsed(double& microseconds, Event from, Event to) {
 namespace emulator {
 
 Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
-              int threads, std::size_t shared_bytes, Stream stream) {
+              int threads, std::size_t shared_bytes, Stream stream, Overlap overlap) {
     const Lock lock;
     if (threads < 1 || threads > most_threads || grid.x < 1 || grid.y < 1 || grid.y > 65535)
         return invalid_configuration;
@@ -356,7 +356,9 @@ Status launch(const void* kernel, Invoke invoke, const void* parameters, std::si
     const auto* bytes = static_cast<const unsigned char*>(parameters);
     auto copy = std::make_shared<std::vector<std::max_align_t>>(parameter_bytes / sizeof(std::max_align_t) + 1);
     std::memcpy(copy->data(), bytes, parameter_bytes);
-    return submit(stream, [=] { return run(Launch{kernel, invoke, copy->data(), grid, threads, shared_bytes}); });
+    return submit(stream, [=] {
+        return run(Launch{kernel, invoke, copy->data(), grid, threads, shared_bytes, overlap});
+    });
 }
 
 DeviceTraits default_traits() {
