@@ -29,7 +29,9 @@
 //   int atomic_max(int* address, int value)
 //   void fence()                     global writes before it are seen by other blocks before those after it
 //   T load_global(const T*)          for int, float, float4 and uint4: read-only data, through the read-only cache.
-//                                    Never for what the same kernel writes
+//                                    Never for what the same kernel writes, nor in a launch that starts early for what
+//                                    the kernel before writes, not even after wait_for_previous_kernel(): the load may
+//                                    be moved before it
 //
 //   void copy_async(void* shared, const void* global)        16 bytes, both aligned to 16; not visible before a wait
 //   void copy_async_commit()         ends a group of copies of this thread

@@ -159,7 +159,7 @@ void Machine::run_next() {
     Fiber* fiber = next();
     if (fiber == current) return;
     if (fiber == nullptr) {
-        if (finished_ == launch_->threads && launch_->overlap == Overlap::with_previous && !waited_for_previous_)
+        if (finished_ == launch_->threads && !waited_)
             fail(
                 Instrument::synccheck, no_thread,
                 "ends without wait_for_previous_kernel: the next kernel could not know that those before this one have "
@@ -222,6 +222,8 @@ void Machine::join_block(const char* file, int line) {
     if (++arrived_ == launch_->threads) {
         arrived_ = 0;
         if (observer != nullptr) observer->block_barrier();
+        if (waited_)
+            for (int thread = 0; thread < launch_->threads; ++thread) fibers_[thread].waited = true;
         for (int warp = 0; warp * lanes < launch_->threads; ++warp) {
             const int members = std::min(lanes, launch_->threads - warp * lanes);
             make_ready(warp, all_lanes >> (lanes - members));
@@ -230,12 +232,22 @@ void Machine::join_block(const char* file, int line) {
     run_next();
 }
 
+void Machine::wait_for_previous_kernel() {
+    current->waited = waited_ = true;
+}
+
+void Machine::let_next_kernel_start() {
+    if (!next_started_ && !current->waited) next_starts_early_ = true;
+    next_started_ = true;
+}
+
 // Blocks.
 
 bool Machine::run_block() {
     const int threads = launch_->threads;
     finished_ = arrived_ = 0;
-    waited_for_previous_ = false;
+    next_started_ = false;
+    waited_ = launch_->overlap == Overlap::none;
     ready_warps_ = 0;
     copies_at_once_ = schedule.order == Order::random && random() % 2 == 0;
     unsigned char* shared = shared_buffer();
@@ -248,6 +260,7 @@ bool Machine::run_block() {
         fiber.stack = reinterpret_cast<std::uintptr_t>(stacks()) + static_cast<std::size_t>(thread) * stack_bytes;
         fiber.group = 0;
         fiber.copies.clear();
+        fiber.waited = waited_;
         fiber.context = context::make_fcontext(stack_top(thread), stack_bytes - lanes * 1088 - page, Entry::run);
     }
     for (int warp = 0; warp * lanes < threads; ++warp) {
@@ -275,9 +288,8 @@ bool Machine::run_block() {
 
 bool Machine::run(const Launch& launch) {
     launch_ = &launch;
-    failed_ = failing = false;
+    failed_ = failing = next_starts_early_ = false;
     random_state_ = schedule.seed * 0x9e3779b97f4a7c15ull | 1u;
-    if (observer != nullptr) observer->launch_begins();
     std::vector<int> order(static_cast<std::size_t>(launch.grid.x) * static_cast<std::size_t>(launch.grid.y));
     std::iota(order.begin(), order.end(), 0);
     if (schedule.order == Order::descending) std::reverse(order.begin(), order.end());

@@ -43,6 +43,7 @@ struct Fiber {
     int line = 0;
     int group = 0;  // of copies: the one not yet committed
     std::vector<PendingCopy> copies;
+    bool waited = false;  // for the previous kernel, as far as it must
 };
 
 struct Launch {
@@ -78,7 +79,8 @@ class Machine {
     }
     void join_warp(Wait kind, const char* file, int line, void* payload, void (*complete)(Warp&));
     void join_block(const char* file, int line);
-    void wait_for_previous_kernel() { waited_for_previous_ = true; }
+    void wait_for_previous_kernel();
+    void let_next_kernel_start();
     // Ends the launch with a finding. The text is put together here, where `failing` keeps it unobserved.
     [[noreturn]] void fail(Instrument instrument, int thread, const char* what, const Origin& origin,
                            bool tell_who_waits = false);
@@ -88,6 +90,8 @@ class Machine {
     int block_y() const { return block_y_; }
     bool copies_at_once() const { return copies_at_once_; }
     std::string kernel_and_block() const;
+    // Of the latest launch: whether a block of the next could start while a kernel before this one runs.
+    bool next_starts_early() const { return next_starts_early_; }
 
   private:
     bool run_block();
@@ -106,8 +110,10 @@ class Machine {
     bool copies_at_once_ = false;
     bool failed_ = false;
     std::uint64_t random_state_ = 1;
-    int arrived_ = 0, finished_ = 0;    // threads
-    bool waited_for_previous_ = false;  // a thread of the block
+    int arrived_ = 0, finished_ = 0;  // threads
+    bool waited_ = false;             // a thread of the block, for the previous kernel
+    bool next_started_ = false;       // as far as it is up to the block
+    bool next_starts_early_ = false;
     Fiber* first_at_barrier_ = nullptr;
     std::uint32_t ready_warps_ = 0;
     Warp warps_[most_threads / lanes];

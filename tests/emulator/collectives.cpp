@@ -316,7 +316,9 @@ void wait_for_previous_kernel(const char* file, int line) {
     machine().wait_for_previous_kernel();
 }
 
-void let_next_kernel_start() {}
+void let_next_kernel_start() {
+    machine().let_next_kernel_start();
+}
 
 void emulator::check_read_only(const void* address, std::size_t bytes, const char* file, int line) {
     const Origin origin{file, line, nullptr};

@@ -1,23 +1,28 @@
 // Watches every access of a kernel that was compiled with -fsanitize=thread (tsan_hooks.cpp) or goes through the
-// emulator. Each byte has two cells: who wrote it last and when, who read it since and when. Time is a counter that
-// every barrier advances, so that "is it ordered before me" is a comparison with the time of the barriers since.
+// emulator, and the runtime's copies. Each byte has two cells: who wrote it last and when, who read it since and when.
+// Time is a counter that every barrier and every piece of work advances, so that "is it ordered before me" is a
+// comparison with the time of the barriers since, and for work of other streams a look at a clock (order.h).
 #include "sanitizer.h"
 
 #include <link.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "block.h"
 #include "memory.h"
+#include "order.h"
 
 namespace adasgn::cuda::emulator {
 
 namespace {
 
-// A cell: time, what kind of access, by which thread. 0: never.
+// A cell: time, whether other work has read as well (in cells of reads), what kind of access, by which thread. 0:
+// never.
 using Cell = std::uint64_t;
 
 enum Kind : Cell {
@@ -33,14 +38,15 @@ enum Kind : Cell {
 };
 
 constexpr Cell make_cell(std::uint64_t time, Kind kind, int thread) {
-    return time << 12 | kind << 10 | static_cast<Cell>(thread);
+    return time << 13 | kind << 10 | static_cast<Cell>(thread);
 }
 std::uint64_t time_of(Cell cell) {
-    return cell >> 12;
+    return cell >> 13;
 }
 Cell kind_of(Cell cell) {
     return cell >> 10 & 3;
 }
+constexpr Cell by_others = Cell{1} << 12;
 int thread_of(Cell cell) {
     return static_cast<int>(cell & 1023);
 }
@@ -55,12 +61,14 @@ struct Shadow {
     std::size_t bytes;
     Cell* written;
     Cell* read;
+    std::uint32_t* others;  // where `read` says so: the number of the set of other work that has read
 
     Shadow(const unsigned char* memory, std::size_t size)
         : begin(reinterpret_cast<std::uintptr_t>(memory)),
           bytes(size),
           written(reserve_cells(size)),
-          read(reserve_cells(size)) {}
+          read(reserve_cells(size)),
+          others(reinterpret_cast<std::uint32_t*>(reserve(size * sizeof(std::uint32_t), PROT_READ | PROT_WRITE))) {}
 };
 
 // Memory of the program that nobody can write: constants that a kernel may read.
@@ -111,9 +119,15 @@ class Sanitizer final : public Observer {
           segments_(read_only_segments()),
           stacks_(reinterpret_cast<std::uintptr_t>(stacks())) {}
 
-    void launch_begins() override {
+    void work_begins(const Work& work) override {
         launch_begin_ = ++now_;
         runs_.clear();
+        begins_.resize(std::max(begins_.size(), work.stream + 1));
+        begins_[work.stream].push_back(now_);
+        works_.push_back({now_, {work.what, work.kernel, work.stream, work.number, {}, {}}});
+        last_others_ = {};
+        after_ = Past{work.after, unordered_since(work.after)};
+        early_ = Past{work.early, unordered_since(work.early)};
     }
     void block_begins(std::size_t shared_bytes) override {
         block_begin_ = barrier_ = ++now_;
@@ -157,15 +171,31 @@ class Sanitizer final : public Observer {
         std::fill(written, written + bytes, make_cell(now_, plain, thread));
     }
 
-    void host_writes(const void* device, std::size_t bytes) override {
-        Cell* written = device_.written + (reinterpret_cast<std::uintptr_t>(device) - device_.begin);
-        std::fill(written, written + bytes, make_cell(now_, plain, 0));
-    }
-    void device_copies(const void* to, const void* from, std::size_t bytes) override {
-        Cell* target = device_.written + (reinterpret_cast<std::uintptr_t>(to) - device_.begin);
-        const Cell* source = device_.written + (reinterpret_cast<std::uintptr_t>(from) - device_.begin);
-        std::vector<Cell> cells(source, source + bytes);  // the ranges may overlap
-        for (std::size_t i = 0; i < bytes; ++i) target[i] = cells[i] == 0 ? 0 : make_cell(now_, plain, 0);
+    std::string transfers(const void* to, const void* from, std::size_t bytes) override {
+        const Cell mine = make_cell(now_, plain, 0);
+        std::vector<Cell> values(bytes, mine);  // 0: uninitialised; a copy of their own, as the ranges may overlap
+        if (from != nullptr) {
+            const std::size_t offset = reinterpret_cast<std::uintptr_t>(from) - device_.begin;
+            for (std::size_t i = 0; i < bytes; ++i) {
+                const Cell write = device_.written[offset + i];
+                if (const WorkRecord* other = unordered(write, after_))
+                    return conflict("reads", from, i, "wrote", *other);
+                if (write == 0 && !allocation_at(from)->pinned) values[i] = 0;
+                add_reader(offset + i, 0, after_);
+            }
+        }
+        if (to != nullptr) {
+            const std::size_t offset = reinterpret_cast<std::uintptr_t>(to) - device_.begin;
+            for (std::size_t i = 0; i < bytes; ++i) {
+                Cell& write = device_.written[offset + i];
+                if (const WorkRecord* other = unordered(write, after_))
+                    return conflict("writes", to, i, "wrote", *other);
+                if (const WorkRecord* other = unordered_reader(offset + i, after_))
+                    return conflict("writes", to, i, "read", *other);
+                write = values[i];
+            }
+        }
+        return {};
     }
     void forget(const void* device, std::size_t bytes) override {
         const std::size_t offset = reinterpret_cast<std::uintptr_t>(device) - device_.begin;
@@ -175,6 +205,94 @@ class Sanitizer final : public Observer {
 
   private:
     enum class Access { read, read_constant, write, copy, atomic };
+
+    struct WorkRecord {
+        std::uint64_t begin;
+        Work work;  // without its clocks
+    };
+
+    // What is over for a piece of work: all before `since`, and of later work what the clock covers.
+    struct Past {
+        Clock clock;
+        std::uint64_t since = 1;
+    };
+
+    std::uint64_t unordered_since(const Clock& clock) const {
+        std::uint64_t since = now_;
+        for (std::size_t stream = 0; stream < begins_.size(); ++stream)
+            if (clock.of(stream) < begins_[stream].size()) since = std::min(since, begins_[stream][clock.of(stream)]);
+        return since;
+    }
+
+    // What a thread of the running kernel comes after.
+    const Past& past() const { return current == nullptr || current->waited ? after_ : early_; }
+
+    // The other work in which the access was made, if it may run at the same time as the present one.
+    const WorkRecord* unordered(Cell cell, const Past& past) const {
+        const std::uint64_t time = time_of(cell);
+        if (time < past.since || time >= launch_begin_) return nullptr;
+        auto work = std::upper_bound(works_.begin(), works_.end(), time,
+                                     [](std::uint64_t at, const WorkRecord& later) { return at < later.begin; });
+        --work;
+        return past.clock.of(work->work.stream) >= work->work.number ? nullptr : &*work;
+    }
+
+    bool unordered(const WorkRecord& work, const Past& past) const {
+        return past.clock.of(work.work.stream) < work.work.number;
+    }
+
+    // Of other work that has read the byte.
+    const WorkRecord* unordered_reader(std::size_t offset, const Past& past) const {
+        const Cell reads = device_.read[offset];
+        if (const WorkRecord* last = unordered(reads, past)) return last;
+        if ((reads & by_others) != 0)
+            for (const std::size_t work : *sets_[device_.others[offset]])
+                if (unordered(works_[work], past)) return &works_[work];
+        return nullptr;
+    }
+
+    // Notes a read of device memory: beside it stay those that a later write may still come before.
+    void add_reader(std::size_t offset, int thread, const Past& past) {
+        Cell& cell = device_.read[offset];
+        const Cell reads = cell;
+        cell = with_reader(time_of(reads) < launch_begin_ ? 0 : reads & ~by_others, thread);
+        const WorkRecord* const last = unordered(reads, past);
+        const std::uint32_t before = (reads & by_others) != 0 ? device_.others[offset] : 0;
+        if (last == nullptr && before == 0) return;
+        if (last_others_.last != last || last_others_.before != before || last_others_.past != &past)
+            last_others_ = {last, before, &past, set_of_others(last, before, past)};
+        if (last_others_.set == 0) return;
+        device_.others[offset] = last_others_.set;
+        cell |= by_others;
+    }
+
+    std::uint32_t set_of_others(const WorkRecord* last, std::uint32_t before, const Past& past) {
+        std::vector<std::size_t> others;  // places in works_
+        for (const std::size_t work : *sets_[before])
+            if (unordered(works_[work], past)) others.push_back(work);
+        if (last != nullptr) others.push_back(static_cast<std::size_t>(last - works_.data()));
+        const auto [at, fresh] = set_numbers_.emplace(others, static_cast<std::uint32_t>(sets_.size()));
+        if (fresh) sets_.push_back(&at->first);
+        return at->second;
+    }
+
+    // "which kernel fill of stream 1 wrote, with …"
+    std::string which(const WorkRecord& other, const char* did) const {
+        const Work& present = works_.back().work;
+        failing = true;  // unobserved
+        std::string text = ", which " + describe(other.work) + " " + did;
+        if (!unordered(other, past())) return text + ", perhaps after this kernel began";
+        if (!unordered(other, after_)) return text + ", with no wait_for_previous_kernel in between";
+        return text + ", with no event or synchronise between that and " + stream_name(present.stream);
+    }
+
+    std::string conflict(const char* verb, const void* memory, std::size_t byte, const char* did,
+                         const WorkRecord& other) const {
+        const auto* at = static_cast<const unsigned char*>(memory) + byte;
+        const Allocation& allocation = *allocation_at(at);
+        return std::string(verb) + " byte " + std::to_string(at - allocation.data) + " of " + describe(allocation) +
+               which(other, did);
+    }
 
     // Where an access goes.
     struct Target {
@@ -200,7 +318,7 @@ class Sanitizer final : public Observer {
             if (last_ == nullptr) complain(Instrument::memcheck, target, "between all allocations", false);
             if (!last_->live) complain(Instrument::memcheck, target, ", which was released");
             if (!inside(*last_, at, bytes)) complain(Instrument::memcheck, target, ", outside of it");
-            check_cells(device_, at - device_.begin, target, last_->pinned ? 0 : 1, launch_begin_);
+            check_cells(device_, at - device_.begin, target, last_->pinned ? 0 : 1);
             return;
         }
         constexpr std::size_t around = shared_guard + shared_margin;
@@ -208,7 +326,7 @@ class Sanitizer final : public Observer {
             const Target target{address, bytes, access, thread, origin, nullptr};
             if (at - shared_.begin > shared_bytes_ || shared_bytes_ - (at - shared_.begin) < bytes)
                 complain(Instrument::memcheck, target, ", outside of it");
-            check_cells(shared_, at - shared_.begin, target, block_begin_, block_begin_);
+            check_cells(shared_, at - shared_.begin, target, block_begin_);
             return;
         }
         if (access == Access::read)
@@ -222,12 +340,16 @@ class Sanitizer final : public Observer {
         return allocation.live && offset <= allocation.bytes && allocation.bytes - offset >= bytes;
     }
 
-    // Bytes written before `initialised_since` hold nothing; accesses before `conflicts_since` disturb nobody.
-    void check_cells(Shadow& shadow, std::size_t offset, const Target& target, std::uint64_t initialised_since,
-                     std::uint64_t conflicts_since) {
+    // Bytes written before `initialised_since` hold nothing.
+    void check_cells(Shadow& shadow, std::size_t offset, const Target& target, std::uint64_t initialised_since) {
+        const bool in_shared_memory = target.allocation == nullptr;
+        const bool constant = target.access == Access::read_constant;
+        const Past& comes_after = constant ? early_ : past();  // constants may be read as soon as the kernel begins
+        const std::uint64_t conflicts_since = in_shared_memory ? block_begin_ : comes_after.since;
+        const std::uint64_t own_since = in_shared_memory ? block_begin_ : launch_begin_;
         Cell* written = shadow.written + offset;
         Cell* read = shadow.read + offset;
-        const bool is_read = target.access == Access::read || target.access == Access::read_constant;
+        const bool is_read = target.access == Access::read || constant;
         const bool needs_value = is_read || target.access == Access::atomic;
         const Kind kind = target.access == Access::atomic ? atomic : target.access == Access::copy ? under_way : plain;
         const Cell as_writer = make_cell(now_, kind, target.thread);
@@ -235,11 +357,23 @@ class Sanitizer final : public Observer {
             const Cell before = written[i];
             if (needs_value && time_of(before) < initialised_since)
                 complain(Instrument::initcheck, target, ", which nobody has written");
-            if (time_of(before) >= conflicts_since) check_against_write(before, target);
-            if (is_read) {
-                read[i] = with_reader(time_of(read[i]) < conflicts_since ? 0 : read[i], target.thread);
+            if (time_of(before) >= own_since) {
+                check_against_write(before, target);
+            } else if (time_of(before) >= conflicts_since && !(kind == atomic && kind_of(before) == atomic)) {
+                if (const WorkRecord* other = unordered(before, comes_after))
+                    complain(Instrument::racecheck, target,
+                             (constant ? ", read as constant" : "") + which(*other, "wrote"));
+            }
+            if (is_read && in_shared_memory) {
+                read[i] = with_reader(time_of(read[i]) < own_since ? 0 : read[i], target.thread);
+            } else if (is_read) {
+                add_reader(offset + i, target.thread, comes_after);
             } else {
-                if (time_of(read[i]) >= conflicts_since && !ordered_after_reads(read[i], target.thread))
+                if (!in_shared_memory && read[i] != 0) {
+                    if (const WorkRecord* other = unordered_reader(offset + i, comes_after))
+                        complain(Instrument::racecheck, target, which(*other, "read"));
+                }
+                if (time_of(read[i]) >= own_since && !ordered_after_reads(read[i], target.thread))
                     complain_about_reader(read[i], target);
                 written[i] = as_writer;
             }
@@ -340,6 +474,20 @@ class Sanitizer final : public Observer {
     Shadow device_;
     std::vector<Segment> segments_;
     std::uintptr_t stacks_;
+
+    std::vector<WorkRecord> works_;                   // in the order of their begin
+    std::vector<std::vector<std::uint64_t>> begins_;  // of each stream's works
+    Past after_, early_;                              // of the running work
+
+    // Sets of works that have read a byte beside the one that its cell tells of; number 0 is empty.
+    std::map<std::vector<std::size_t>, std::uint32_t> set_numbers_ = {{{}, 0}};
+    std::vector<const std::vector<std::size_t>*> sets_ = {&set_numbers_.begin()->first};
+    struct {
+        const WorkRecord* last = nullptr;
+        std::uint32_t before = 0;
+        const Past* past = nullptr;
+        std::uint32_t set = 0;
+    } last_others_;
 
     std::uint64_t now_ = 1;
     std::uint64_t launch_begin_ = 1, block_begin_ = 1;
