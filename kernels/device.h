@@ -27,7 +27,13 @@
 //   int count_bits(unsigned)
 //   int atomic_add(int* address, int value)    global or shared; returns what was there
 //   int atomic_max(int* address, int value)
-//   void fence()                     global writes before it are seen by other blocks before those after it
+//   void fence()                     global writes before it are seen by other blocks before those after it. A fence
+//                                    before an atomic publishes what the thread knows; one after it sees what others so
+//                                    published
+//   int load_acquire(const int*), void store_release(int*, int)    global flags: whoever reads what was stored sees all
+//                                    that the storing thread saw and did before, its block's up to a barrier included
+//   void wait_until_at_least(const int* flag, int value)    until load_acquire(flag) >= value; the one way to wait for
+//                                    another block, in a launch_resident
 //   T load_global(const T*)          for int, float, float4 and uint4: read-only data, through the read-only cache.
 //                                    Never for what the same kernel writes, nor in a launch that starts early for what
 //                                    the kernel before writes, not even after wait_for_previous_kernel(): the load may
@@ -57,6 +63,11 @@
 //   Status launch(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters& parameters,
 //                 Overlap overlap = Overlap::none)
 //                                    Grid{x, y}; asks for more than 48 KB of shared memory where needed
+//
+//   Status launch_resident(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters&)
+//                                    of blocks that wait for each other: all run at once, or kTooManyBlocks
+//   Status resident_blocks(kernel, int threads, size_t shared_bytes, int& blocks)    how many fit the current device at
+//                                    once
 //
 // Threads that run to their end while others still meet at a barrier, and copies that are never waited for, are errors
 // to the host implementation, though a GPU may bear them.

@@ -54,6 +54,9 @@ using Invoke = void (*)(const void* kernel, const void* parameters);
 // Run at once, or recorded if the stream is being captured.
 Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
               int threads, std::size_t shared_bytes, Stream stream, Overlap overlap);
+Status launch_resident(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes,
+                       Grid grid, int threads, std::size_t shared_bytes, Stream stream);
+Status resident_blocks(int threads, std::size_t shared_bytes, int& blocks);
 void check_read_only(const void* address, std::size_t bytes, const char* file, int line);
 void wait_for_copies(int groups_left, const char* file, int line);
 
@@ -123,7 +126,10 @@ inline int count_bits(unsigned bits) {
 }
 int atomic_add(int* address, int value, ADASGN_CALL_SITE);
 int atomic_max(int* address, int value, ADASGN_CALL_SITE);
-void fence();
+void fence(ADASGN_CALL_SITE);
+int load_acquire(const int* address, ADASGN_CALL_SITE);
+void store_release(int* address, int value, ADASGN_CALL_SITE);
+void wait_until_at_least(const int* flag, int value, ADASGN_CALL_SITE);
 
 template <class T>
 T load_global(const T* address, ADASGN_CALL_SITE) {
@@ -173,6 +179,19 @@ Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t sh
     static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= 4096);
     return emulator::launch(reinterpret_cast<const void*>(kernel), &emulator::invoke<Parameters>, &parameters,
                             sizeof(Parameters), grid, threads, shared_bytes, stream, overlap);
+}
+
+template <class Parameters>
+Status launch_resident(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
+                       const typename Same<Parameters>::type& parameters) {
+    static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= 4096);
+    return emulator::launch_resident(reinterpret_cast<const void*>(kernel), &emulator::invoke<Parameters>, &parameters,
+                                     sizeof(Parameters), grid, threads, shared_bytes, stream);
+}
+
+template <class Parameters>
+Status resident_blocks(void (*)(Parameters), int threads, std::size_t shared_bytes, int& blocks) {
+    return emulator::resident_blocks(threads, shared_bytes, blocks);
 }
 
 }  // namespace adasgn::cuda

@@ -57,8 +57,8 @@ bool checks_accesses();
 // and each release ends with this as well.
 std::string check_guards();
 
-// A place in a kernel that orders memory accesses: a call of block_barrier, warp_barrier, copy_async_wait or
-// wait_for_previous_kernel.
+// A place in a kernel that orders memory accesses: a call of block_barrier, warp_barrier, copy_async_wait, fence,
+// wait_until_at_least or wait_for_previous_kernel.
 struct OrderingCall {
     const char* what;
     const char* file;

@@ -22,7 +22,9 @@ class Observer {
 
     // Before each launch, copy and fill.
     virtual void work_begins(const Work& work) = 0;
-    virtual void block_begins(std::size_t shared_bytes) = 0;
+    // A block, by its number among those that are there; then which of them runs, told at each change.
+    virtual void block_begins(int block, std::size_t shared_bytes) = 0;
+    virtual void block_runs(int block) = 0;
     virtual void block_barrier() = 0;         // all threads have arrived
     virtual void warp_barrier(int warp) = 0;  // all lanes have arrived
 
@@ -31,6 +33,8 @@ class Observer {
     virtual void reads_constant(const void* address, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void updates_atomically(const void* address, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void fence(int thread) = 0;
+    virtual void acquires(const int* flag, int thread, const Origin& origin) = 0;
+    virtual void releases(const int* flag, int thread, const Origin& origin) = 0;
     virtual void copy_issued(void* shared, const void* global, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void copy_arrives(void* shared, const void* global, std::size_t bytes, int thread,
                               const Origin& origin) = 0;

@@ -34,4 +34,44 @@ struct LinkParameters {
 // A block of 64 threads.
 Status launch_link(const LinkParameters& parameters, Overlap overlap, Stream stream);
 
+// Blocks in a ring: each writes a row, raises its flag, waits for the flag of the next block and takes over its row,
+// the other way round.
+enum class Ring {
+    correct,
+    no_wait,
+    no_barrier_after_wait,
+    no_barrier_before_flag,
+    plain_flag,  // raised by an ordinary store
+    late_flag,   // raised after the wait
+    one_missing  // block 0 raises none
+};
+struct RingParameters {
+    const float* in;  // (blocks, threads)
+    float* rows;      // (blocks, threads)
+    int* flags;       // (blocks,), zero before
+    float* out;       // (blocks, threads): the next block's row of in, the other way round
+    Ring ring;
+};
+Status launch_ring(int blocks, int threads, const RingParameters& parameters, bool resident, Stream stream);
+
+// Blocks that all meet several times: values (blocks,) become, round by round, the sum of all plus the block's number.
+struct MeetParameters {
+    int* values;   // (blocks,)
+    int* counter;  // (1,), zero before
+    int rounds;
+    bool forget_second_meeting;  // of a round: between reading all values and writing one's own
+};
+Status launch_meet(int blocks, const MeetParameters& parameters, Stream stream);
+
+// Warps that wait for the block before and know by that what all blocks before have done: sums[b] of values 0 to b.
+struct RelayParameters {
+    int* values;  // (blocks, 32)
+    int* flags;   // (blocks,), zero before
+    int* sums;    // (blocks, 32)
+};
+Status launch_relay(int blocks, const RelayParameters& parameters, Stream stream);
+
+// How many blocks of the ring fit the device.
+Status resident_ring_blocks(int threads, std::size_t shared_bytes, int& blocks);
+
 }  // namespace adasgn::cuda::tests

@@ -39,6 +39,8 @@ constexpr Status invalid_handle{400};
 constexpr Status illegal_state{401};
 constexpr Status not_ready{600};
 constexpr Status launch_failure{719};
+constexpr Status too_many_blocks{kTooManyBlocks};
+constexpr Status not_supported{801};
 constexpr Status capture_unsupported{900};
 constexpr Status capture_invalidated{901};
 constexpr Status capture_isolation{905};
@@ -222,6 +224,10 @@ const char* Status::text() const {
             return "invalid resource handle";
         case illegal_state.code:
             return "the operation cannot be performed in the present state";
+        case too_many_blocks.code:
+            return "too many blocks in cooperative launch";
+        case not_supported.code:
+            return "operation not supported";
         case not_ready.code:
             return "device not ready";
         case launch_failure.code:
@@ -454,19 +460,61 @@ Status elapsed(double& microseconds, Event from, Event to) {
 
 namespace emulator {
 
+namespace {
+
+Status launch_either(const Launch& launch, std::size_t parameter_bytes, Stream stream) {
+    if (launch.threads < 1 || launch.threads > most_threads || launch.grid.x < 1 || launch.grid.y < 1 ||
+        launch.grid.y > 65535)
+        return invalid_configuration;
+    if (launch.shared_bytes > static_cast<std::size_t>(device().traits.shared_per_block) ||
+        launch.shared_bytes > shared_capacity)
+        return invalid_value;
+    auto copy = std::make_shared<std::vector<std::max_align_t>>(parameter_bytes / sizeof(std::max_align_t) + 1);
+    std::memcpy(copy->data(), launch.parameters, parameter_bytes);
+    return submit(stream, [launch, copy](StreamState& on) {
+        Launch with_copy = launch;
+        with_copy.parameters = copy->data();
+        return run(on, with_copy);
+    });
+}
+
+}  // namespace
+
 Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
               int threads, std::size_t shared_bytes, Stream stream, Overlap overlap) {
     const Lock lock;
-    if (threads < 1 || threads > most_threads || grid.x < 1 || grid.y < 1 || grid.y > 65535)
-        return invalid_configuration;
-    if (shared_bytes > static_cast<std::size_t>(device().traits.shared_per_block) || shared_bytes > shared_capacity)
-        return invalid_value;
-    const auto* bytes = static_cast<const unsigned char*>(parameters);
-    auto copy = std::make_shared<std::vector<std::max_align_t>>(parameter_bytes / sizeof(std::max_align_t) + 1);
-    std::memcpy(copy->data(), bytes, parameter_bytes);
-    return submit(stream, [=](StreamState& on) {
-        return run(on, Launch{kernel, invoke, copy->data(), grid, threads, shared_bytes, overlap});
-    });
+    return launch_either({kernel, invoke, parameters, grid, threads, shared_bytes, overlap, false}, parameter_bytes,
+                         stream);
+}
+
+// By shared memory, and by the least threads and blocks that multiprocessors of 8.0 and later have room for. Registers
+// are not known here.
+Status resident_blocks(int threads, std::size_t shared_bytes, int& blocks) {
+    const Lock lock;
+    constexpr int threads_each = 1536;
+    constexpr int blocks_each = 16;
+    constexpr std::size_t reserved = 1024;  // shared memory of a block that is CUDA's
+    blocks = 0;
+    if (threads < 1 || threads > most_threads) return invalid_configuration;
+    const DeviceTraits& traits = device().traits;
+    if (shared_bytes > static_cast<std::size_t>(traits.shared_per_block)) return invalid_value;
+    const auto shared_each = static_cast<std::size_t>(traits.shared_per_multiprocessor);
+    const int by_threads = threads_each / ((threads + lanes - 1) / lanes * lanes);
+    const int by_memory = static_cast<int>(shared_each / (shared_bytes + reserved));
+    blocks = traits.multiprocessors * std::min({by_threads, by_memory, blocks_each});
+    return Status{};
+}
+
+Status launch_resident(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes,
+                       Grid grid, int threads, std::size_t shared_bytes, Stream stream) {
+    const Lock lock;
+    int fit = 0;
+    if (Status failed = resident_blocks(threads, shared_bytes, fit)) return failed;
+    const std::int64_t blocks = std::int64_t{grid.x} * grid.y;
+    if (blocks > fit) return too_many_blocks;
+    if (blocks > most_blocks || static_cast<std::size_t>(blocks * threads) > stack_count) return not_supported;
+    return launch_either({kernel, invoke, parameters, grid, threads, shared_bytes, Overlap::none, true},
+                         parameter_bytes, stream);
 }
 
 DeviceTraits default_traits() {
