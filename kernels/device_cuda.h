@@ -98,8 +98,7 @@ ADASGN_DEVICE int load_acquire(const int* address) {
     return value;
 }
 ADASGN_DEVICE void store_release(int* address, int value) {
-    asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(__cvta_generic_to_global(address)), "r"(value)
-                 : "memory");
+    asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(__cvta_generic_to_global(address)), "r"(value) : "memory");
 }
 ADASGN_DEVICE void wait_until_at_least(const int* flag, int value) {
     while (load_acquire(flag) < value) {

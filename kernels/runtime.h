@@ -19,7 +19,7 @@ struct [[nodiscard]] Status {
 };
 
 constexpr int kInvalidValue = 1;  // the code of a launcher that is asked for what no kernel does: cudaErrorInvalidValue
-constexpr int kTooManyBlocks = 720;  // of a launch whose blocks do not fit the device at once: cudaErrorCooperativeLaunchTooLarge
+constexpr int kTooManyBlocks = 720;  // of a launch whose blocks do not fit at once: cudaErrorCooperativeLaunchTooLarge
 
 // What of a device decides how kernels are launched on it.
 struct DeviceTraits {

@@ -31,7 +31,7 @@ enum class Instrument {
     synccheck,  // a collective that not all threads reach, copies that nobody waits for
     memcheck,   // an access outside shared memory or a live allocation, or misaligned; a guard zone overwritten
     initcheck,  // a read of what was never written
-    racecheck,  // two accesses, at least one of them a write, that no barrier orders; one while a copy is under way
+    racecheck,  // two accesses, at least one of them a write, that nothing orders; one while a copy is under way
 };
 
 struct Finding {

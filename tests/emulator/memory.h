@@ -15,7 +15,7 @@ unsigned char* reserve(std::size_t bytes, int protection);
 constexpr std::uint16_t poison_half = 0x7fad;
 constexpr std::uint64_t poison = 0x7fad7fad7fad7fadull;
 
-void fill_poison(void* memory, std::size_t bytes);  // both multiples of 2
+void fill_poison(void* memory, std::size_t bytes);  // the address a multiple of 2
 bool is_poison(const unsigned char* memory, std::size_t bytes);
 
 struct Allocation {

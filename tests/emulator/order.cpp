@@ -26,7 +26,7 @@ std::string stream_name(std::size_t number) {
     return number == 0 ? "the default stream" : "stream " + std::to_string(number);
 }
 
-std::string describe(const Work& work) {
+std::string describe(const WorkName& work) {
     std::string text = work.what;
     if (work.kernel != nullptr) text += " " + function_name(work.kernel);
     return text + " of " + stream_name(work.stream);
@@ -34,7 +34,7 @@ std::string describe(const Work& work) {
 
 Work StreamOrder::begin(const char* what, const void* kernel, Overlap overlap, const Clock& host) {
     wait(host);
-    Work work{what, kernel, number_, over_.of(number_) + 1, over_, overlap == Overlap::none ? over_ : early_};
+    Work work{{what, kernel, number_, over_.of(number_) + 1}, over_, overlap == Overlap::none ? over_ : early_};
     over_.set(number_, work.number);
     return work;
 }

@@ -23,16 +23,19 @@ class Clock {
 };
 
 // A launch, copy or fill, as given to a stream.
-struct Work {
+struct WorkName {
     const char* what;    // "copy_to_host"; of a launch "kernel"
     const void* kernel;  // of a launch
     std::size_t stream;  // its number
     std::size_t number;  // in its stream, from 1
-    Clock after;         // what is over when it begins; of a kernel that starts early, when its thread has waited
-    Clock early;         // what is over when a kernel that starts early does so; else as `after`
 };
 
-std::string describe(const Work& work);       // "kernel fill of stream 1"
+struct Work : WorkName {
+    Clock after;  // what is over when it begins; of a kernel that starts early, when its thread has waited
+    Clock early;  // what is over when a kernel that starts early does so; else as `after`
+};
+
+std::string describe(const WorkName& work);   // "kernel fill of stream 1"
 std::string stream_name(std::size_t number);  // "stream 1"; number 0: "the default stream"
 
 class StreamOrder {

@@ -60,6 +60,14 @@ struct EventState {
     const GraphHandle* capture = nullptr;          // in which it was last recorded; null: outside captures
 };
 
+// What a copy has put into pinned memory and the host has not waited for: until then the host finds poison there, the
+// device the values.
+struct Undelivered {
+    WorkName work;
+    unsigned char* to;
+    std::vector<unsigned char> values;
+};
+
 struct Device {
     DeviceTraits traits = default_traits();
     std::size_t memory_limit = std::size_t{8} << 30;
@@ -68,8 +76,9 @@ struct Device {
     std::vector<std::unique_ptr<StreamState>> streams;
     std::vector<std::size_t> free_numbers;  // of streams that were destroyed
     std::size_t used_numbers = 1;
-    Clock host;                // what the host has waited for; all threads of the host are taken for one
-    Clock given;               // all work of all streams
+    Clock host;   // what the host has waited for; all threads of the host are taken for one
+    Clock given;  // all work of all streams
+    std::vector<Undelivered> undelivered;
     std::string last_finding;  // what launch_failure's text is
 };
 
@@ -115,6 +124,26 @@ Status submit(Stream stream, Task task) {
     if (state->recording == nullptr) return task(*state);
     state->recording->tasks.push_back(std::move(task));
     return Status{};
+}
+
+void show_undelivered() {
+    for (const Undelivered& one : device().undelivered) std::memcpy(one.to, one.values.data(), one.values.size());
+}
+
+void hide_undelivered() {
+    auto& all = device().undelivered;
+    all.erase(
+        std::remove_if(all.begin(), all.end(),
+                       [](const Undelivered& one) { return device().host.of(one.work.stream) >= one.work.number; }),
+        all.end());
+    for (Undelivered& one : all) std::memcpy(one.values.data(), one.to, one.values.size());
+    for (const Undelivered& one : all) fill_poison(one.to, one.values.size());
+}
+
+void host_waits(const Clock& over) {
+    show_undelivered();
+    device().host.join(over);
+    hide_undelivered();
 }
 
 Work begin_work(StreamState& stream, const char* what, const void* kernel, Overlap overlap) {
@@ -163,6 +192,10 @@ void release_either(void* memory, bool in_host_memory) {
     const std::string wrecked = overwritten_guard(*allocation);
     if (!wrecked.empty()) report(wrecked + ", found when it was released");
     if (observer != nullptr) observer->forget(allocation->pages, allocation->page_bytes);
+    auto& undelivered = device().undelivered;
+    undelivered.erase(std::remove_if(undelivered.begin(), undelivered.end(),
+                                     [&](const Undelivered& one) { return allocation_at(one.to) == allocation; }),
+                      undelivered.end());
     device().memory_used -= allocation->bytes;
     end_allocation(*allocation);
 }
@@ -174,7 +207,9 @@ Status failure() {
 
 Status run(StreamState& stream, const Launch& launch) {
     const Work work = begin_work(stream, "kernel", launch.kernel, launch.overlap);
+    show_undelivered();
     const bool well = machine().run(launch);
+    hide_undelivered();
     stream.order.end(work, machine().next_starts_early());
     if (well) {
         const std::string wrecked = check_guards();
@@ -196,11 +231,15 @@ Status transfer(StreamState& stream, const char* what, void* to, const void* fro
             return failure();
         }
     }
+    show_undelivered();
     if (from != nullptr) {
         std::memmove(to, from, bytes);
     } else {
         std::memset(to, 0, bytes);
     }
+    if (pinned(to, bytes))
+        device().undelivered.push_back({work, static_cast<unsigned char*>(to), std::vector<unsigned char>(bytes)});
+    hide_undelivered();
     return Status{};
 }
 
@@ -296,7 +335,7 @@ Status copy_to_host(void* host, const void* from, std::size_t bytes, Stream stre
     return submit(stream, [=](StreamState& on) {
         if (!on_device(from, bytes)) return invalid_value;
         Status status = transfer(on, "copy_to_host", host, from, bytes);
-        if (!pinned(host, bytes)) device().host.join(on.order.over());  // the call returns when the copy is done
+        if (!pinned(host, bytes)) host_waits(on.order.over());  // the call returns when the copy is done
         return status;
     });
 }
@@ -351,14 +390,14 @@ Status synchronise(Stream stream) {
     if (breaks_capture()) return capture_unsupported;
     const StreamState* state = state_of(stream);
     if (state == nullptr) return invalid_handle;
-    device().host.join(state->order.over());
+    host_waits(state->order.over());
     return Status{};
 }
 
 Status synchronise_device() {
     const Lock lock;
     if (breaks_capture()) return capture_unsupported;
-    device().host.join(device().given);
+    host_waits(device().given);
     return Status{};
 }
 

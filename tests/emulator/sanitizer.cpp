@@ -16,61 +16,14 @@
 #include <vector>
 
 #include "block.h"
+#include "knowledge.h"
 #include "memory.h"
 #include "order.h"
+#include "shadow.h"
 
 namespace adasgn::cuda::emulator {
 
 namespace {
-
-// A cell: time, whether others have read as well (in cells of reads), what kind of access, by which thread. 0: never.
-using Cell = std::uint64_t;
-
-enum Kind : Cell {
-    // of a write
-    plain = 0,
-    atomic = 1,
-    under_way = 2,  // the destination of a copy that has not arrived
-    // of reads
-    one_thread = 0,
-    one_warp = 1,  // several lanes of the thread's warp
-    warps = 2,     // several warps
-    blocks = 3,    // several blocks of a launch that runs one after another
-};
-
-constexpr Cell make_cell(std::uint64_t time, Kind kind, int thread) {
-    return time << 13 | kind << 10 | static_cast<Cell>(thread);
-}
-std::uint64_t time_of(Cell cell) {
-    return cell >> 13;
-}
-Cell kind_of(Cell cell) {
-    return cell >> 10 & 3;
-}
-constexpr Cell by_others = Cell{1} << 12;
-int thread_of(Cell cell) {
-    return static_cast<int>(cell & 1023);
-}
-
-Cell* reserve_cells(std::size_t count) {
-    return reinterpret_cast<Cell*>(reserve(count * sizeof(Cell), PROT_READ | PROT_WRITE));
-}
-
-// Some memory with its cells.
-struct Shadow {
-    std::uintptr_t begin;
-    std::size_t bytes;
-    Cell* written;
-    Cell* read;
-    std::uint32_t* others;  // where `read` says so: the number of the set of others that have read
-
-    Shadow(const unsigned char* memory, std::size_t size)
-        : begin(reinterpret_cast<std::uintptr_t>(memory)),
-          bytes(size),
-          written(reserve_cells(size)),
-          read(reserve_cells(size)),
-          others(reinterpret_cast<std::uint32_t*>(reserve(size * sizeof(std::uint32_t), PROT_READ | PROT_WRITE))) {}
-};
 
 // Memory of the program that nobody can write: constants that a kernel may read.
 struct Segment {
@@ -92,54 +45,6 @@ std::vector<Segment> read_only_segments() {
         &found);
     return found;
 }
-
-// What of a block is known to a thread of another: its accesses before `barrier`, those of the thread's warp before
-// `warp_barrier`, those of the thread up to `fence`.
-struct Known {
-    int block;
-    int thread;
-    std::uint64_t barrier, warp_barrier, fence;
-
-    std::pair<int, int> key() const { return {block, thread}; }
-};
-using Knowledge = std::vector<Known>;  // in the order of their keys
-
-void join(Knowledge& into, const Knowledge& from) {
-    Knowledge both;
-    both.reserve(into.size() + from.size());
-    auto a = into.begin();
-    auto b = from.begin();
-    while (a != into.end() || b != from.end()) {
-        if (b == from.end() || (a != into.end() && a->key() < b->key())) {
-            both.push_back(*a++);
-        } else if (a == into.end() || b->key() < a->key()) {
-            both.push_back(*b++);
-        } else {
-            both.push_back({a->block, a->thread, std::max(a->barrier, b->barrier),
-                            std::max(a->warp_barrier, b->warp_barrier), std::max(a->fence, b->fence)});
-            ++a;
-            ++b;
-        }
-    }
-    into = std::move(both);
-}
-
-struct Acquired {  // by a thread, of what others published
-    int thread;
-    bool by_warp;  // its warp has met since
-    Knowledge known;
-};
-
-struct BlockState {
-    std::uint64_t begin = 1;
-    std::uint64_t barrier = 1;  // the latest, or its beginning
-    std::uint64_t warp_barriers[most_threads / lanes] = {};
-    std::size_t shared_bytes = 0;
-    Knowledge known;                            // to all of its threads
-    std::vector<Acquired> acquired;             // since the barrier
-    std::unordered_map<int, Knowledge> fenced;  // by thread: what it knew and had done at its latest fence
-    std::unordered_map<int, Knowledge> seen;    // by thread: what its atomics saw, until a fence makes it known
-};
 
 // A stretch of time in which one block ran and met at no barrier.
 struct Stretch {
@@ -163,7 +68,7 @@ class Sanitizer final : public Observer {
         resident_ = false;
         begins_.resize(std::max(begins_.size(), work.stream + 1));
         begins_[work.stream].push_back(now_);
-        works_.push_back({now_, {work.what, work.kernel, work.stream, work.number, {}, {}}});
+        works_.push_back({now_, work});
         last_others_ = {};
         after_ = Past{work.after, unordered_since(work.after)};
         early_ = Past{work.early, unordered_since(work.early)};
@@ -171,10 +76,7 @@ class Sanitizer final : public Observer {
     void block_begins(int block, std::size_t shared_bytes) override {
         block_states_.resize(std::max(block_states_.size(), static_cast<std::size_t>(block) + 1));
         BlockState& state = block_states_[static_cast<std::size_t>(block)];
-        state = BlockState{};
-        state.begin = state.barrier = ++now_;
-        std::fill(std::begin(state.warp_barriers), std::end(state.warp_barriers), now_);
-        state.shared_bytes = shared_bytes;
+        state.begin_at(++now_, shared_bytes);
         resident_ = machine().launch().resident;
         if (!resident_) launched_ = static_cast<int>(stretches_.size());
     }
@@ -186,15 +88,9 @@ class Sanitizer final : public Observer {
     }
     void block_barrier() override {
         begin_stretch();
-        block_->barrier = now_;
-        for (Acquired& acquired : block_->acquired) join(block_->known, acquired.known);
-        block_->acquired.clear();
+        block_->meet(now_);
     }
-    void warp_barrier(int warp) override {
-        block_->warp_barriers[warp] = ++now_;
-        for (Acquired& acquired : block_->acquired)
-            if (acquired.thread / lanes == warp) acquired.by_warp = true;
-    }
+    void warp_barrier(int warp) override { block_->meet_warp(warp, ++now_); }
 
     void reads(const void* address, std::size_t bytes, int thread, const Origin& origin) override {
         check(address, bytes, Access::read, thread, origin);
@@ -216,7 +112,7 @@ class Sanitizer final : public Observer {
     void fence(int thread) override {
         const auto seen = block_->seen.find(thread);
         if (seen != block_->seen.end()) {
-            acquire(thread, seen->second);
+            block_->acquire(thread, seen->second);
             block_->seen.erase(seen);
         }
         block_->fenced[thread] = all_known_to(thread);
@@ -224,7 +120,7 @@ class Sanitizer final : public Observer {
     void acquires(const int* flag, int thread, const Origin& origin) override {
         check(flag, sizeof *flag, Access::acquire, thread, origin);
         const auto known = flags_.find(flag);
-        if (known != flags_.end()) acquire(thread, known->second);
+        if (known != flags_.end()) block_->acquire(thread, known->second);
     }
     void releases(const int* flag, int thread, const Origin& origin) override {
         check(flag, sizeof *flag, Access::release, thread, origin);
@@ -291,7 +187,7 @@ class Sanitizer final : public Observer {
 
     struct WorkRecord {
         std::uint64_t begin;
-        Work work;  // without its clocks
+        WorkName work;
     };
 
     // What is over for a piece of work: all before `since`, and of later work what the clock covers.
@@ -391,7 +287,7 @@ class Sanitizer final : public Observer {
 
     // "which kernel fill of stream 1 wrote, with …"
     std::string which(const WorkRecord& other, const char* did) const {
-        const Work& present = works_.back().work;
+        const WorkName& present = works_.back().work;
         failing = true;  // unobserved
         std::string text = ", which " + describe(other.work) + " " + did;
         if (!unordered(other, past())) return text + ", perhaps after this kernel began";
@@ -550,21 +446,12 @@ class Sanitizer final : public Observer {
         return time >= block_->begin && (!resident_ || stretch_at(time).block == number_);
     }
 
-    template <class Use>
-    bool any_known_to(int thread, const Use& use) const {
-        if (use(block_->known)) return true;
-        for (const Acquired& acquired : block_->acquired)
-            if (acquired.thread == thread || (acquired.by_warp && acquired.thread / lanes == thread / lanes))
-                if (use(acquired.known)) return true;
-        return false;
-    }
-
     // Whether the thread comes after an access of another block, or after all reads up to it that its kind stands for.
     bool knows(Cell cell, int thread) const {
         const std::uint64_t time = time_of(cell);
         const int block = stretch_at(time).block;
         const int by = thread_of(cell);
-        return any_known_to(thread, [&](const Knowledge& known) {
+        return block_->any_known_to(thread, [&](const Knowledge& known) {
             auto at = std::lower_bound(known.begin(), known.end(), block,
                                        [](const Known& one, int wanted) { return one.block < wanted; });
             for (; at != known.end() && at->block == block; ++at) {
@@ -577,16 +464,10 @@ class Sanitizer final : public Observer {
         });
     }
 
-    void acquire(int thread, const Knowledge& known) {
-        for (Acquired& acquired : block_->acquired)
-            if (acquired.thread == thread && !acquired.by_warp) return join(acquired.known, known);
-        block_->acquired.push_back({thread, false, known});
-    }
-
     // With what it has done itself, up to now.
     Knowledge all_known_to(int thread) {
         Knowledge all = {{number_, thread, block_->barrier, block_->warp_barriers[thread / lanes], now_++}};
-        any_known_to(thread, [&](const Knowledge& known) {
+        block_->any_known_to(thread, [&](const Knowledge& known) {
             join(all, known);
             return false;
         });

@@ -1,5 +1,6 @@
 // Work of streams that nothing orders, and kernels that start before the one before them has ended: what may run at the
 // same time must not touch the same memory, which checked kernels find.
+#include <cmath>
 #include <cstring>
 #include <functional>
 
@@ -200,6 +201,26 @@ TEST_CASE("pinned memory that two streams copy to, or that is copied from while 
         expect_race(copy_to_device(two.shared.data(), two.pinned, array_bytes, two.own), {"copy_to_device of stream"});
         require(synchronise(two.side));
         require(copy_to_device(two.shared.data(), two.pinned, array_bytes, two.own));
+    });
+}
+
+TEST_CASE("the host finds what was copied to it when it has waited") {
+    under_each_schedule([] {
+        const Two two;
+        const auto* const host = static_cast<const float*>(two.pinned);
+        const std::vector<float> values = numbers(order_threads);
+        const auto arrived = [&] { return std::memcmp(host, values.data(), array_bytes) == 0; };
+        require(copy_to_host(two.pinned, two.mine.data(), array_bytes, two.side));
+        CHECK(std::isnan(host[0]));
+        require(synchronise(two.own));
+        CHECK(std::isnan(host[order_threads - 1]));
+        require(copy_to_device(two.shared.data(), two.pinned, array_bytes, two.side));  // the device has it
+        CHECK(std::isnan(host[0]));
+        require(synchronise(two.side));
+        CHECK(arrived());
+        require(two.read_by_kernel(two.side));
+        CHECK(two.shared.values() == values);
+        CHECK(arrived());
     });
 }
 
