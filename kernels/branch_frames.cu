@@ -44,6 +44,7 @@ ADASGN_DEVICE void put_logit(int action, int count, float logit) {
 template <class Block>
 ADASGN_KERNEL(kThreads, 1)
 void frame_blocks(const __grid_constant__ FrameParameters p) {
+    let_next_kernel_start();  // the temporal module's blocks fetch their weights and wait
     const int n = block_index();
     const bool adaptive = p.policy.weight != nullptr;
     int action = p.given == nullptr ? 0 : checked_action(load_global(p.given + n), p.branch_count, n, p.frames.fault);

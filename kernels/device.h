@@ -27,12 +27,20 @@
 //   int count_bits(unsigned)
 //   int atomic_add(int* address, int value)    global or shared; returns what was there
 //   int atomic_max(int* address, int value)
-//   void fence()                     global writes before it are seen by other blocks before those after it
+//   void fence()                     global writes before it are seen by other blocks before those after it. A fence
+//                                    before an atomic publishes what the thread knows; one after it sees what others so
+//                                    published
+//   int load_acquire(const int*), void store_release(int*, int)    global flags: whoever reads what was stored sees all
+//                                    that the storing thread saw and did before, its block's up to a barrier included
+//   void wait_until_at_least(const int* flag, int value)    until load_acquire(flag) >= value; the one way to wait for
+//                                    another block, in a launch_resident
 //   T load_global(const T*)          for int, float, float2, float4 and uint4: read-only data, through the read-only
-//                                    cache. Never for what the same kernel writes
+//                                    cache. Never for what the same kernel writes, nor in a launch that starts early
+//                                    for what the kernel before writes, not even after wait_for_previous_kernel(): the
+//                                    load may be moved before it
 //   uint4 load_once(const uint4*)    likewise, for what a block reads once: leaves the first-level cache to others
-//   T load_fresh(const T*)           for float4: what other blocks of the same kernel have written, past the
-//                                    first-level cache
+//   T load_fresh(const T*)           for float4 and uint4: what other blocks of the same kernel have written, or the
+//                                    kernel before one that starts early; past the first-level cache
 //
 //   void copy_async(void* shared, const void* global)        16 bytes, both aligned to 16; not visible before a wait
 //   void copy_async_commit()         ends a group of copies of this thread
@@ -48,8 +56,21 @@
 //   float maximum(float, float)      a NaN on either side stays a NaN
 //   int maximum(int, int), minimum(int, int)
 //
-//   Status launch(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters& parameters)
+//   void wait_for_previous_kernel()  in a launch with Overlap::with_previous: until the kernels before it in its stream
+//                                    have ended and what they wrote is visible to this thread, to others after a block
+//                                    barrier. Some thread of every block calls it, or the next kernel would not know
+//                                    that those before have ended. No effect in other launches
+//   void let_next_kernel_start()     the blocks of a next kernel that is launched with Overlap::with_previous may start
+//                                    once each block of this one has called it or ended. Makes nothing visible
+//
+//   Status launch(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters& parameters,
+//                 Overlap overlap = Overlap::none)
 //                                    Grid{x, y}; asks for more than 48 KB of shared memory where needed
+//
+//   Status launch_resident(kernel, Grid grid, int threads, size_t shared_bytes, Stream stream, const Parameters&)
+//                                    of blocks that wait for each other: all run at once, or kTooManyBlocks
+//   Status resident_blocks(kernel, int threads, size_t shared_bytes, int& blocks)    how many fit the current device at
+//                                    once
 //
 // Threads that run to their end while others still meet at a barrier, and copies that are never waited for, are errors
 // to the host implementation, though a GPU may bear them.
@@ -70,6 +91,11 @@ struct Grid {
 struct Half {
     std::uint16_t bits;
 };
+
+// Whether a kernel's blocks may start before the kernel before it in the stream has ended (programmatic dependent
+// launch): what comes before wait_for_previous_kernel() then runs beside it. From compute capability 9.0; devices below
+// start the kernel as any other.
+enum class Overlap { none, with_previous };
 
 }  // namespace adasgn::cuda
 

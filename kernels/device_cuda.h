@@ -3,6 +3,9 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
+#include <atomic>
+
 #define ADASGN_KERNEL(threads, blocks) __global__ __launch_bounds__(threads, blocks)
 #define ADASGN_DEVICE __device__ __forceinline__
 
@@ -86,6 +89,22 @@ ADASGN_DEVICE void fence() {
     __threadfence();
 }
 
+ADASGN_DEVICE int load_acquire(const int* address) {
+    int value;
+    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];"
+                 : "=r"(value)
+                 : "l"(__cvta_generic_to_global(address))
+                 : "memory");
+    return value;
+}
+ADASGN_DEVICE void store_release(int* address, int value) {
+    asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(__cvta_generic_to_global(address)), "r"(value) : "memory");
+}
+ADASGN_DEVICE void wait_until_at_least(const int* flag, int value) {
+    while (load_acquire(flag) < value) {
+    }
+}
+
 template <class T>
 ADASGN_DEVICE T load_global(const T* address) {
     return __ldg(address);
@@ -158,27 +177,112 @@ ADASGN_DEVICE int minimum(int a, int b) {
     return min(a, b);
 }
 
+ADASGN_DEVICE void wait_for_previous_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+ADASGN_DEVICE void let_next_kernel_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// Whether the current device can start a kernel before the one before it has ended. Asked of each device once.
+inline cudaError_t launches_overlap(bool& overlap) {
+    static std::array<std::atomic<int>, 64> majors{};  // compute capabilities; 0: not asked yet
+    int device = 0;
+    if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return error;
+    const auto index = static_cast<std::size_t>(device);
+    int major = index < majors.size() ? majors[index].load(std::memory_order_relaxed) : 0;
+    if (major == 0) {
+        const cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+        if (error != cudaSuccess) return error;
+        if (index < majors.size()) majors[index].store(major, std::memory_order_relaxed);
+    }
+    overlap = major >= 9;
+    return cudaSuccess;
+}
+
 // What a kernel's type says of its parameters, kept from taking part in deduction.
 template <class T>
 struct Same {
     using type = T;
 };
 
+// An error is reported where it is met, not by the next call as well.
+inline Status launch_outcome(cudaError_t error) {
+    if (error != cudaSuccess) static_cast<void>(cudaGetLastError());
+    return Status{error};
+}
+
+inline Status allow_shared_memory(const void* kernel, std::size_t bytes) {
+    constexpr std::size_t without_opt_in = 48 * 1024;
+    if (bytes <= without_opt_in) return Status{};
+    return launch_outcome(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+}
+
+// With one attribute, or none.
+inline Status launch_with(const cudaLaunchAttribute* attribute, const void* kernel, Grid grid, int threads,
+                          std::size_t shared_bytes, Stream stream, const void* parameters) {
+    cudaLaunchAttribute attributes[1] = {};
+    if (attribute != nullptr) attributes[0] = *attribute;
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = static_cast<cudaStream_t>(stream);
+    config.attrs = attributes;
+    config.numAttrs = attribute != nullptr ? 1 : 0;
+    void* arguments[] = {const_cast<void*>(parameters)};
+    return launch_outcome(cudaLaunchKernelExC(&config, kernel, arguments));
+}
+
 template <class Parameters>
 Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
-              const typename Same<Parameters>::type& parameters) {
-    constexpr std::size_t without_opt_in = 48 * 1024;
-    if (shared_bytes > without_opt_in) {
-        const cudaError_t error =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-        if (error != cudaSuccess) {
-            static_cast<void>(cudaGetLastError());  // reported here, not by the next call as well
-            return Status{error};
-        }
-    }
-    const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
-    kernel<<<blocks, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream)>>>(parameters);
-    return Status{cudaGetLastError()};
+              const typename Same<Parameters>::type& parameters, Overlap overlap = Overlap::none) {
+    const void* const function = reinterpret_cast<const void*>(kernel);
+    if (Status failed = allow_shared_memory(function, shared_bytes)) return failed;
+    bool overlaps = false;
+    if (overlap == Overlap::with_previous)
+        if (Status failed = launch_outcome(launches_overlap(overlaps))) return failed;
+    cudaLaunchAttribute serialization{};
+    serialization.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    serialization.val.programmaticStreamSerializationAllowed = 1;
+    return launch_with(overlaps ? &serialization : nullptr, function, grid, threads, shared_bytes, stream, &parameters);
+}
+
+template <class Parameters>
+Status resident_blocks(void (*kernel)(Parameters), int threads, std::size_t shared_bytes, int& blocks) {
+    blocks = 0;
+    if (Status failed = allow_shared_memory(reinterpret_cast<const void*>(kernel), shared_bytes)) return failed;
+    int device = 0;
+    int multiprocessors = 0;
+    int each = 0;
+    if (Status failed = launch_outcome(cudaGetDevice(&device))) return failed;
+    if (Status failed =
+            launch_outcome(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device)))
+        return failed;
+    if (Status failed =
+            launch_outcome(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes)))
+        return failed;
+    blocks = multiprocessors * each;
+    return Status{};
+}
+
+// As a cooperative launch, which starts all blocks at once even where other work holds a part of the device.
+template <class Parameters>
+Status launch_resident(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
+                       const typename Same<Parameters>::type& parameters) {
+    int blocks = 0;
+    if (Status failed = resident_blocks(kernel, threads, shared_bytes, blocks)) return failed;
+    if (grid.x * grid.y > blocks) return Status{kTooManyBlocks};  // asked here, as a capture might not tell
+    cudaLaunchAttribute cooperative{};
+    cooperative.id = cudaLaunchAttributeCooperative;
+    cooperative.val.cooperative = 1;
+    return launch_with(&cooperative, reinterpret_cast<const void*>(kernel), grid, threads, shared_bytes, stream,
+                       &parameters);
 }
 
 }  // namespace adasgn::cuda

@@ -19,6 +19,7 @@ struct [[nodiscard]] Status {
 };
 
 constexpr int kInvalidValue = 1;  // the code of a launcher that is asked for what no kernel does: cudaErrorInvalidValue
+constexpr int kTooManyBlocks = 720;  // of a launch whose blocks do not fit at once: cudaErrorCooperativeLaunchTooLarge
 
 // What of a device decides how kernels are launched on it.
 struct DeviceTraits {
@@ -44,9 +45,12 @@ Status copy_to_host(void* host, const void* device, std::size_t bytes, Stream st
 Status copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream);
 Status zero(void* device, std::size_t bytes, Stream stream);
 
-Status create_stream(Stream& stream);  // does not wait for the default stream
+// Work of a stream runs in the order in which it was given to it, work of different streams in any order or at once,
+// the default stream's as well, unless an event or the host orders them.
+Status create_stream(Stream& stream);
 void destroy_stream(Stream stream) noexcept;
-Status synchronise(Stream stream);
+Status synchronise(Stream stream);  // the host waits for all that was given to the stream
+Status synchronise_device();        // and to all streams
 
 // Everything given to `stream` between begin and end becomes a graph instead of being run. What would wait for the
 // device (synchronise, allocate, a copy from pageable memory) is an error in between: capture is the proof that a run
@@ -61,8 +65,11 @@ void destroy_graph(GraphHandle* graph) noexcept;
 // by already, in microseconds.
 using Event = void*;
 Status create_event(Event& event);
+Status create_ordering_event(Event& event);  // cheaper: keeps no time
 void destroy_event(Event event) noexcept;
 Status record_event(Event event, Stream stream);
+// What is given to the stream from now on waits for the mark as last recorded; the host does not. None: for nothing.
+Status wait_event(Stream stream, Event event);
 Status elapsed(double& microseconds, Event from, Event to);
 
 }  // namespace adasgn::cuda

@@ -119,6 +119,10 @@ Status synchronise(Stream stream) {
     return outcome(cudaStreamSynchronize(native(stream)));
 }
 
+Status synchronise_device() {
+    return outcome(cudaDeviceSynchronize());
+}
+
 Status begin_capture(Stream stream) {
     return outcome(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeThreadLocal));
 }
@@ -152,12 +156,23 @@ Status create_event(Event& event) {
     return status;
 }
 
+Status create_ordering_event(Event& event) {
+    cudaEvent_t created = nullptr;
+    const Status status = outcome(cudaEventCreateWithFlags(&created, cudaEventDisableTiming));
+    event = created;
+    return status;
+}
+
 void destroy_event(Event event) noexcept {
     if (event != nullptr) static_cast<void>(outcome(cudaEventDestroy(static_cast<cudaEvent_t>(event))));
 }
 
 Status record_event(Event event, Stream stream) {
     return outcome(cudaEventRecord(static_cast<cudaEvent_t>(event), native(stream)));
+}
+
+Status wait_event(Stream stream, Event event) {
+    return outcome(cudaStreamWaitEvent(native(stream), static_cast<cudaEvent_t>(event), 0));
 }
 
 Status elapsed(double& microseconds, Event from, Event to) {

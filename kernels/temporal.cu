@@ -353,11 +353,13 @@ void across_split(const __grid_constant__ TemporalParameters p) {
     const int channel = 4 * (lane() % kFours);
     const float* const from = p.features + first * kFeature + warp() * Part::kChannels + channel;
     auto* const rows = Part::rows();
+    let_next_kernel_start();
+    wait_for_previous_kernel();  // features; so far, weights have set out beside it
     float4 x[Part::kRows / kRowsAtOnce];
 #pragma unroll
     for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
         const int t = i * kRowsAtOnce + lane() / kFours;
-        x[i] = t < length ? load_global(reinterpret_cast<const float4*>(from + t * kFeature)) : float4{0, 0, 0, 0};
+        x[i] = t < length ? load_fresh(reinterpret_cast<const float4*>(from + t * kFeature)) : float4{0, 0, 0, 0};
     }
 #pragma unroll
     for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
@@ -409,11 +411,12 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     const auto* const from = static_cast<const typename Part::Element*>(p.across) +
                              static_cast<size_t>(clip) * length * kFeature + warp() * Part::kChannels + channel;
     auto* const rows = Part::rows();
+    wait_for_previous_kernel();  // across_split's results
     uint4 x[Part::kRows / kRowsAtOnce];
 #pragma unroll
     for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
         const int t = i * kRowsAtOnce + lane() / Part::kCopies;
-        x[i] = t < length ? load_global(reinterpret_cast<const uint4*>(from + t * kFeature)) : uint4{0, 0, 0, 0};
+        x[i] = t < length ? load_fresh(reinterpret_cast<const uint4*>(from + t * kFeature)) : uint4{0, 0, 0, 0};
     }
 #pragma unroll
     for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
@@ -498,10 +501,11 @@ Status launch_split(const TemporalParameters& p, Stream stream) {
     constexpr int kBytes = Split<Precision>::kBytes;
     const Grid across{p.clips, kFeature / kBlock};
     const Grid widen{p.clips, kTemporal / kBlock};
-    if (const Status failed = launch(across_split<Precision>, across, kThreads, kBytes, stream, p)) {
+    if (const Status failed =
+            launch(across_split<Precision>, across, kThreads, kBytes, stream, p, Overlap::with_previous)) {
         return failed;
     }
-    return launch(widen_split<Precision>, widen, kThreads, kBytes, stream, p);
+    return launch(widen_split<Precision>, widen, kThreads, kBytes, stream, p, Overlap::with_previous);
 }
 
 }  // namespace

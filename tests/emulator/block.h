@@ -1,8 +1,10 @@
-// One block at a time: its threads as fibers, who waits for what, and who runs next.
+// Blocks: their threads as fibers, who waits for what, and who runs next. One block at a time, or all of a launch whose
+// blocks wait for each other.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,7 @@ enum class Wait : std::uint8_t {
     ballot,
     load_matrix,
     multiply_add,
+    flag,
     finished,
 };
 
@@ -34,15 +37,21 @@ struct PendingCopy {
     Origin origin;
 };
 
+struct Block;
+
 struct Fiber {
+    Block* block = nullptr;
     void* context = nullptr;  // of Boost.Context, while it does not run
     int thread = 0;
     std::uintptr_t stack = 0;  // where it begins
     Wait wait = Wait::none;
     const char* file = nullptr;  // where it waits
     int line = 0;
+    const int* flag = nullptr;  // what it waits for
+    int value = 0;
     int group = 0;  // of copies: the one not yet committed
     std::vector<PendingCopy> copies;
+    bool waited = false;  // for the previous kernel, as far as it must
 };
 
 struct Launch {
@@ -52,6 +61,8 @@ struct Launch {
     Grid grid;
     int threads;
     std::size_t shared_bytes;
+    Overlap overlap = Overlap::none;
+    bool resident = false;  // all blocks at once
 };
 
 // A warp's collective that some lanes have reached: `payload[lane]` is what each brings and takes away.
@@ -60,6 +71,21 @@ struct Warp {
     std::uint32_t arrived = 0;  // lanes that wait for the others
     Fiber* first = nullptr;     // the one that arrived first
     void* payload[lanes];
+};
+
+struct Block {
+    int number = 0;  // of those that are there at once: whose stacks and shared memory
+    int x = 0, y = 0;
+    unsigned char* shared = nullptr;
+    bool copies_at_once = false;
+    int arrived = 0, finished = 0;  // threads
+    Fiber* first_at_barrier = nullptr;
+    bool waited = false;        // a thread, for the previous kernel
+    bool next_started = false;  // as far as it is up to the block
+    std::uint32_t ready_warps = 0;
+    Warp warps[most_threads / lanes];
+    std::vector<Fiber> fibers;
+    std::vector<Fiber*> parked;  // until flags have their values
 };
 
 class Machine {
@@ -77,38 +103,43 @@ class Machine {
     }
     void join_warp(Wait kind, const char* file, int line, void* payload, void (*complete)(Warp&));
     void join_block(const char* file, int line);
+    void wait_for_flag(const int* flag, int value, const char* file, int line);
+    void wait_for_previous_kernel();
+    void let_next_kernel_start();
     // Ends the launch with a finding. The text is put together here, where `failing` keeps it unobserved.
     [[noreturn]] void fail(Instrument instrument, int thread, const char* what, const Origin& origin,
                            bool tell_who_waits = false);
 
     const Launch& launch() const { return *launch_; }
-    int block_x() const { return block_x_; }
-    int block_y() const { return block_y_; }
-    bool copies_at_once() const { return copies_at_once_; }
     std::string kernel_and_block() const;
+    // Of the latest launch: whether a block of the next could start while a kernel before this one runs.
+    bool next_starts_early() const { return next_starts_early_; }
 
   private:
-    bool run_block();
+    // Those of the order from `first` on, to their end; all there at once.
+    bool run_blocks(const int* first, int count);
+    void set_up(Block& block, int number, int index);
+    std::string overwritten_shared(const Block& block) const;
     void run_fiber(Fiber& fiber);
     void wait(Fiber& fiber, Wait kind, const char* file, int line);
     Fiber* next();
+    Fiber* next_of(Block& block);
     void run_next();
-    void make_ready(int warp, std::uint32_t which);
+    [[noreturn]] void nobody_can_run();
+    void make_ready(Block& block, int warp, std::uint32_t which);
     void switch_to(Fiber& fiber);
-    std::string who_waits() const;
+    std::string who_waits(const Block& block) const;
     std::uint64_t random();
     friend struct Entry;
 
     const Launch* launch_ = nullptr;
-    int block_x_ = 0, block_y_ = 0;
-    bool copies_at_once_ = false;
+    Block* present_ = nullptr;  // whose fibers run
+    int count_ = 0;             // of blocks that are there
+    int finished_ = 0;          // of those
     bool failed_ = false;
     std::uint64_t random_state_ = 1;
-    int arrived_ = 0, finished_ = 0;  // threads
-    Fiber* first_at_barrier_ = nullptr;
-    std::uint32_t ready_warps_ = 0;
-    Warp warps_[most_threads / lanes];
-    Fiber fibers_[most_threads];
+    bool next_starts_early_ = false;
+    std::vector<std::unique_ptr<Block>> blocks_;
     Fiber host_;
 };
 
@@ -119,7 +150,8 @@ extern thread_local Fiber* current;
 extern thread_local bool failing;
 
 constexpr std::size_t stack_bytes = 128 * 1024;
-unsigned char* stacks();  // most_threads of them
+constexpr std::size_t stack_count = 132 * 256;  // threads that are there at once, at most
+unsigned char* stacks();
 
 // "name (file:line)" of a place in the code, as far as addr2line knows it.
 std::string place(const Origin& origin);

@@ -1,6 +1,7 @@
 // What the kernels call: who they are, barriers, exchanges within a warp, matrix instructions, copies, atomics.
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "block.h"
@@ -18,16 +19,16 @@ int block_threads() {
     return machine().launch().threads;
 }
 int block_index() {
-    return machine().block_x();
+    return current->block->x;
 }
 int block_index_y() {
-    return machine().block_y();
+    return current->block->y;
 }
 int grid_blocks() {
     return machine().launch().grid.x;
 }
 unsigned char* shared_memory() {
-    return shared_buffer();
+    return current->block->shared;
 }
 
 // Barriers and exchanges.
@@ -151,7 +152,7 @@ void load(Warp& all) {
 
 void check_row(const Half* row, const char* file, int line) {
     const auto address = reinterpret_cast<std::uintptr_t>(row);
-    const auto offset = address - reinterpret_cast<std::uintptr_t>(shared_buffer());
+    const auto offset = address - reinterpret_cast<std::uintptr_t>(current->block->shared);
     const Origin origin{file, line, nullptr};
     if (address % 16 != 0)
         machine().fail(Instrument::memcheck, current->thread, "load_matrix from an address not aligned to 16", origin);
@@ -247,7 +248,8 @@ void arrive(const PendingCopy& copy) {
 void copy_async(void* shared, const void* global, const char* file, int line) {
     Fiber& fiber = *current;
     const Origin origin{file, line, nullptr};
-    const auto offset = reinterpret_cast<std::uintptr_t>(shared) - reinterpret_cast<std::uintptr_t>(shared_buffer());
+    const auto offset =
+        reinterpret_cast<std::uintptr_t>(shared) - reinterpret_cast<std::uintptr_t>(fiber.block->shared);
     const char* wrong = nullptr;
     if (reinterpret_cast<std::uintptr_t>(shared) % copy_bytes != 0)
         wrong = "copy_async to an address not aligned to 16";
@@ -258,7 +260,7 @@ void copy_async(void* shared, const void* global, const char* file, int line) {
     if (allocation_of(global, copy_bytes) == nullptr) wrong = "copy_async from outside device memory";
     if (wrong != nullptr) machine().fail(Instrument::memcheck, fiber.thread, wrong, origin);
     if (observer != nullptr) observer->copy_issued(shared, global, copy_bytes, fiber.thread, origin);
-    if (machine().copies_at_once()) {
+    if (fiber.block->copies_at_once) {
         std::memcpy(shared, global, copy_bytes);
     } else {
         fill_poison(shared, copy_bytes);
@@ -305,8 +307,54 @@ int atomic_max(int* address, int value, const char* file, int line) {
     return before;
 }
 
-void fence() {
+void fence(const char* file, int line) {
+    if (omits("fence", file, line)) return;
     if (observer != nullptr) observer->fence(current->thread);
+}
+
+// Kernels that may start early.
+
+void wait_for_previous_kernel(const char* file, int line) {
+    if (omits("wait_for_previous_kernel", file, line)) return;
+    machine().wait_for_previous_kernel();
+}
+
+void let_next_kernel_start() {
+    machine().let_next_kernel_start();
+}
+
+// Flags between blocks.
+
+namespace {
+
+void check_flag(const int* flag, const char* what, const char* file, int line) {
+    const char* wrong = nullptr;
+    if (reinterpret_cast<std::uintptr_t>(flag) % sizeof(int) != 0) wrong = " of a misaligned address";
+    if (allocation_of(flag, sizeof(int)) == nullptr) wrong = " outside device memory";
+    if (wrong != nullptr)
+        machine().fail(Instrument::memcheck, current->thread, (std::string(what) + wrong).c_str(),
+                       Origin{file, line, nullptr});
+}
+
+}  // namespace
+
+int load_acquire(const int* address, const char* file, int line) {
+    check_flag(address, "load_acquire", file, line);
+    if (observer != nullptr) observer->acquires(address, current->thread, Origin{file, line, nullptr});
+    return *address;
+}
+
+void store_release(int* address, int value, const char* file, int line) {
+    check_flag(address, "store_release", file, line);
+    if (observer != nullptr) observer->releases(address, current->thread, Origin{file, line, nullptr});
+    *address = value;
+}
+
+void wait_until_at_least(const int* flag, int value, const char* file, int line) {
+    if (omits("wait_until_at_least", file, line)) return;
+    check_flag(flag, "wait_until_at_least", file, line);
+    machine().wait_for_flag(flag, value, file, line);
+    if (observer != nullptr) observer->acquires(flag, current->thread, Origin{file, line, nullptr});
 }
 
 void emulator::check_read_only(const void* address, std::size_t bytes, const char* file, int line) {

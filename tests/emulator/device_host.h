@@ -53,7 +53,10 @@ using Invoke = void (*)(const void* kernel, const void* parameters);
 
 // Run at once, or recorded if the stream is being captured.
 Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
-              int threads, std::size_t shared_bytes, Stream stream);
+              int threads, std::size_t shared_bytes, Stream stream, Overlap overlap);
+Status launch_resident(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes,
+                       Grid grid, int threads, std::size_t shared_bytes, Stream stream);
+Status resident_blocks(int threads, std::size_t shared_bytes, int& blocks);
 void check_read_only(const void* address, std::size_t bytes, const char* file, int line);
 void wait_for_copies(int groups_left, const char* file, int line);
 
@@ -123,7 +126,10 @@ inline int count_bits(unsigned bits) {
 }
 int atomic_add(int* address, int value, ADASGN_CALL_SITE);
 int atomic_max(int* address, int value, ADASGN_CALL_SITE);
-void fence();
+void fence(ADASGN_CALL_SITE);
+int load_acquire(const int* address, ADASGN_CALL_SITE);
+void store_release(int* address, int value, ADASGN_CALL_SITE);
+void wait_until_at_least(const int* flag, int value, ADASGN_CALL_SITE);
 
 template <class T>
 T load_global(const T* address, ADASGN_CALL_SITE) {
@@ -140,7 +146,7 @@ inline uint4 load_once(const uint4* address, ADASGN_CALL_SITE) {
 
 template <class T>
 T load_fresh(const T* address) {
-    static_assert(std::is_same_v<T, float4>);
+    static_assert(std::is_same_v<T, float4> || std::is_same_v<T, uint4>);
     return *address;
 }
 
@@ -155,6 +161,9 @@ void copy_async_wait(ADASGN_CALL_SITE) {
 void load_matrix(std::uint32_t (&r)[4], const Half* row, ADASGN_CALL_SITE);
 void load_matrix_transposed(std::uint32_t (&r)[4], const Half* row, ADASGN_CALL_SITE);
 void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1, ADASGN_CALL_SITE);
+
+void wait_for_previous_kernel(ADASGN_CALL_SITE);
+void let_next_kernel_start();
 
 inline float exponential(float x) {
     return std::exp(x);
@@ -177,10 +186,23 @@ struct Same {
 
 template <class Parameters>
 Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
-              const typename Same<Parameters>::type& parameters) {
+              const typename Same<Parameters>::type& parameters, Overlap overlap = Overlap::none) {
     static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= 4096);
     return emulator::launch(reinterpret_cast<const void*>(kernel), &emulator::invoke<Parameters>, &parameters,
-                            sizeof(Parameters), grid, threads, shared_bytes, stream);
+                            sizeof(Parameters), grid, threads, shared_bytes, stream, overlap);
+}
+
+template <class Parameters>
+Status launch_resident(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
+                       const typename Same<Parameters>::type& parameters) {
+    static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= 4096);
+    return emulator::launch_resident(reinterpret_cast<const void*>(kernel), &emulator::invoke<Parameters>, &parameters,
+                                     sizeof(Parameters), grid, threads, shared_bytes, stream);
+}
+
+template <class Parameters>
+Status resident_blocks(void (*)(Parameters), int threads, std::size_t shared_bytes, int& blocks) {
+    return emulator::resident_blocks(threads, shared_bytes, blocks);
 }
 
 }  // namespace adasgn::cuda

@@ -31,7 +31,7 @@ enum class Instrument {
     synccheck,  // a collective that not all threads reach, copies that nobody waits for
     memcheck,   // an access outside shared memory or a live allocation, or misaligned; a guard zone overwritten
     initcheck,  // a read of what was never written
-    racecheck,  // two accesses, at least one of them a write, that no barrier orders; one while a copy is under way
+    racecheck,  // two accesses, at least one of them a write, that nothing orders; one while a copy is under way
 };
 
 struct Finding {
@@ -57,7 +57,8 @@ bool checks_accesses();
 // and each release ends with this as well.
 std::string check_guards();
 
-// A place in a kernel that orders memory accesses: a call of block_barrier, warp_barrier or copy_async_wait.
+// A place in a kernel that orders memory accesses: a call of block_barrier, warp_barrier, copy_async_wait, fence,
+// wait_until_at_least or wait_for_previous_kernel.
 struct OrderingCall {
     const char* what;
     const char* file;

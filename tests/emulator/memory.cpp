@@ -59,15 +59,19 @@ unsigned char* arena() {
     return memory;
 }
 
-unsigned char* shared_buffer() {
-    static unsigned char* memory = [] {
-        unsigned char* region = reserve(shared_capacity + 2 * shared_guard + 2 * shared_margin, PROT_NONE);
-        // The guards' pages and the buffer: the margins lose what rounding to pages takes.
-        if (mprotect(region + shared_margin - page, shared_capacity + 2 * page, PROT_READ | PROT_WRITE) != 0)
-            std::abort();
-        return region + shared_margin;
-    }();
+unsigned char* shared_buffers() {
+    static unsigned char* memory = reserve(most_blocks * shared_stride, PROT_NONE);
     return memory;
+}
+
+unsigned char* shared_buffer(int number) {
+    static int accessible = 0;
+    for (; accessible <= number; ++accessible) {
+        unsigned char* buffer = shared_buffers() + accessible * shared_stride + shared_margin;
+        // With the guards' pages, which the margins lose.
+        if (mprotect(buffer - page, shared_capacity + 2 * page, PROT_READ | PROT_WRITE) != 0) std::abort();
+    }
+    return shared_buffers() + static_cast<std::size_t>(number) * shared_stride + shared_margin;
 }
 
 Allocation* create_allocation(std::size_t bytes, bool pinned) {

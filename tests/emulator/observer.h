@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace adasgn::cuda::emulator {
+
+struct Work;
 
 // Where an access was made: in the source, or in the code.
 struct Origin {
@@ -17,8 +20,11 @@ class Observer {
   public:
     virtual ~Observer() = default;
 
-    virtual void launch_begins() = 0;
-    virtual void block_begins(std::size_t shared_bytes) = 0;
+    // Before each launch, copy and fill.
+    virtual void work_begins(const Work& work) = 0;
+    // A block, by its number among those that are there; then which of them runs, told at each change.
+    virtual void block_begins(int block, std::size_t shared_bytes) = 0;
+    virtual void block_runs(int block) = 0;
     virtual void block_barrier() = 0;         // all threads have arrived
     virtual void warp_barrier(int warp) = 0;  // all lanes have arrived
 
@@ -27,13 +33,15 @@ class Observer {
     virtual void reads_constant(const void* address, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void updates_atomically(const void* address, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void fence(int thread) = 0;
+    virtual void acquires(const int* flag, int thread, const Origin& origin) = 0;
+    virtual void releases(const int* flag, int thread, const Origin& origin) = 0;
     virtual void copy_issued(void* shared, const void* global, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void copy_arrives(void* shared, const void* global, std::size_t bytes, int thread,
                               const Origin& origin) = 0;
 
-    // Between kernels: copies and fills of the runtime, the end of an allocation.
-    virtual void host_writes(const void* device, std::size_t bytes) = 0;
-    virtual void device_copies(const void* to, const void* from, std::size_t bytes) = 0;
+    // A copy or fill of the runtime; null: memory of the host. What is wrong with it, or nothing.
+    virtual std::string transfers(const void* to, const void* from, std::size_t bytes) = 0;
+    // The end of an allocation.
     virtual void forget(const void* device, std::size_t bytes) = 0;
 };
 

@@ -5,20 +5,27 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "block.h"
 #include "memory.h"
+#include "order.h"
 
 namespace adasgn::cuda {
 
 using namespace emulator;
-using Work = std::function<Status()>;
+
+namespace {
+
+struct StreamState;
+// What a stream was given, to be done once or at each launch of a graph, by whichever stream it is launched in.
+using Task = std::function<Status(StreamState&)>;
+
+}  // namespace
 
 struct GraphHandle {
-    std::vector<Work> work;
+    std::vector<Task> tasks;
 };
 
 namespace {
@@ -30,20 +37,48 @@ constexpr Status invalid_configuration{9};
 constexpr Status invalid_device{101};
 constexpr Status invalid_handle{400};
 constexpr Status illegal_state{401};
+constexpr Status not_ready{600};
 constexpr Status launch_failure{719};
+constexpr Status too_many_blocks{kTooManyBlocks};
+constexpr Status not_supported{801};
 constexpr Status capture_unsupported{900};
 constexpr Status capture_invalidated{901};
+constexpr Status capture_isolation{905};
+constexpr Status captured_event{907};
 
 struct StreamState {
-    std::unique_ptr<GraphHandle> recording;  // null: not being captured
+    StreamOrder order;
+    std::unique_ptr<GraphHandle> recording = nullptr;  // null: not being captured
     bool invalidated = false;
+};
+
+struct EventState {
+    bool timed;
+    bool recorded = false;
+    Clock over{};                                  // when it was recorded
+    std::chrono::steady_clock::time_point time{};  // the host's, as work runs when it is given
+    const GraphHandle* capture = nullptr;          // in which it was last recorded; null: outside captures
+};
+
+// What a copy has put into pinned memory and the host has not waited for: until then the host finds poison there, the
+// device the values.
+struct Undelivered {
+    WorkName work;
+    unsigned char* to;
+    std::vector<unsigned char> values;
 };
 
 struct Device {
     DeviceTraits traits = default_traits();
     std::size_t memory_limit = std::size_t{8} << 30;
     std::size_t memory_used = 0;
+    StreamState default_stream{StreamOrder(0, Clock{})};
     std::vector<std::unique_ptr<StreamState>> streams;
+    std::vector<std::size_t> free_numbers;  // of streams that were destroyed
+    std::size_t used_numbers = 1;
+    Clock host;   // what the host has waited for; all threads of the host are taken for one
+    Clock given;  // all work of all streams
+    std::vector<Undelivered> undelivered;
     std::string last_finding;  // what launch_failure's text is
 };
 
@@ -70,25 +105,52 @@ bool breaks_capture() {
     return true;
 }
 
-StreamState* state_of(Stream stream) {
-    for (const auto& candidate : device().streams)
-        if (candidate.get() == stream) return candidate.get();
-    return nullptr;
-}
-
 // The default stream by its three names: null, cudaStreamLegacy and cudaStreamPerThread.
 bool is_default(Stream stream) {
     return reinterpret_cast<std::uintptr_t>(stream) <= 2;
 }
 
-Status submit(Stream stream, Work work) {
-    if (is_default(stream)) return work();
+StreamState* state_of(Stream stream) {
+    if (is_default(stream)) return &device().default_stream;
+    for (const auto& candidate : device().streams)
+        if (candidate.get() == stream) return candidate.get();
+    return nullptr;
+}
+
+Status submit(Stream stream, Task task) {
     StreamState* state = state_of(stream);
     if (state == nullptr) return invalid_handle;
     if (state->invalidated) return capture_invalidated;
-    if (state->recording == nullptr) return work();
-    state->recording->work.push_back(std::move(work));
+    if (state->recording == nullptr) return task(*state);
+    state->recording->tasks.push_back(std::move(task));
     return Status{};
+}
+
+void show_undelivered() {
+    for (const Undelivered& one : device().undelivered) std::memcpy(one.to, one.values.data(), one.values.size());
+}
+
+void hide_undelivered() {
+    auto& all = device().undelivered;
+    all.erase(
+        std::remove_if(all.begin(), all.end(),
+                       [](const Undelivered& one) { return device().host.of(one.work.stream) >= one.work.number; }),
+        all.end());
+    for (Undelivered& one : all) std::memcpy(one.values.data(), one.to, one.values.size());
+    for (const Undelivered& one : all) fill_poison(one.to, one.values.size());
+}
+
+void host_waits(const Clock& over) {
+    show_undelivered();
+    device().host.join(over);
+    hide_undelivered();
+}
+
+Work begin_work(StreamState& stream, const char* what, const void* kernel, Overlap overlap) {
+    Work work = stream.order.begin(what, kernel, overlap, device().host);
+    device().given.set(work.stream, work.number);
+    if (observer != nullptr) observer->work_begins(work);
+    return work;
 }
 
 bool pinned(const void* memory, std::size_t bytes) {
@@ -130,19 +192,55 @@ void release_either(void* memory, bool in_host_memory) {
     const std::string wrecked = overwritten_guard(*allocation);
     if (!wrecked.empty()) report(wrecked + ", found when it was released");
     if (observer != nullptr) observer->forget(allocation->pages, allocation->page_bytes);
+    auto& undelivered = device().undelivered;
+    undelivered.erase(std::remove_if(undelivered.begin(), undelivered.end(),
+                                     [&](const Undelivered& one) { return allocation_at(one.to) == allocation; }),
+                      undelivered.end());
     device().memory_used -= allocation->bytes;
     end_allocation(*allocation);
 }
 
-Status run(const Launch& launch) {
-    Machine& block = machine();
-    if (block.run(launch)) {
+Status failure() {
+    device().last_finding = machine().findings.back().text;
+    return launch_failure;
+}
+
+Status run(StreamState& stream, const Launch& launch) {
+    const Work work = begin_work(stream, "kernel", launch.kernel, launch.overlap);
+    show_undelivered();
+    const bool well = machine().run(launch);
+    hide_undelivered();
+    stream.order.end(work, machine().next_starts_early());
+    if (well) {
         const std::string wrecked = check_guards();
         if (wrecked.empty()) return Status{};
         report("kernel " + function_name(launch.kernel) + ": " + wrecked);
     }
-    device().last_finding = block.findings.back().text;
-    return launch_failure;
+    return failure();
+}
+
+// A copy, or with `from` null a fill. What lies in pageable memory is not the emulator's.
+Status transfer(StreamState& stream, const char* what, void* to, const void* from, std::size_t bytes) {
+    const Work work = begin_work(stream, what, nullptr, Overlap::none);
+    stream.order.end(work, false);
+    if (observer != nullptr) {
+        const std::string found =
+            observer->transfers(on_device(to, bytes) ? to : nullptr, on_device(from, bytes) ? from : nullptr, bytes);
+        if (!found.empty()) {
+            machine().findings.push_back({Instrument::racecheck, "racecheck: " + describe(work) + ": " + found});
+            return failure();
+        }
+    }
+    show_undelivered();
+    if (from != nullptr) {
+        std::memmove(to, from, bytes);
+    } else {
+        std::memset(to, 0, bytes);
+    }
+    if (pinned(to, bytes))
+        device().undelivered.push_back({work, static_cast<unsigned char*>(to), std::vector<unsigned char>(bytes)});
+    hide_undelivered();
+    return Status{};
 }
 
 }  // namespace
@@ -165,12 +263,22 @@ const char* Status::text() const {
             return "invalid resource handle";
         case illegal_state.code:
             return "the operation cannot be performed in the present state";
+        case too_many_blocks.code:
+            return "too many blocks in cooperative launch";
+        case not_supported.code:
+            return "operation not supported";
+        case not_ready.code:
+            return "device not ready";
         case launch_failure.code:
             return device().last_finding.c_str();
         case capture_unsupported.code:
             return "operation not permitted when stream is capturing";
         case capture_invalidated.code:
             return "operation failed due to a previous error during capture";
+        case capture_isolation.code:
+            return "dependency created on uncaptured work in another stream";
+        case captured_event.code:
+            return "operation not permitted on an event last recorded in a capturing stream";
     }
     return "unrecognized error code";
 }
@@ -213,11 +321,9 @@ Status copy_to_device(void* to, const void* host, std::size_t bytes, Stream stre
     if (bytes == 0) return Status{};
     if (!on_device(to, bytes)) return invalid_value;
     if (!pinned(host, bytes) && breaks_capture()) return capture_unsupported;
-    return submit(stream, [=] {
+    return submit(stream, [=](StreamState& on) {
         if (!on_device(to, bytes)) return invalid_value;
-        std::memcpy(to, host, bytes);
-        if (observer != nullptr) observer->host_writes(to, bytes);
-        return Status{};
+        return transfer(on, "copy_to_device", to, host, bytes);
     });
 }
 
@@ -226,10 +332,11 @@ Status copy_to_host(void* host, const void* from, std::size_t bytes, Stream stre
     if (bytes == 0) return Status{};
     if (!on_device(from, bytes)) return invalid_value;
     if (!pinned(host, bytes) && breaks_capture()) return capture_unsupported;
-    return submit(stream, [=] {
+    return submit(stream, [=](StreamState& on) {
         if (!on_device(from, bytes)) return invalid_value;
-        std::memcpy(host, from, bytes);
-        return Status{};
+        Status status = transfer(on, "copy_to_host", host, from, bytes);
+        if (!pinned(host, bytes)) host_waits(on.order.over());  // the call returns when the copy is done
+        return status;
     });
 }
 
@@ -237,12 +344,9 @@ Status copy_on_device(void* to, const void* from, std::size_t bytes, Stream stre
     const Lock lock;
     if (bytes == 0) return Status{};
     if (!on_device(to, bytes) || !on_device(from, bytes)) return invalid_value;
-    return submit(stream, [=] {
+    return submit(stream, [=](StreamState& on) {
         if (!on_device(to, bytes) || !on_device(from, bytes)) return invalid_value;
-        std::memmove(to, from, bytes);
-        if (observer != nullptr && pinned(from, bytes)) observer->host_writes(to, bytes);
-        if (observer != nullptr && !pinned(from, bytes)) observer->device_copies(to, from, bytes);
-        return Status{};
+        return transfer(on, "copy_on_device", to, from, bytes);
     });
 }
 
@@ -250,17 +354,22 @@ Status zero(void* memory, std::size_t bytes, Stream stream) {
     const Lock lock;
     if (bytes == 0) return Status{};
     if (!on_device(memory, bytes)) return invalid_value;
-    return submit(stream, [=] {
+    return submit(stream, [=](StreamState& on) {
         if (!on_device(memory, bytes)) return invalid_value;
-        std::memset(memory, 0, bytes);
-        if (observer != nullptr) observer->host_writes(memory, bytes);
-        return Status{};
+        return transfer(on, "zero", memory, nullptr, bytes);
     });
 }
 
 Status create_stream(Stream& stream) {
     const Lock lock;
-    device().streams.push_back(std::make_unique<StreamState>());
+    // A number is used again once the host has waited for all that its last stream was given.
+    auto& free = device().free_numbers;
+    const auto over = std::find_if(free.begin(), free.end(), [](std::size_t number) {
+        return device().host.of(number) == device().given.of(number);
+    });
+    const std::size_t number = over == free.end() ? device().used_numbers++ : *over;
+    if (over != free.end()) free.erase(over);
+    device().streams.push_back(std::make_unique<StreamState>(StreamState{StreamOrder(number, device().host)}));
     stream = device().streams.back().get();
     return Status{};
 }
@@ -269,15 +378,27 @@ void destroy_stream(Stream stream) noexcept {
     const Lock lock;
     if (captured == stream) captured = nullptr;
     auto& streams = device().streams;
-    streams.erase(std::remove_if(streams.begin(), streams.end(),
-                                 [stream](const auto& candidate) { return candidate.get() == stream; }),
-                  streams.end());
+    const auto found = std::find_if(streams.begin(), streams.end(),
+                                    [stream](const auto& candidate) { return candidate.get() == stream; });
+    if (found == streams.end()) return;
+    device().free_numbers.push_back((*found)->order.number());
+    streams.erase(found);
 }
 
 Status synchronise(Stream stream) {
     const Lock lock;
     if (breaks_capture()) return capture_unsupported;
-    return is_default(stream) || state_of(stream) != nullptr ? Status{} : invalid_handle;
+    const StreamState* state = state_of(stream);
+    if (state == nullptr) return invalid_handle;
+    host_waits(state->order.over());
+    return Status{};
+}
+
+Status synchronise_device() {
+    const Lock lock;
+    if (breaks_capture()) return capture_unsupported;
+    host_waits(device().given);
+    return Status{};
 }
 
 Status begin_capture(Stream stream) {
@@ -306,8 +427,12 @@ Status end_capture(Stream stream, GraphHandle*& graph) {
 
 Status launch_graph(GraphHandle* graph, Stream stream) {
     const Lock lock;
-    for (const Work& work : graph->work)
-        if (Status failed = submit(stream, work)) return failed;
+    StreamState* state = state_of(stream);
+    if (state == nullptr) return invalid_handle;
+    if (state->recording == nullptr) state->order.settle();
+    for (const Task& task : graph->tasks)
+        if (Status failed = submit(stream, task)) return failed;
+    if (state->recording == nullptr) state->order.settle();
     return Status{};
 }
 
@@ -315,48 +440,120 @@ void destroy_graph(GraphHandle* graph) noexcept {
     delete graph;
 }
 
-// The clock is the host's, as work runs when it is given.
-using Clock = std::chrono::steady_clock;
-using Mark = std::optional<Clock::time_point>;
-
 Status create_event(Event& event) {
-    event = new Mark();
+    event = new EventState{true};
+    return Status{};
+}
+
+Status create_ordering_event(Event& event) {
+    event = new EventState{false};
     return Status{};
 }
 
 void destroy_event(Event event) noexcept {
-    delete static_cast<Mark*>(event);
+    delete static_cast<EventState*>(event);
 }
 
 Status record_event(Event event, Stream stream) {
     const Lock lock;
-    return submit(stream, [=] {
-        *static_cast<Mark*>(event) = Clock::now();
-        return Status{};
-    });
+    StreamState* state = state_of(stream);
+    if (state == nullptr) return invalid_handle;
+    if (state->invalidated) return capture_invalidated;
+    auto& mark = *static_cast<EventState*>(event);
+    mark.capture = state->recording.get();  // captured: no part of the graph, known to its own capture only
+    if (mark.capture != nullptr) return Status{};
+    mark.recorded = true;
+    mark.over = state->order.over();
+    mark.over.join(device().host);
+    mark.time = std::chrono::steady_clock::now();
+    return Status{};
+}
+
+Status wait_event(Stream stream, Event event) {
+    const Lock lock;
+    StreamState* state = state_of(stream);
+    if (state == nullptr) return invalid_handle;
+    if (state->invalidated) return capture_invalidated;
+    const auto& mark = *static_cast<const EventState*>(event);
+    if (state->recording != nullptr) {
+        if (mark.capture == state->recording.get()) return Status{};  // the work of one stream is in order anyway
+        state->invalidated = true;
+        return capture_isolation;
+    }
+    if (mark.capture != nullptr) return captured_event;
+    if (mark.recorded) state->order.wait(mark.over);
+    return Status{};
 }
 
 Status elapsed(double& microseconds, Event from, Event to) {
-    const Mark first = *static_cast<Mark*>(from);
-    const Mark last = *static_cast<Mark*>(to);
-    if (!first || !last) return invalid_handle;
-    microseconds = std::chrono::duration<double, std::micro>(*last - *first).count();
+    const Lock lock;
+    const auto& first = *static_cast<const EventState*>(from);
+    const auto& last = *static_cast<const EventState*>(to);
+    for (const EventState* mark : {&first, &last}) {
+        if (!mark->timed || !mark->recorded || mark->capture != nullptr) return invalid_handle;
+        if (!device().host.covers(mark->over)) return not_ready;
+    }
+    microseconds = std::chrono::duration<double, std::micro>(last.time - first.time).count();
     return Status{};
 }
 
 namespace emulator {
 
-Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
-              int threads, std::size_t shared_bytes, Stream stream) {
-    const Lock lock;
-    if (threads < 1 || threads > most_threads || grid.x < 1 || grid.y < 1 || grid.y > 65535)
+namespace {
+
+Status launch_either(const Launch& launch, std::size_t parameter_bytes, Stream stream) {
+    if (launch.threads < 1 || launch.threads > most_threads || launch.grid.x < 1 || launch.grid.y < 1 ||
+        launch.grid.y > 65535)
         return invalid_configuration;
-    if (shared_bytes > static_cast<std::size_t>(device().traits.shared_per_block) || shared_bytes > shared_capacity)
+    if (launch.shared_bytes > static_cast<std::size_t>(device().traits.shared_per_block) ||
+        launch.shared_bytes > shared_capacity)
         return invalid_value;
-    const auto* bytes = static_cast<const unsigned char*>(parameters);
     auto copy = std::make_shared<std::vector<std::max_align_t>>(parameter_bytes / sizeof(std::max_align_t) + 1);
-    std::memcpy(copy->data(), bytes, parameter_bytes);
-    return submit(stream, [=] { return run(Launch{kernel, invoke, copy->data(), grid, threads, shared_bytes}); });
+    std::memcpy(copy->data(), launch.parameters, parameter_bytes);
+    return submit(stream, [launch, copy](StreamState& on) {
+        Launch with_copy = launch;
+        with_copy.parameters = copy->data();
+        return run(on, with_copy);
+    });
+}
+
+}  // namespace
+
+Status launch(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes, Grid grid,
+              int threads, std::size_t shared_bytes, Stream stream, Overlap overlap) {
+    const Lock lock;
+    return launch_either({kernel, invoke, parameters, grid, threads, shared_bytes, overlap, false}, parameter_bytes,
+                         stream);
+}
+
+// By shared memory, and by the least threads and blocks that multiprocessors of 8.0 and later have room for. Registers
+// are not known here.
+Status resident_blocks(int threads, std::size_t shared_bytes, int& blocks) {
+    const Lock lock;
+    constexpr int threads_each = 1536;
+    constexpr int blocks_each = 16;
+    constexpr std::size_t reserved = 1024;  // shared memory of a block that is CUDA's
+    blocks = 0;
+    if (threads < 1 || threads > most_threads) return invalid_configuration;
+    const DeviceTraits& traits = device().traits;
+    if (shared_bytes > static_cast<std::size_t>(traits.shared_per_block)) return invalid_value;
+    const auto shared_each = static_cast<std::size_t>(traits.shared_per_multiprocessor);
+    const int by_threads = threads_each / ((threads + lanes - 1) / lanes * lanes);
+    const int by_memory = static_cast<int>(shared_each / (shared_bytes + reserved));
+    blocks = traits.multiprocessors * std::min({by_threads, by_memory, blocks_each});
+    return Status{};
+}
+
+Status launch_resident(const void* kernel, Invoke invoke, const void* parameters, std::size_t parameter_bytes,
+                       Grid grid, int threads, std::size_t shared_bytes, Stream stream) {
+    const Lock lock;
+    int fit = 0;
+    if (Status failed = resident_blocks(threads, shared_bytes, fit)) return failed;
+    const std::int64_t blocks = std::int64_t{grid.x} * grid.y;
+    if (blocks > fit) return too_many_blocks;
+    if (blocks > most_blocks || static_cast<std::size_t>(blocks * threads) > stack_count) return not_supported;
+    return launch_either({kernel, invoke, parameters, grid, threads, shared_bytes, Overlap::none, true},
+                         parameter_bytes, stream);
 }
 
 DeviceTraits default_traits() {

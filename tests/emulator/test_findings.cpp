@@ -157,6 +157,27 @@ TEST_CASE("faults that only checked kernels find") {
         CHECK(emulator::findings().front().text.find("another block") != std::string::npos);
         emulator::clear_findings();
     });
+    emulator::record_ordering_calls();
+    const auto reduces = [] {
+        const DeviceArray<int> values(std::vector<int>(64, 1));
+        const DeviceArray<int> partial(2);
+        const DeviceArray<int> zeros(std::vector<int>{0, 0, 0});
+        return launch_reduce(
+            2, 32, {values.data(), partial.data(), zeros.data(), zeros.data() + 1, zeros.data() + 2, false}, nullptr);
+    };
+    require(reduces());
+    int fences = 0;
+    for (const emulator::OrderingCall& call : emulator::ordering_calls()) {
+        if (std::string(call.what) != "fence") continue;
+        ++fences;
+        under_each_schedule([&] {
+            emulator::omit(&call);
+            CHECK(reduces().code != 0);
+            emulator::omit(nullptr);
+            emulator::clear_findings();
+        });
+    }
+    CHECK(fences == 2);  // before the ticket is drawn, and after
     void* released = nullptr;
     require(allocate(&released, 256));
     require(zero(released, 256, nullptr));

@@ -29,6 +29,7 @@ class DeviceArray {
     }
     explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
         require(copy_to_device(data_, values.data(), count_ * sizeof(T), nullptr));
+        require(synchronise(nullptr));  // for use in any stream
     }
     DeviceArray(const DeviceArray&) = delete;
     ~DeviceArray() { release(data_); }
