@@ -30,8 +30,10 @@ constexpr int kWarps = 8;   // of a thread block of the branch kernels
 constexpr int kThreads = 32 * kWarps;
 
 constexpr int kRoutedFrames = 8;  // frames of a thread block of the router: one a warp, so that few finish soon
-// Likewise where the block computes the policy's features too, of one more frame on either side: few and many.
+// Likewise where the block computes the policy's features too, of one more frame on either side: how many altogether,
+// for few frames, for more and for many.
 constexpr int kFewPolicyRows = 4;
+constexpr int kMorePolicyRows = 8;
 constexpr int kManyPolicyRows = 16;
 
 // Output width of graph layer k of a branch (the input of layer 0 is 64 wide).
@@ -207,7 +209,7 @@ int branch_blocks(const BranchParameters& parameters, TileRows rows);
 Status run_branches(const BranchParameters& parameters, Precision precision, TileRows rows, Stream stream);
 Status run_frames(const FrameParameters& parameters, Precision precision, Stream stream);
 Status route(const RouteParameters& parameters, Stream stream);
-// rows: kFewPolicyRows or kManyPolicyRows.
+// rows: kFewPolicyRows, kMorePolicyRows or kManyPolicyRows.
 Status policy(const PolicyParameters& parameters, int rows, Stream stream);
 Status temporal(const TemporalParameters& parameters, Precision precision, TileRows rows, Stream stream);
 

@@ -191,8 +191,16 @@ Status policy(const PolicyParameters& p, int rows, Stream stream) {
     if (p.branch.plain == nullptr) {
         return {kInvalidValue};
     }
-    return rows == kFewPolicyRows ? launch_policy<kFewPolicyRows>(p, stream)
-                                  : launch_policy<kManyPolicyRows>(p, stream);
+    switch (rows) {
+        case kFewPolicyRows:
+            return launch_policy<kFewPolicyRows>(p, stream);
+        case kMorePolicyRows:
+            return launch_policy<kMorePolicyRows>(p, stream);
+        case kManyPolicyRows:
+            return launch_policy<kManyPolicyRows>(p, stream);
+        default:
+            return {kInvalidValue};
+    }
 }
 
 }  // namespace adasgn::cuda

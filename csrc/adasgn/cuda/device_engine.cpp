@@ -9,11 +9,6 @@ namespace adasgn::cuda {
 
 namespace {
 
-// Up to this many frames a multiprocessor, each frame has a block of its own: they all run at once or nearly so, and
-// neither the router nor a tile's other frames are waited for.
-constexpr int kFramesPerMultiprocessor = 2;
-constexpr int kFewPolicyBlocks = 2;  // of the policy's kernel, a multiprocessor, that run at once or nearly so
-
 DeviceTraits checked_device(int device) {
     const int count = device_count();
     if (count == 0) {
@@ -49,8 +44,11 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
               "upload of weights");
     for (int i = 0; i < static_cast<int>(description_.branches.size()); ++i) {
         branches_.push_back(packed.branch(i, weights_.data()));
-        most_joints_ = std::max<int>(most_joints_, branches_.back().joints);
+        workload_.joints.push_back(branches_.back().joints);
     }
+    workload_.clip_frames = description_.frames;
+    workload_.adaptive = description_.adaptive;
+    workload_.has_frame_blocks = has_frame_blocks();
     policy_ = packed.policy(weights_.data());
     temporal_ = packed.temporal(weights_.data());
 
@@ -75,20 +73,7 @@ OnDevice DeviceEngine::make_current() const {
 }
 
 Schedule DeviceEngine::schedule(int frames) const {
-    if (forced_) {
-        return *forced_;
-    }
-    Schedule schedule{};
-    schedule.block_per_frame = has_frame_blocks() && frames <= kFramesPerMultiprocessor * traits_.multiprocessors;
-    // High tiles read the weights less often, as long as there are enough of them for all multiprocessors.
-    const TileRows highest = highest_branch_tile(options_.precision, traits_.shared_per_block);
-    const bool many = frames >= frames_of_tile(highest, most_joints_) * traits_.multiprocessors;
-    schedule.branch_rows = many ? highest : TileRows::r32;
-    const TileRows highest_temporal = highest_temporal_tile(options_.precision);
-    const int clips = frames / description_.frames;
-    const bool fits = description_.frames <= kSplitFrames;
-    schedule.temporal_rows = fits && clips * 8 <= traits_.multiprocessors ? TileRows::r32 : highest_temporal;
-    return schedule;
+    return forced_ ? *forced_ : choose_schedule(workload_, options_.precision, traits_, frames);
 }
 
 void DeviceEngine::force_schedule(const Schedule& schedule) {
@@ -157,9 +142,7 @@ void DeviceEngine::run_policy(const PolicyParameters& p, Stream stream) {
     if (p.routes && p.route.counts != nullptr) {
         expect_ok(zero(p.route.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
     }
-    // Few frames a block end soonest, as long as the blocks are on multiprocessors of their own or nearly so.
-    const bool few = p.frames.count <= (kFewPolicyRows - 2) * kFewPolicyBlocks * traits_.multiprocessors;
-    expect_ok(policy(p, few ? kFewPolicyRows : kManyPolicyRows, stream), "the policy");
+    expect_ok(policy(p, policy_rows(traits_, p.frames.count), stream), "the policy");
 }
 
 RouteParameters DeviceEngine::route_parameters(int frames, const std::int32_t* given, std::int32_t* actions,

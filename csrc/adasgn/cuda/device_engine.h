@@ -13,6 +13,7 @@
 
 #include "adasgn/cuda/memory.h"
 #include "adasgn/cuda/packed_model.h"
+#include "adasgn/cuda/schedule.h"
 #include "adasgn/model.h"
 #include "adasgn/process.h"
 #include "launch.h"
@@ -23,13 +24,6 @@ struct EngineOptions {
     int max_batch = 1;                     // most clips (samples x persons) of one run
     Precision precision = Precision::f16;  // of all but the policy, which is exact always
     int device = 0;
-};
-
-// How a number of frames is launched; chosen from the device's traits and the frames' number, or by tests.
-struct Schedule {
-    bool block_per_frame;  // kernels/branch_frames.cu: no router; else tiles of
-    TileRows branch_rows;
-    TileRows temporal_rows;
 };
 
 struct DeviceResult {
@@ -108,7 +102,7 @@ class DeviceEngine {
     std::vector<BranchWeights> branches_;
     PolicyWeights policy_{};
     TemporalWeights temporal_{};
-    int most_joints_ = 1;  // of a branch
+    Workload workload_;
     std::optional<Schedule> forced_;
 
     DeviceMemory<float> features_;        // (max_batch, T, 256)

@@ -1,0 +1,98 @@
+#include "adasgn/cuda/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace adasgn::cuda {
+
+namespace {
+
+// What a multiprocessor's work takes, in units of a tile of 32 rows, as measured on an H100 in binary16 with the frames
+// of SHREC'17 (bench/results/gpu): a whole wave of tiles, on the clock from the first to the last. The ratios are those
+// of multiply-adds and of what a tile waits for, so they are taken for other devices too.
+constexpr double kTile32 = 1.0;
+constexpr double kTile64 = 1.65;
+constexpr double kTile128 = 2.9;
+constexpr double kFrame = 0.92;        // a block per frame: one frame's branch
+constexpr double kFramePolicy = 0.10;  // and before it the policy, in the same block
+constexpr double kRouter = 0.35;       // the policy and the router, a launch before the tiles
+
+// Clips, as a part of the multiprocessors, up to which the temporal module divides a clip among blocks; above it high
+// tiles read the weights less often.
+constexpr double kSplitClips = 1.0 / 6;
+constexpr double kHighTemporal = 1.0;  // clips a multiprocessor from which on tiles of 128 rows are better than of 64
+
+constexpr int kPolicyBlocks = 2;  // of the policy's kernel that a multiprocessor runs at once or nearly so
+
+// Blocks that are all alike run in waves, one on each multiprocessor.
+double waves(double blocks, const DeviceTraits& device) {
+    return std::ceil(blocks / device.multiprocessors);
+}
+
+TileRows temporal_rows(const Workload& model, Precision precision, const DeviceTraits& device, int frames) {
+    const double clips = static_cast<double>(frames) / model.clip_frames;
+    if (model.clip_frames <= kSplitFrames && clips <= std::max(1.0, kSplitClips * device.multiprocessors)) {
+        return TileRows::r32;
+    }
+    const TileRows highest = highest_temporal_tile(precision);
+    const bool fits = model.clip_frames + kTaps - 1 <= static_cast<int>(TileRows::r64);
+    return fits && clips < kHighTemporal * device.multiprocessors ? TileRows::r64 : highest;
+}
+
+}  // namespace
+
+double expected_tiles(const Workload& model, TileRows rows, int frames) {
+    const auto branches = static_cast<int>(model.joints.size());
+    const int first = model.adaptive ? 1 : 0;
+    double tiles = 0;
+    for (int branch = first; branch < branches; ++branch) {
+        // Shares that are not known: all alike, but the policy's own branch, of which there is no tile.
+        const double share = model.shares.empty() ? 1.0 / (branches - first) : model.shares[branch];
+        const double expected = share * frames;
+        const int size = frames_of_tile(rows, model.joints[branch]);
+        if (branches - first == 1 && model.shares.empty()) {
+            tiles += std::ceil(expected / size);
+        } else {
+            tiles += expected / size + 0.5 * (1 - std::exp(-expected));
+        }
+    }
+    return tiles;
+}
+
+int policy_rows(const DeviceTraits& device, int frames) {
+    // Low blocks end soonest, as long as all run at once or nearly so.
+    for (const int rows : {kFewPolicyRows, kMorePolicyRows}) {
+        if (frames <= (rows - 2) * kPolicyBlocks * device.multiprocessors) {
+            return rows;
+        }
+    }
+    return kManyPolicyRows;
+}
+
+Schedule choose_schedule(const Workload& model, Precision precision, const DeviceTraits& device, int frames) {
+    Schedule best{};
+    double least = 0;
+    const TileRows highest = highest_branch_tile(precision, device.shared_per_block);
+    const struct {
+        TileRows rows;
+        double cost;
+    } tiles[] = {{TileRows::r32, kTile32}, {TileRows::r64, kTile64}, {TileRows::r128, kTile128}};
+    for (const auto& [rows, cost] : tiles) {
+        if (rows > highest) {
+            break;
+        }
+        const double total = waves(expected_tiles(model, rows, frames), device) * cost + (model.adaptive ? kRouter : 0);
+        if (least == 0 || total < least) {
+            least = total;
+            best.branch_rows = rows;
+        }
+    }
+    if (model.has_frame_blocks) {
+        const double total = waves(frames, device) * kFrame + (model.adaptive ? kFramePolicy : 0);
+        best.block_per_frame = total < least;
+    }
+    best.temporal_rows = temporal_rows(model, precision, device, frames);
+    return best;
+}
+
+}  // namespace adasgn::cuda

@@ -1,0 +1,37 @@
+// Which kernels a number of frames runs on: a pure function of the device and of what the model is, so that it can be
+// tabulated for any board (`python -m bench.predict --schedules` mirrors it) and tested.
+#pragma once
+
+#include <vector>
+
+#include "launch.h"
+#include "runtime.h"
+
+namespace adasgn::cuda {
+
+// How a number of frames is launched.
+struct Schedule {
+    bool block_per_frame;  // kernels/branch_frames.cu: no router; else tiles of
+    TileRows branch_rows;
+    TileRows temporal_rows;
+};
+
+// What of a model decides it.
+struct Workload {
+    int clip_frames;
+    bool adaptive;
+    bool has_frame_blocks;       // whether a block can take a frame through policy and branch
+    std::vector<int> joints;     // of each branch
+    std::vector<double> shares;  // of frames, of each branch; empty: not known
+};
+
+// Tiles that so many frames are expected to make: of each branch its share of them, and half a tile more, which is what
+// is empty of the last one, if there is a frame at all. The policy's branch makes none, as its features are there.
+double expected_tiles(const Workload& model, TileRows rows, int frames);
+
+// Of a thread block of the policy's kernel (kernels/launch.h), for so many frames.
+int policy_rows(const DeviceTraits& device, int frames);
+
+Schedule choose_schedule(const Workload& model, Precision precision, const DeviceTraits& device, int frames);
+
+}  // namespace adasgn::cuda

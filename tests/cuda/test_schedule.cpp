@@ -1,0 +1,91 @@
+// Which kernels a batch runs on: choices against what was measured, and what must hold for any device.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "adasgn/cuda/schedule.h"
+
+using namespace adasgn;
+using cuda::Precision;
+using cuda::Schedule;
+using cuda::TileRows;
+
+namespace {
+
+const cuda::DeviceTraits kH100{"H100", 90, 132, 232448, 233472};
+const cuda::DeviceTraits kOrinNano{"Orin Nano", 87, 8, 166912, 167936};
+const cuda::DeviceTraits kAgxOrin{"AGX Orin", 87, 16, 166912, 167936};
+const cuda::DeviceTraits kAda{"a card with 99 KB a block", 89, 128, 101376, 102400};
+
+// SHREC's AdaSGN, with the shares of its training frames, and dense SGN beside it.
+const cuda::Workload kAdaptive{20, true, true, {1, 1, 11, 11, 22, 22}, {0.115, 0.162, 0.377, 0.323, 0.010, 0.012}};
+const cuda::Workload kDense{20, false, true, {22}, {}};
+
+std::string text(const Schedule& schedule) {
+    return (schedule.block_per_frame ? "frames" : std::to_string(static_cast<int>(schedule.branch_rows))) + ", " +
+           std::to_string(static_cast<int>(schedule.temporal_rows));
+}
+
+std::string chosen(const cuda::Workload& model, const cuda::DeviceTraits& device, int clips) {
+    return text(choose_schedule(model, Precision::f16, device, clips * model.clip_frames));
+}
+
+}  // namespace
+
+TEST_CASE("on an H100 the choice is the fastest that was measured, or as fast") {
+    struct Measured {
+        int clips;
+        const char* adaptive;
+        const char* dense;
+    };
+    const Measured measured[] = {
+        {1, "frames, 32", "frames, 32"}, {2, "frames, 32", "frames, 32"}, {4, "frames, 32", "frames, 32"},
+        {8, "32, 32", "64, 32"},         {16, "32, 32", "frames, 32"},    {32, "64, 64", "128, 64"},
+        {256, "128, 128", "128, 128"},   {1024, "128, 128", "128, 128"},
+    };
+    for (const Measured& one : measured) {
+        CAPTURE(one.clips);
+        CHECK(chosen(kAdaptive, kH100, one.clips) == one.adaptive);
+        CHECK(chosen(kDense, kH100, one.clips) == one.dense);
+    }
+}
+
+TEST_CASE("few multiprocessors: two clips on an Orin Nano and four on an AGX Orin take no tiles of 128 rows") {
+    CHECK(chosen(kAdaptive, kOrinNano, 2) == "64, 64");
+    CHECK(chosen(kAdaptive, kAgxOrin, 4) == "64, 64");
+    CHECK(chosen(kAdaptive, kOrinNano, 64) == "128, 128");
+}
+
+TEST_CASE("what a device or a model cannot do is not chosen") {
+    cuda::Workload several = kAdaptive;
+    several.has_frame_blocks = false;
+    cuda::Workload longer = kAdaptive;
+    longer.clip_frames = 50;
+    cuda::Workload longest = kAdaptive;
+    longest.clip_frames = 100;
+    for (const auto* const device : {&kH100, &kOrinNano, &kAgxOrin, &kAda}) {
+        for (int clips = 1; clips <= 4096; clips += 1 + clips / 3) {
+            CAPTURE(device->name);
+            CAPTURE(clips);
+            for (const Precision precision : {Precision::f16, Precision::f32}) {
+                const Schedule schedule = choose_schedule(several, precision, *device, 20 * clips);
+                CHECK(!schedule.block_per_frame);
+                CHECK(schedule.branch_rows <= highest_branch_tile(precision, device->shared_per_block));
+                CHECK(schedule.temporal_rows <= cuda::highest_temporal_tile(precision));
+            }
+            CHECK(choose_schedule(longer, Precision::f16, *device, 50 * clips).temporal_rows >= TileRows::r64);
+            CHECK(choose_schedule(longest, Precision::f16, *device, 100 * clips).temporal_rows == TileRows::r128);
+        }
+    }
+}
+
+TEST_CASE("shares decide: where all frames take cheap branches, tiles stay few and so stay low") {
+    cuda::Workload cheap = kAdaptive;
+    cheap.shares = {0.5, 0.5, 0, 0, 0, 0};
+    CHECK(expected_tiles(cheap, TileRows::r32, 640) < 0.1 * expected_tiles(kAdaptive, TileRows::r32, 640));
+    CHECK(chosen(cheap, kH100, 32) == "32, 64");
+    cuda::Workload unknown = kAdaptive;
+    unknown.shares.clear();
+    CHECK(expected_tiles(unknown, TileRows::r64, 640) > expected_tiles(kAdaptive, TileRows::r64, 640));
+}
