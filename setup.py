@@ -80,7 +80,7 @@ class Parts:
             with_cuda = (*common, "-DADASGN_CUDA", "-Ikernels", f"-isystem{self.cuda.include}")
             targets = tuple(flag for one in self.cuda.architectures for flag in one.flags)
             self.gpu = [Unit(path, (*NVCC_FLAGS, *strings, *targets), self.cuda.nvcc) for path in kernels]
-            self.gpu += [Unit(path, with_cuda) for path in files("kernels/*.cpp", "csrc/adasgn/cuda/*.cpp")]
+            self.gpu += [Unit(path, with_cuda) for path in files("csrc/adasgn/cuda/*.cpp")]
         self.python = [
             Unit(path, (*with_cuda, f"-isystem{pybind11.get_include()}")) for path in files("csrc/python/*.cpp")
         ]

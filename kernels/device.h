@@ -55,7 +55,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::cuda {
 
