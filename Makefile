@@ -10,8 +10,8 @@ RUN := $(VENV)/bin/
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS ?= build/fuzz/corpus
 
-.PHONY: help demo test test-lowest test-cpp test-kernels test-clang test-tsan test-arm compare-arm fuzz lint format bench \
-	bench-training parity gpu kernel-report clean
+.PHONY: help demo test test-lowest test-cpp test-kernels test-clang test-tsan test-arm test-package compare-arm fuzz lint \
+	format bench bench-training parity gpu kernel-report clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,12 +40,12 @@ test-cpp:  ## Build the C++ library with its tests under AddressSanitizer and UB
 
 test-kernels: $(VENV)/installed  ## Run the CUDA kernels' own source on the host, every access checked (needs Boost.Context)
 	cmake -S . -B build/kernels -DADASGN_EMULATE_CUDA=ON -DADASGN_WARNINGS_AS_ERRORS=ON \
-	    -DADASGN_BUILD_EXAMPLES=OFF -DPython3_EXECUTABLE=$(abspath $(VENV))/bin/python
+	    -DADASGN_CUDA=OFF -DADASGN_BUILD_EXAMPLES=OFF -DPython3_EXECUTABLE=$(abspath $(VENV))/bin/python
 	cmake --build build/kernels --parallel 2 --target emulated_tests
 	ctest --test-dir build/kernels --output-on-failure --label-regex emulator --no-tests=error --parallel 2
 
 test-clang:  ## Build the C++ library with clang and run its tests
-	cmake -S . -B build/clang -DCMAKE_CXX_COMPILER=clang++ -DADASGN_WARNINGS_AS_ERRORS=ON
+	cmake -S . -B build/clang -DCMAKE_CXX_COMPILER=clang++ -DADASGN_CUDA=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
 	cmake --build build/clang --parallel 2
 	ctest --test-dir build/clang --output-on-failure --parallel 2
 
@@ -60,15 +60,18 @@ test-arm:  ## Cross-compile the C++ library for 64-bit Arm and run its tests und
 	cmake --build build/arm --parallel 2
 	ctest --test-dir build/arm --output-on-failure --parallel 2 --timeout 300
 
+test-package: $(VENV)/installed  ## Install the C++ package, with CUDA where nvcc is, and build the example from there
+	$(RUN)python tests/cpp/check_package.py
+
 compare-arm: test-arm $(VENV)/installed  ## Run the C++ example on the shipped model for both processors and compare
-	cmake -S . -B build/example -DADASGN_BUILD_TESTS=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
+	cmake -S . -B build/example -DADASGN_CUDA=OFF -DADASGN_BUILD_TESTS=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
 	cmake --build build/example --parallel 2 --target classify_clip
 	$(RUN)python tests/cpp/compare_example.py build/example/examples/cpp/classify_clip \
 	    qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm/examples/cpp/classify_clip
 
 fuzz:  ## Fuzz the reader of model files for FUZZ_SECONDS (needs clang with its libFuzzer)
 	cmake -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DADASGN_BUILD_FUZZER=ON -DADASGN_BUILD_TESTS=OFF \
-	    -DADASGN_BUILD_EXAMPLES=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
+	    -DADASGN_CUDA=OFF -DADASGN_BUILD_EXAMPLES=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
 	cmake --build build/fuzz --parallel 2 --target fuzz_model_file fuzz_seeds
 	mkdir -p $(FUZZ_CORPUS) build/fuzz/failures
 	build/fuzz/fuzz_seeds $(FUZZ_CORPUS)

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # not there when a bui
 from build_support.compiling import Unit, compile_units, expect_compiler
 from build_support.cuda import Toolkit, find_cuda
 from build_support.jobs import job_count
+from build_support.libstdcxx import expect_shared, link_options
 from build_support.parts import Absent, BuildError
 from build_support.torch_part import TorchHeaders, find_torch
 
@@ -42,6 +43,7 @@ X86_FLAGS = {
 }
 ARM_FLAGS: dict[str, tuple[str, ...]] = {"neon": ()}
 COMMON_FLAGS = ("-std=c++17", "-O2", "-g0", "-fvisibility=hidden", "-Icsrc", "-isystemthird_party")
+TORCH_OPS = "adasgn_edge._torch_ops"
 NVCC_FLAGS = ("-std=c++17", "-O3", "-Icsrc", "-Ikernels", "--compiler-options=-fPIC,-fvisibility=hidden,-g0")
 
 
@@ -80,7 +82,7 @@ class Parts:
             with_cuda = (*common, "-DADASGN_CUDA", "-Ikernels", f"-isystem{self.cuda.include}")
             targets = tuple(flag for one in self.cuda.architectures for flag in one.flags)
             self.gpu = [Unit(path, (*NVCC_FLAGS, *strings, *targets), self.cuda.nvcc) for path in kernels]
-            self.gpu += [Unit(path, with_cuda) for path in files("kernels/*.cpp", "csrc/adasgn/cuda/*.cpp")]
+            self.gpu += [Unit(path, with_cuda) for path in files("csrc/adasgn/cuda/*.cpp")]
         self.python = [
             Unit(path, (*with_cuda, f"-isystem{pybind11.get_include()}")) for path in files("csrc/python/*.cpp")
         ]
@@ -107,13 +109,8 @@ class Parts:
         if isinstance(self.torch, TorchHeaders):
             # No path to torch is noted: its libraries are in the process when this one is loaded.
             libraries = ["c10", "torch_cpu"] if self.torch_cuda else ["c10", "torch_cpu", "c10_cuda", "torch_cuda"]
-            # Objects of the C++ library pass to and from torch, so both must use one copy of it; some compilers would
-            # link a second one statically, unless the shared one comes before it.
-            libraries.append(":libstdc++.so.6")
             folder = str(self.torch.folder / "lib")
-            modules.append(
-                Extension("adasgn_edge._torch_ops", [], language="c++", libraries=libraries, library_dirs=[folder])
-            )
+            modules.append(Extension(TORCH_OPS, [], language="c++", libraries=libraries, library_dirs=[folder]))
         for module, gpu in zip(modules, (self.cuda, self.torch_cuda or self.cuda), strict=False):
             if isinstance(gpu, Toolkit):
                 # The runtime is linked in and looks for the driver when first used: it loads where there is none.
@@ -177,7 +174,7 @@ class BuildParts(build_ext):
         # After the modules, which setuptools copies into the source tree of an editable installation.
         folder = Path(self.get_ext_fullpath("adasgn_edge._native")).parent
         if not parts.ops:
-            Path(self.get_ext_fullpath("adasgn_edge._torch_ops")).unlink(missing_ok=True)  # of an earlier build
+            Path(self.get_ext_fullpath(TORCH_OPS)).unlink(missing_ok=True)  # of an earlier build
         said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)
         record = parts.record(said.stdout.splitlines()[0])
         (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -192,11 +189,16 @@ class BuildParts(build_ext):
         headers += list(Path("kernels").rglob("*.cuh"))
         if self.force:
             shutil.rmtree(self.build_temp, ignore_errors=True)
-        objects = compile_units(self.compiler, units, Path(self.build_temp), headers, jobs)
+        threads = parts.cuda.thread_options(jobs) if isinstance(parts.cuda, Toolkit) else []
+        objects = compile_units(self.compiler, units, Path(self.build_temp), headers, jobs, threads)
         for module in self.extensions:
             module.extra_objects = [objects[unit] for unit in parts.units_of(module.name)]
+            if module.name == TORCH_OPS:
+                module.extra_link_args += link_options(self.compiler.compiler_cxx)
             module.depends = module.extra_objects
         super().build_extensions()
+        if parts.ops:
+            expect_shared(Path(self.get_ext_fullpath(TORCH_OPS)))
 
 
 parts = Parts()

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from adasgn_edge.data.preprocess import make_clips
 from adasgn_edge.engine import Engine
 from adasgn_edge.engine import load as load_engine
-from adasgn_edge.errors import ClipError, ModelConfigError
+from adasgn_edge.errors import ClipError, EngineError, ModelConfigError
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.wording import shown
 
 __all__ = ["Classifier", "ClipCost", "EngineClassifier", "Replay", "Update"]
 
@@ -100,8 +101,8 @@ class Update:
 class Replay:
     """Plays recordings through a model. A recording is one (L, V, 3) track, or several: one per person.
 
-    runtime: what runs the model, for people. Raises ModelConfigError when layout, class names and configuration do not
-    fit together.
+    runtime: what runs the model, for people; device and precision: as of :func:`adasgn_edge.load`. Raises
+    ModelConfigError when layout, class names and configuration do not fit together.
     """
 
     def __init__(
@@ -112,6 +113,8 @@ class Replay:
         class_names: Sequence[str],
         stream: str = "joint",
         runtime: str = "PyTorch",
+        device: str = "cpu",
+        precision: str = "f32",
     ) -> None:
         if layout.joint_count != config.joints:
             raise ModelConfigError(
@@ -120,26 +123,44 @@ class Replay:
         if len(class_names) != config.classes:
             raise ModelConfigError(f"replay: expected {config.classes} class names, found {len(class_names)}")
         self.layout, self.config, self.class_names, self.stream = layout, config, tuple(class_names), stream
-        self.runtime = runtime
+        self.runtime, self.device, self.precision = runtime, device, precision
         self._classify = classify
         self._cost = CostTable(config)
         dense = CostTable(ModelConfig.dense(config.joints, config.classes, config.frames))
         self._dense_paper, self._dense_full = float(dense.paper[0]), float(dense.full[0])
 
     @classmethod
-    def load(cls, path: str | Path, threads: int | None = None) -> Replay:
+    def load(
+        cls, path: str | Path, threads: int | None = None, *, device: str = "cpu", precision: str | None = None
+    ) -> Replay:
         """A replay of a model file (``.adasgn``) through the native engine, of trained weights through PyTorch.
 
-        threads: the engine's, by default 1; PyTorch's for the whole process, by default as it is. One clip is little
-        work: on a busy machine one is fastest. Raises ModelFileError, EngineError or CheckpointError.
+        device, precision: as of :func:`adasgn_edge.load`; weights run on the CPU in f32 alone. threads: on the CPU, the
+        engine's, by default 1; PyTorch's for the whole process, by default as it is. One clip is little work: on a busy
+        machine one is fastest. Raises ModelFileError, EngineError or CheckpointError.
         """
-        if Path(path).suffix == MODEL_FILE:
-            engine = load_engine(path, threads=threads or 1)
-            model = engine.description
-            runtime = f"native engine, {engine.instruction_set}"
-            classify = EngineClassifier(engine)
-            return cls(classify, model.layout, model.config, model.class_names, model.stream, runtime)
-        return cls._load_weights(path, threads)
+        if Path(path).suffix != MODEL_FILE:
+            if device != "cpu" or precision not in (None, "f32"):
+                found = ", ".join(shown(value) for value in (device, precision) if value is not None)
+                raise EngineError(
+                    f"device, precision: expected cpu and f32 for weights, which PyTorch runs, found {found}; "
+                    f"`adasgn-edge export` makes the model file ({MODEL_FILE}) that a GPU runs"
+                )
+            return cls._load_weights(path, threads)
+        on_cpu = device == "cpu"
+        engine = load_engine(path, device, precision=precision, threads=threads if on_cpu else None)
+        runtime = f"native engine, {engine.instruction_set if on_cpu else f'{engine.device}, {engine.precision}'}"
+        model = engine.description
+        return cls(
+            EngineClassifier(engine),
+            model.layout,
+            model.config,
+            model.class_names,
+            model.stream,
+            runtime,
+            engine.device,
+            engine.precision,
+        )
 
     @classmethod
     def _load_weights(cls, path: str | Path, threads: int | None) -> Replay:

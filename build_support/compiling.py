@@ -44,11 +44,17 @@ def expect_compiler(compiler: Any) -> None:
 
 
 def compile_units(
-    compiler: Any, units: Sequence[Unit], folder: Path, headers: Sequence[Path], jobs: int
+    compiler: Any,
+    units: Sequence[Unit],
+    folder: Path,
+    headers: Sequence[Path],
+    jobs: int,
+    nvcc_options: Sequence[str] = (),
 ) -> dict[Unit, str]:
     """Object files by unit; compiler: setuptools' own. An object is made again when its source or any header is newer.
 
     Options are part of an object's path, so a build against another torch does not take what was made for the last.
+    nvcc_options: of how nvcc goes about it, which are not. nvcc's files are begun first, since they take longest.
     """
     newest_header = max((header.stat().st_mtime for header in headers), default=0.0)
 
@@ -64,11 +70,12 @@ def compile_units(
                 if Path(found) != made:
                     raise BuildError(f"object file: expected {made}, found {found}")
             else:
-                _run([str(unit.nvcc), "-c", str(unit.source), "-o", str(made), *unit.flags])
+                _run([str(unit.nvcc), "-c", str(unit.source), "-o", str(made), *unit.flags, *nvcc_options])
         return str(made)
 
+    longest_first = sorted(units, key=lambda unit: unit.nvcc is None)
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(units, pool.map(work, units), strict=True))
+        return dict(zip(longest_first, pool.map(work, longest_first), strict=True))
 
 
 def _run(command: list[str]) -> None:

@@ -14,14 +14,17 @@ from build_support.parts import Absent, BuildError, settle, switch
 __all__ = ["Architecture", "Toolkit", "architectures", "find_cuda", "find_nvcc"]
 
 VARIABLE = "ADASGN_BUILD_CUDA"
+OLDEST = (12, 0)
+"""The first CUDA that compiles the kernels. cmake/adasgn_cuda.cmake has this and the defaults, too."""
 DEFAULTS = (80, 86, 87, 89, 90)
-CUDA_13_DEFAULTS = (*DEFAULTS, 110, 120)
-BOARDS = {"nvidia,tegra234": (87, (11, 4)), "nvidia,tegra264": (110, (13, 0))}
+CUDA_13_DEFAULTS = (*DEFAULTS, 100, 110, 120)
+BOARDS = {"nvidia,tegra234": (87, OLDEST), "nvidia,tegra264": (110, (13, 0))}
 """Jetson Orin and Thor as the device tree names them: capability, and the first CUDA that compiles for it."""
 MINIMUM = 80
 """Compute capability that the kernels need (asynchronous copies to shared memory)."""
 
 _INSTALL = "install the CUDA toolkit, or name it with CUDA_HOME or CUDACXX, and install the package again"
+_INSTALL_NEWER = _INSTALL.replace("the CUDA toolkit", "a CUDA toolkit {} or newer", 1)
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,21 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Toolkit:
-    """An nvcc that runs, and where its headers and the static runtime are."""
+    """An nvcc that runs, and where its headers and the static runtime are; splits: whether it can work on several
+    kernels of one architecture at once."""
 
     nvcc: Path
     include: Path
     library: Path
     version: tuple[int, int]
     architectures: tuple[Architecture, ...]
+    splits: bool = False
+
+    def thread_options(self, threads: int) -> list[str]:
+        """Options of an nvcc that may have so many threads: for its architectures, or within its only one."""
+        if threads > 1 and len(self.architectures) > 1:
+            return [f"--threads={threads}"]
+        return [f"--split-compile={threads}"] if threads > 1 and self.splits else []
 
 
 def find_cuda(environment: Mapping[str, str], sources: bool) -> Toolkit | Absent:
@@ -147,6 +158,7 @@ def _cmake_entry(entry: str) -> Architecture:
 def _examine(nvcc: Path, environment: Mapping[str, str]) -> Toolkit | Absent:
     try:
         said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+        known = subprocess.run([nvcc, "--help"], capture_output=True, text=True, check=True).stdout
         # nvcc on PATH may be a script or a link: where its parts are only nvcc itself knows
         plan = subprocess.run(
             [nvcc, "--dryrun", "-c", "-x", "cu", "/dev/null", "-o", "/dev/null"],
@@ -158,6 +170,9 @@ def _examine(nvcc: Path, environment: Mapping[str, str]) -> Toolkit | Absent:
     if release is None or top is None:
         return Absent(f"{nvcc} does not say its version and place as nvcc does", _INSTALL)
     home, version = Path(top[1].strip()).resolve(), (int(release[1]), int(release[2]))
+    if version < OLDEST:
+        found, oldest = (".".join(map(str, one)) for one in (version, OLDEST))
+        return Absent(f"CUDA: expected {oldest} or newer, found {found} ({nvcc})", _INSTALL_NEWER.format(oldest))
     targets = [home, *sorted(home.glob("targets/*"))]
     include = next((t / "include" for t in targets if (t / "include/cuda_runtime.h").is_file()), None)
     folders = (t / name for t in targets for name in ("lib64", "lib"))
@@ -165,4 +180,5 @@ def _examine(nvcc: Path, environment: Mapping[str, str]) -> Toolkit | Absent:
     if include is None or library is None:
         missing = "include/cuda_runtime.h" if include is None else "libcudart_static.a"
         return Absent(f"the CUDA toolkit in {home} lacks {missing}", _INSTALL)
-    return Toolkit(nvcc, include, library, version, architectures(environment, version))
+    splits = re.search(r"^--split-compile\s", known, re.MULTILINE) is not None
+    return Toolkit(nvcc, include, library, version, architectures(environment, version), splits)

@@ -79,7 +79,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::cuda {
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "adasgn/constants.h"
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 #ifdef __CUDACC__
 #define ADASGN_HOST_DEVICE __host__ __device__

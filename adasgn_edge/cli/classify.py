@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adasgn_edge.cli.device import DeviceOption, PrecisionOption
+
 if TYPE_CHECKING:
     from adasgn_edge.replay import Replay, Update
 
@@ -32,6 +34,8 @@ def command(
         Path | None,
         typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped model file]", show_default=False),
     ] = None,
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to give for a clip.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line in place of a table.")] = False,
     source: Annotated[
@@ -78,7 +82,7 @@ def command(
         raise ClipError(f"--missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
     orientation = Orientation(flip, mirror, scale)
     origin = None if source is None else load_source(source)
-    replay = Replay.load(model, threads=1)
+    replay = Replay.load(model, threads=1, device=device, precision=precision)
     if origin is not None:
         origin.matrix(replay.layout)  # no mapping onto the model's layout: one error, not one for each file
     rows = []
@@ -144,6 +148,8 @@ def _row(path: Path, persons: int, update: Update, replay: Replay, top: int) -> 
         "top": [{"label": names[label], "confidence": round(value, 6)} for label, value in update.top(top)],
         "persons": persons,
         "frames": update.frames,
+        "device": replay.device,
+        "precision": replay.precision,
         "action_shares": shares,
         "cost": {
             "paper": cost.paper,

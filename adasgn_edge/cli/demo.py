@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adasgn_edge.cli.device import DeviceOption, PrecisionOption
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -79,6 +81,8 @@ def command(
         Path | None,
         typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped model file]", show_default=False),
     ] = None,
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = None,
     data: Annotated[
         Path | None, typer.Option(help="Play test sequences of SHREC'17 below this folder and score them.")
     ] = None,
@@ -103,7 +107,7 @@ def command(
         from adasgn_edge.model_file import shipped_model
 
         model = shipped_model()
-    replay = Replay.load(model, threads=1)
+    replay = Replay.load(model, threads=1, device=device, precision=precision)
     _expect_gestures_model(replay)
     if data is None:
         clips = _made_clips(replay.class_names, chosen, count or _DEFAULT_COUNT["made"], seed)

@@ -38,6 +38,7 @@ MULTIPROCESSORS = {
     87: Multiprocessor(1536, 164 * KB, 163 * KB),
     89: Multiprocessor(1536, 100 * KB, 99 * KB),
     90: Multiprocessor(2048, 228 * KB, 227 * KB),
+    100: Multiprocessor(2048, 228 * KB, 227 * KB),
     110: Multiprocessor(1536, 228 * KB, 227 * KB),
     120: Multiprocessor(1536, 100 * KB, 99 * KB),
 }

@@ -133,6 +133,7 @@ def _digest(toolkit: Path, source: Path, command: list[str]) -> str:
     """Of all that decides an object: the source, every header it may include, the command and the compiler."""
     digest = hashlib.sha256("\0".join(command).encode())
     digest.update(run_tool([toolkit / "bin" / "nvcc", "--version"]).encode())
-    for file in [source, *sorted((ROOT / "kernels").glob("*.h")), *sorted((ROOT / "csrc" / "adasgn").glob("*.h"))]:
+    folders = (ROOT / "kernels", ROOT / "csrc" / "adasgn", ROOT / "csrc" / "adasgn" / "cuda")
+    for file in [source, *(header for folder in folders for header in sorted(folder.glob("*.h")))]:
         digest.update(file.read_bytes())
     return digest.hexdigest()

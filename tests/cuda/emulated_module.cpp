@@ -2,10 +2,10 @@
 #include <cstring>
 #include <string>
 
+#include "adasgn/cuda/runtime.h"
 #include "arrays.h"
 #include "cuda_engine.h"
 #include "emulator.h"
-#include "runtime.h"
 
 namespace {
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "adasgn/cuda/memory.h"
+#include "adasgn/cuda/runtime.h"
 #include "emulator.h"
 #include "ops.h"
-#include "runtime.h"
 #include "streams_host.h"
 
 namespace adasgn::ops {

@@ -1,7 +1,7 @@
 // Torch's current stream, as streams_host.cpp has it on the emulated device.
 #pragma once
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::ops {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::cuda::emulator {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "adasgn/cuda/runtime.h"
 #include "emulator.h"
 #include "kernels_for_tests.h"
-#include "runtime.h"
 
 namespace adasgn::cuda::tests {
 

@@ -99,9 +99,34 @@ def test_cuda_switched_off_without_sources_or_asked_for_in_vain(program):
             find_cuda({**environment, "ADASGN_BUILD_CUDA": "on"}, sources=True)
 
 
+def test_a_toolkit_older_than_the_kernels_need(program):
+    said = """case "$1" in
+--version) echo "Cuda compilation tools, release 11.8, V11.8.89" ;;
+*) echo '#$ TOP=/nonexistent' >&2 ;;
+esac"""
+    environment = {"CUDACXX": str(program("bin/nvcc", said))}
+    found = find_cuda(environment, sources=True)
+    assert found.reason == f"CUDA: expected 12.0 or newer, found 11.8 ({environment['CUDACXX']})"
+    assert found.remedy.startswith("install a CUDA toolkit 12.0 or newer, or name it with CUDA_HOME")
+    with pytest.raises(BuildError, match=r"=on, but CUDA: expected 12\.0 or newer, found 11\.8"):
+        find_cuda({**environment, "ADASGN_BUILD_CUDA": "on"}, sources=True)
+
+
+def test_threads_of_nvcc():
+    one, two = (Architecture(87),), (Architecture(87), Architecture(90))
+
+    def options(chosen: tuple[Architecture, ...], threads: int, splits: bool) -> list[str]:
+        return Toolkit(NOWHERE, NOWHERE, NOWHERE, (12, 6), chosen, splits).thread_options(threads)
+
+    assert options(two, 6, splits=True) == options(two, 6, splits=False) == ["--threads=6"]
+    assert options(one, 6, splits=True) == ["--split-compile=6"]
+    assert options(one, 6, splits=False) == options(two, 1, splits=True) == options(one, 1, splits=True) == []
+
+
 def test_a_toolkit_without_the_static_runtime(program, tmp_path):
     said = f"""case "$1" in
 --version) echo "Cuda compilation tools, release 12.6, V12.6.68" ;;
+--help) printf '%s\\n' '--threads <number>' '--split-compile <number>' ;;
 *) echo '#$ TOP={tmp_path}/bin/..' >&2 ;;
 esac"""
     nvcc = str(program("bin/nvcc", said))
@@ -117,13 +142,14 @@ esac"""
     assert isinstance(found, Toolkit)
     assert (found.version, found.library, found.include) == ((12, 6), target / "lib", target / "include")
     assert list(map(str, found.architectures)) == ["8.7"]
+    assert found.splits
 
 
 @pytest.mark.parametrize(
     ("environment", "version", "expected"),
     [
         ({}, (12, 6), "8.0 8.6 8.7 8.9 9.0+PTX"),
-        ({}, (13, 0), "8.0 8.6 8.7 8.9 9.0 11.0 12.0+PTX"),
+        ({}, (13, 0), "8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0+PTX"),
         ({"TORCH_CUDA_ARCH_LIST": ""}, (12, 6), "8.0 8.6 8.7 8.9 9.0+PTX"),
         ({"TORCH_CUDA_ARCH_LIST": "8.7"}, (12, 6), "8.7"),
         ({"TORCH_CUDA_ARCH_LIST": "8.7+PTX"}, (12, 6), "8.7+PTX"),
@@ -261,7 +287,7 @@ def test_a_kernel_with_the_static_runtime_loads_without_a_gpu(compiler, tmp_path
     )
     flags = ("--compiler-options=-fPIC", *(flag for one in toolkit.architectures for flag in one.flags))
     unit = Unit(source, flags, toolkit.nvcc)
-    objects = compile_units(compiler, [unit], Path("objects"), [], 1)
+    objects = compile_units(compiler, [unit], Path("objects"), [], 1, toolkit.thread_options(2))
     runtime = str(toolkit.library / "libcudart_static.a")
     compiler.link_shared_object(
         [objects[unit]], "kernel.so", extra_postargs=[runtime, "-ldl", "-lrt", "-lpthread"], target_lang="c++"

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::cuda {
 

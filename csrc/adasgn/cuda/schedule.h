@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "launch.h"
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::cuda {
 

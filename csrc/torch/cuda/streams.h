@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::ops {
 

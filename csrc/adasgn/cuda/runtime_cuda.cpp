@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "runtime.h"
+#include "adasgn/cuda/runtime.h"
 
 namespace adasgn::cuda {
 

@@ -1,0 +1,26 @@
+"""Where a command runs its model: the options that `classify` and `demo` share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["DeviceOption", "PrecisionOption"]
+
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="What runs the model: cpu, cuda (the GPU) or cuda:1 (the second GPU). "
+        "`adasgn-edge doctor` says what works here.",
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="f16|f32",
+        help="Arithmetic: f32, or on a GPU f16, its default, which is faster and picks the same branches.",
+        show_default=False,
+    ),
+]

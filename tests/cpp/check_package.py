@@ -1,0 +1,190 @@
+"""The installed C++ package as other projects use it: built static, shared and without CUDA, installed, found, linked.
+
+    python tests/cpp/check_package.py [--folder build/package]
+
+Each kind is installed to a prefix of its own; then examples/cpp is built from there as a project that knows nothing of
+this source tree and, with nvcc out of reach, classifies a clip. With nvcc at hand the CUDA engine is in it, too; its
+kernels are compiled without optimisation, because here they are linked and not measured. Exit status 1 on a finding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import adasgn_edge  # noqa: E402
+from adasgn_edge.data.preprocess import make_clip  # noqa: E402
+from adasgn_edge.hands import animate  # noqa: E402
+from build_support.cuda import find_nvcc  # noqa: E402
+
+NO_GPU = "device: expected a GPU, found none that the driver shows, or no driver"
+NO_PART = "built without the CUDA engine"
+
+VERSION_PROGRAM = """\
+#include <adasgn/version.h>
+#if ADASGN_VERSION_NUMBER != 10000 * ADASGN_VERSION_MAJOR + 100 * ADASGN_VERSION_MINOR + ADASGN_VERSION_PATCH
+#error numbers that do not fit together
+#endif
+#include <string_view>
+static_assert(std::string_view(ADASGN_VERSION) == "{version}");
+"""
+
+
+class PackageError(Exception):
+    """What is wrong with the package."""
+
+
+def expect(right: bool, what: str) -> None:
+    """Raise PackageError unless all is well."""
+    if not right:
+        raise PackageError(what)
+
+
+def run(*command: object, environment: dict[str, str] | None = None, fails: bool = False) -> str:
+    """Output of a command that must succeed, or with `fails` must not."""
+    print("$", *command, flush=True)
+    done = subprocess.run(
+        list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    expect((done.returncode != 0) == fails, f"{command[0]}: exit status {done.returncode}\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def without_nvcc() -> dict[str, str]:
+    """This environment, with nothing in it that leads to nvcc; cmake and the compilers of /usr stay."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CUDA")}
+    path = [folder for folder in kept["PATH"].split(os.pathsep) if not Path(folder, "nvcc").exists()]
+    return {**kept, "PATH": os.pathsep.join(path)}
+
+
+def install(folder: Path, kind: str, options: Sequence[str], jobs: int) -> Path:
+    """Configure, build and install the library; all kinds share a build folder, and so most of the objects."""
+    build, prefix = folder / "build", folder / kind
+    shutil.rmtree(prefix, ignore_errors=True)
+    run(
+        *("cmake", "-S", ROOT, "-B", build, "-DADASGN_BUILD_TESTS=OFF", "-DADASGN_BUILD_EXAMPLES=OFF"),
+        *("-DADASGN_WARNINGS_AS_ERRORS=ON", "-DCMAKE_CUDA_FLAGS=-Xcicc -O0 -Xptxas -O0", *options),
+    )
+    run("cmake", "--build", build, "--parallel", jobs)
+    run("cmake", "--install", build, "--prefix", prefix)
+    return prefix
+
+
+def check_headers(prefix: Path, folder: Path) -> None:
+    """Each header compiles by itself, with the prefix alone in sight; the version is the Python package's."""
+    compiler, source = os.environ.get("CXX", "c++"), folder / "header.cpp"
+    for header in sorted((prefix / "include").rglob("*.h")):
+        name = header.relative_to(prefix / "include").as_posix()
+        source.write_text(f"#include <{name}>\n#include <{name}>\n")
+        run(compiler, "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{prefix / 'include'}", source)
+    source.write_text(VERSION_PROGRAM.format(version=adasgn_edge.__version__))
+    run(compiler, "-std=c++17", "-fsyntax-only", f"-I{prefix / 'include'}", source)
+
+
+def configure(prefix: Path, project: Path, request: str, *, fails: bool = False) -> str:
+    """Output of configuring a project that asks for the package in this way."""
+    shutil.rmtree(project, ignore_errors=True)
+    project.mkdir()
+    (project / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.22)\nproject(asks LANGUAGES CXX)\nfind_package(adasgn_edge {request})\n"
+        'message(STATUS "found ${adasgn_edge_FOUND}, version ${adasgn_edge_VERSION}")\n'
+        "foreach(part core cuda)\n  if(TARGET adasgn_edge::${part})\n"
+        '    message(STATUS "has ${part}")\n  endif()\nendforeach()\n'
+    )
+    command = ("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    return run(*command, environment=without_nvcc(), fails=fails)
+
+
+def check_components(prefix: Path, folder: Path, cuda: bool) -> None:
+    """What find_package gives, and what it says where it gives nothing."""
+    asks = folder / "asks"
+    said = configure(prefix, asks, "REQUIRED")
+    expect("has core" in said and "has cuda" not in said, f"find_package without components:\n{said}")
+    expect(f"version {adasgn_edge.__version__}" in said, f"find_package: version\n{said}")
+    said = " ".join(configure(prefix, asks, "REQUIRED COMPONENTS cuda", fails=not cuda).split())
+    expect("has cuda" in said if cuda else "build it with -DADASGN_CUDA=ON" in said, f"component cuda:\n{said}")
+    said = configure(prefix, asks, "REQUIRED OPTIONAL_COMPONENTS cuda")
+    expect("has core" in said and ("has cuda" in said) == cuda, f"optional component cuda:\n{said}")
+    for request in ("REQUIRED COMPONENTS tensorflow", "99.0 REQUIRED"):
+        configure(prefix, asks, request, fails=True)
+
+
+def check_example(prefix: Path, folder: Path, cuda: bool) -> None:
+    """The example as a project of its own, on a clip that the Python package labels as well."""
+    build = folder / "example"
+    shutil.rmtree(build, ignore_errors=True)
+    environment = without_nvcc()
+    run("cmake", "-S", ROOT / "examples/cpp", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", environment=environment)
+    run("cmake", "--build", build, environment=environment)
+    engine = adasgn_edge.load(adasgn_edge.shipped_model())
+    model, file = engine.description, folder / "clip.f32"
+    clip = make_clip(animate("Tap"), model.layout, model.frames, model.stream)
+    clip.astype("<f4").tofile(file)
+    result = engine.run(clip[None])
+    label = model.class_names[result.logits[0].argmax()]
+    branches = " ".join(model.branches[action] for action in result.actions[0])
+    program = [build / "classify_clip", adasgn_edge.shipped_model(), file]
+    for device in ([], ["--device", "cpu"]):
+        said = run(program[0], *device, *program[1:])
+        expect(re.match(re.escape(label) + r"  [\d.]+ %\n", said) is not None, f"expected {label}, found {said}")
+        expect(said.endswith(f"branches: {branches}\n"), f"expected branches {branches}, found {said}")
+    gpu = shutil.which("nvidia-smi") is not None and subprocess.run(["nvidia-smi"], capture_output=True).returncode == 0
+    said = run(program[0], "--device", "cuda", *program[1:], fails=not (cuda and gpu))
+    expect((label if gpu else NO_GPU) in said if cuda else NO_PART in said, f"--device cuda: {said}")
+    run(program[0], "--device", "gpu", *program[1:], fails=True)
+
+
+def check_names(prefix: Path, cuda: bool) -> None:
+    """A shared library is found by its SONAME, which changes where the interface may."""
+    major, minor, _ = adasgn_edge.__version__.split(".")
+    for name in ("libadasgn_edge.so", *(["libadasgn_edge_cuda.so"] if cuda else [])):
+        library = next(prefix.glob(f"lib*/**/{name}"))
+        said = run("readelf", "-d", library)
+        soname = f"{name}.{major}.{minor}"
+        expect(f"Library soname: [{soname}]" in said, f"{name}: expected SONAME {soname}, found\n{said}")
+        expect("libcudart" not in said, f"{name}: expected the CUDA runtime within, found\n{said}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "package")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    has_nvcc = isinstance(find_nvcc(os.environ), Path)
+    print(f"with the CUDA engine: {'yes' if has_nvcc else 'no, as there is no nvcc'}")
+    os.environ.setdefault("CUDAARCHS", "87")  # one is enough to link
+    kinds = {
+        "static": ("-DBUILD_SHARED_LIBS=OFF", f"-DADASGN_CUDA={'ON' if has_nvcc else 'AUTO'}"),
+        "shared": ("-DBUILD_SHARED_LIBS=ON", f"-DADASGN_CUDA={'ON' if has_nvcc else 'AUTO'}"),
+        "without-cuda": ("-DBUILD_SHARED_LIBS=OFF", "-DADASGN_CUDA=OFF"),
+    }
+    try:
+        for kind, choices in kinds.items():
+            cuda = has_nvcc and kind != "without-cuda"
+            prefix = install(folder, kind, choices, options.jobs)
+            expect((prefix / "include/adasgn/cuda").is_dir() == cuda, f"{kind}: headers of the CUDA engine")
+            check_headers(prefix, folder)
+            check_components(prefix, folder, cuda)
+            check_example(prefix, folder, cuda)
+            if kind == "shared":
+                check_names(prefix, cuda)
+            print(f"=== {kind}: ok", flush=True)
+    except PackageError as finding:
+        print(f"check_package: {finding}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
