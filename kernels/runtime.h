@@ -38,6 +38,9 @@ Status allocate(void** memory, std::size_t bytes);  // device memory, aligned to
 void release(void* memory) noexcept;
 Status allocate_pinned(void** memory, std::size_t bytes);  // host memory that copies run fast from
 void release_pinned(void* memory) noexcept;
+// Pinned memory that kernels reach as well, at `device`: what they write the host reads when it has waited for them,
+// without a copy. Over PCIe no atomics. Released by release_pinned(host).
+Status allocate_mapped(void** host, void** device, std::size_t bytes);
 
 Status copy_to_device(void* device, const void* host, std::size_t bytes, Stream stream);
 Status copy_to_host(void* host, const void* device, std::size_t bytes, Stream stream);
@@ -47,6 +50,7 @@ Status zero(void* device, std::size_t bytes, Stream stream);
 Status create_stream(Stream& stream);  // does not wait for the default stream
 void destroy_stream(Stream stream) noexcept;
 Status synchronise(Stream stream);
+Status synchronise_device();  // waits for all streams of the current device
 
 // Everything given to `stream` between begin and end becomes a graph instead of being run. What would wait for the
 // device (synchronise, allocate, a copy from pageable memory) is an error in between: capture is the proof that a run
@@ -55,6 +59,7 @@ struct GraphHandle;
 Status begin_capture(Stream stream);
 Status end_capture(Stream stream, GraphHandle*& graph);
 Status launch_graph(GraphHandle* graph, Stream stream);
+Status upload_graph(GraphHandle* graph, Stream stream);  // beforehand, which the first launch would do otherwise
 void destroy_graph(GraphHandle* graph) noexcept;
 
 // Marks in a stream's work that keep the time at which the device came by. `elapsed` is of two marks that it has come
@@ -63,6 +68,7 @@ using Event = void*;
 Status create_event(Event& event);
 void destroy_event(Event event) noexcept;
 Status record_event(Event event, Stream stream);
+Status wait_event(Stream stream, Event event);  // the stream waits, the host does not
 Status elapsed(double& microseconds, Event from, Event to);
 
 }  // namespace adasgn::cuda

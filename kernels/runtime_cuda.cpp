@@ -87,6 +87,13 @@ void release_pinned(void* memory) noexcept {
     static_cast<void>(outcome(cudaFreeHost(memory)));
 }
 
+Status allocate_mapped(void** host, void** device, std::size_t bytes) {
+    if (Status failed = outcome(cudaHostAlloc(host, bytes, cudaHostAllocMapped))) return failed;
+    const Status status = outcome(cudaHostGetDevicePointer(device, *host, 0));
+    if (status) release_pinned(*host);
+    return status;
+}
+
 Status copy_to_device(void* device, const void* host, std::size_t bytes, Stream stream) {
     return copy(device, host, bytes, cudaMemcpyHostToDevice, host, stream);
 }
@@ -119,6 +126,10 @@ Status synchronise(Stream stream) {
     return outcome(cudaStreamSynchronize(native(stream)));
 }
 
+Status synchronise_device() {
+    return outcome(cudaDeviceSynchronize());
+}
+
 Status begin_capture(Stream stream) {
     return outcome(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeThreadLocal));
 }
@@ -137,6 +148,10 @@ Status end_capture(Stream stream, GraphHandle*& graph) {
 
 Status launch_graph(GraphHandle* graph, Stream stream) {
     return outcome(cudaGraphLaunch(graph->executable, native(stream)));
+}
+
+Status upload_graph(GraphHandle* graph, Stream stream) {
+    return outcome(cudaGraphUpload(graph->executable, native(stream)));
 }
 
 void destroy_graph(GraphHandle* graph) noexcept {
@@ -158,6 +173,10 @@ void destroy_event(Event event) noexcept {
 
 Status record_event(Event event, Stream stream) {
     return outcome(cudaEventRecord(static_cast<cudaEvent_t>(event), native(stream)));
+}
+
+Status wait_event(Stream stream, Event event) {
+    return outcome(cudaStreamWaitEvent(native(stream), static_cast<cudaEvent_t>(event), 0));
 }
 
 Status elapsed(double& microseconds, Event from, Event to) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
+#include "dlpack.h"
 #include "native_engine.h"
 
 namespace adasgn {
@@ -35,9 +36,46 @@ py::list devices() {
     return found;
 }
 
-// Clips (samples, persons, T, V, 3) that lie on the device at an address, packed; `stream` is what wrote them, waited
-// for here (0: nothing to wait for).
-py::tuple run_device(CudaEngine& native, std::size_t address, int samples, int persons, std::size_t stream,
+py::tuple extents(const std::int64_t* values, int count) {
+    py::tuple all(count);
+    for (int axis = 0; axis < count; ++axis) {
+        all[axis] = values[axis];
+    }
+    return all;
+}
+
+// An array's tensor; the library that it is of makes the engine's stream wait for what writes it.
+std::unique_ptr<DlpackTensor> take_dlpack(CudaEngine& native, const py::object& array) {
+    using py::literals::operator""_a;
+    const cuda::OnDevice current = native.engine().on_device().make_current();  // torch exports from no other device
+    const auto stream = reinterpret_cast<std::uintptr_t>(native.engine().stream());
+    const py::object exporter = array.attr("__dlpack__");
+    py::object capsule;
+    try {
+        capsule = exporter("stream"_a = stream, "max_version"_a = py::make_tuple(1, 0));
+    } catch (const py::error_already_set& error) {
+        if (!error.matches(PyExc_TypeError)) {
+            throw;
+        }
+        capsule = exporter("stream"_a = stream);  // DLPack before version 1
+    }
+    return std::make_unique<DlpackTensor>(capsule);
+}
+
+// What follows on the engine's stream waits for the work of another, whose handle is given; without one this waits for
+// all work of the device.
+void wait_for(CudaEngine& native, std::optional<std::uintptr_t> stream) {
+    native.alone([&] {
+        if (stream) {
+            native.engine().wait_for(reinterpret_cast<cuda::Stream>(*stream));
+        } else {
+            native.engine().wait_for_device();
+        }
+    });
+}
+
+// Clips (samples, persons, T, V, 3) that lie on the device at an address, packed, read on the engine's stream.
+py::tuple run_device(CudaEngine& native, std::uintptr_t address, int samples, int persons,
                      const std::optional<Actions>& forced, bool with_features, bool fuse) {
     const Description& d = native.engine().description();
     if (forced) {
@@ -59,13 +97,8 @@ py::tuple run_device(CudaEngine& native, std::size_t address, int samples, int p
     }
     const std::int32_t* const given = forced ? forced->data() : nullptr;
     const Mode mode = fuse ? Mode::fuse : forced ? Mode::forced : Mode::adaptive;
-    native.alone([&] {
-        if (stream != 0) {
-            const cuda::OnDevice current = native.engine().on_device().make_current();
-            cuda::expect_ok(cuda::synchronise(reinterpret_cast<cuda::Stream>(stream)), "the stream of the clips");
-        }
-        native.engine().run_device(mode, reinterpret_cast<const float*>(address), given, samples, persons, result);
-    });
+    const auto* const clips = reinterpret_cast<const float*>(address);
+    native.alone([&] { native.engine().run_device(mode, clips, given, samples, persons, result); });
     return py::make_tuple(logits, actions, features);
 }
 
@@ -103,9 +136,35 @@ void define_cuda_engine(py::module_& module) {
     module.def("cuda_devices", devices);
     module.def("load_cuda", load, py::arg("content"), py::arg("name"), py::arg("max_batch"), py::arg("half"),
                py::arg("device"), py::call_guard<py::gil_scoped_release>());
+    py::class_<DlpackTensor>(module, "DlpackTensor", py::module_local())
+        .def_property_readonly("device",
+                               [](const DlpackTensor& self) {
+                                   const dlpack::Device device = self.tensor().device;
+                                   return py::make_tuple(device.type, device.number);
+                               })
+        .def_property_readonly("type",
+                               [](const DlpackTensor& self) {
+                                   const dlpack::ElementType type = self.tensor().type;
+                                   return py::make_tuple(type.code, type.bits, type.lanes);
+                               })
+        .def_property_readonly("address",
+                               [](const DlpackTensor& self) {
+                                   const dlpack::Tensor& tensor = self.tensor();
+                                   return reinterpret_cast<std::uintptr_t>(tensor.data) + tensor.byte_offset;
+                               })
+        .def_property_readonly(
+            "shape", [](const DlpackTensor& self) { return extents(self.tensor().shape, self.tensor().axes); })
+        .def_property_readonly("strides", [](const DlpackTensor& self) -> py::object {
+            const dlpack::Tensor& tensor = self.tensor();
+            return tensor.strides == nullptr ? py::none() : py::object(extents(tensor.strides, tensor.axes));
+        });
     define_engine<cuda::Engine>(module, "CudaEngine")
-        .def("run_device", run_device, py::arg("address"), py::arg("samples"), py::arg("persons"), py::arg("stream"),
-             py::arg("actions"), py::arg("features"), py::arg("fuse"))
+        .def_property_readonly(
+            "stream", [](CudaEngine& native) { return reinterpret_cast<std::uintptr_t>(native.engine().stream()); })
+        .def("take_dlpack", take_dlpack, py::arg("array"))
+        .def("wait_for", wait_for, py::arg("stream"))
+        .def("run_device", run_device, py::arg("address"), py::arg("samples"), py::arg("persons"), py::arg("actions"),
+             py::arg("features"), py::arg("fuse"))
         .def("prepare", prepare, py::arg("samples"), py::arg("persons"), py::arg("features"))
         .def("time_graph", time_graph, py::arg("clips"), py::arg("repeats"), py::arg("wait"))
         .def("force_schedule", force_schedule, py::arg("block_per_frame"), py::arg("branch_rows"),

@@ -35,6 +35,8 @@ struct Engine::State {
 
     DeviceEngine device;
     OwnStream stream;
+    OwnStream capturing;  // graphs: libraries that clips come from may give work to `stream` meanwhile
+    OwnEvent others_work;
     std::size_t frames;                  // max_batch · T
     std::size_t coordinates;             // of a frame, V · 3
     DeviceMemory<float> clips;           // (max_batch, T, V, 3)
@@ -76,36 +78,43 @@ struct Engine::State {
     const Description& description() const { return device.description(); }
 
     template <class T>
-    void upload(T* to, const T* from, std::size_t count) {
-        expect_ok(copy_to_device(to, from, count * sizeof(T), stream.get()), "copy to the device");
+    static void upload(T* to, const T* from, std::size_t count, Stream on) {
+        expect_ok(copy_to_device(to, from, count * sizeof(T), on), "copy to the device");
     }
-
+    template <class T>
+    static void download(T* to, const T* from, std::size_t count, Stream on) {
+        expect_ok(copy_to_host(to, from, count * sizeof(T), on), "copy from the device");
+    }
+    template <class T>
+    void upload(T* to, const T* from, std::size_t count) {
+        upload(to, from, count, stream.get());
+    }
     template <class T>
     void download(T* to, const T* from, std::size_t count) {
-        expect_ok(copy_to_host(to, from, count * sizeof(T), stream.get()), "copy from the device");
+        download(to, from, count, stream.get());
     }
 
-    void enqueue(Mode mode, int samples, int persons, bool with_features, bool from_host) {
+    void enqueue(Mode mode, int samples, int persons, bool with_features, bool from_host, Stream on) {
         const std::size_t count = static_cast<std::size_t>(samples) * persons * description().frames;
         const std::size_t values = static_cast<std::size_t>(samples) * description().classes;
         if (from_host) {
-            upload(clips.data(), host_clips.data(), count * coordinates);
+            upload(clips.data(), host_clips.data(), count * coordinates, on);
         }
         if (mode == Mode::forced) {
-            upload(given.data(), host_given.data(), count);
+            upload(given.data(), host_given.data(), count, on);
         }
         if (mode == Mode::fuse) {
-            device.run_fuse(clips.data(), samples, persons, logits.data(), stream.get());
+            device.run_fuse(clips.data(), samples, persons, logits.data(), on);
         } else {
             device.run(clips.data(), mode == Mode::forced ? given.data() : nullptr, samples, persons,
-                       {logits.data(), actions.data(), features.data()}, stream.get());
-            download(host_actions.data(), actions.data(), count);
+                       {logits.data(), actions.data(), features.data()}, on);
+            download(host_actions.data(), actions.data(), count, on);
             if (with_features) {
-                download(host_features.data(), features.data(), count * kFeature);
+                download(host_features.data(), features.data(), count * kFeature, on);
             }
         }
-        download(host_logits.data(), logits.data(), values);
-        download(host_fault.data(), device.fault_flags(), 2);
+        download(host_logits.data(), logits.data(), values, on);
+        download(host_fault.data(), device.fault_flags(), 2, on);
     }
 
     const Graph& graph(Mode mode, int samples, int persons, bool with_features, bool from_host) {
@@ -114,7 +123,8 @@ struct Engine::State {
         if (found != graphs.end()) {
             return found->second;
         }
-        Graph made(stream.get(), [&] { enqueue(mode, samples, persons, with_features, from_host); });
+        const Stream on = capturing.get();
+        Graph made(on, [&] { enqueue(mode, samples, persons, with_features, from_host, on); });
         return graphs.emplace(key, std::move(made)).first->second;
     }
 
@@ -174,9 +184,9 @@ struct Engine::State {
         const std::size_t floats = static_cast<std::size_t>(count) * description().frames * coordinates;
         const DeviceMemory<float> timed(batches * floats);
         upload(timed.data(), from, batches * floats);
-        const Graph kernels(stream.get(), [&] {
+        const Graph kernels(capturing.get(), [&] {
             device.run(clips.data(), nullptr, samples, persons, {logits.data(), actions.data(), features.data()},
-                       stream.get());
+                       capturing.get());
         });
         std::vector<OwnEvent> before(repeats);
         std::vector<OwnEvent> after(repeats);
@@ -273,6 +283,21 @@ void Engine::run_fuse(const float* clips, int samples, int persons, const Result
 void Engine::run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
                         const Result& result) {
     state_->run(mode, nullptr, device_clips, actions, samples, persons, result);
+}
+
+Stream Engine::stream() const {
+    return state_->stream.get();
+}
+
+void Engine::wait_for(Stream other) {
+    const OnDevice current = state_->device.make_current();
+    state_->others_work.record(other);
+    expect_ok(wait_event(stream(), state_->others_work.get()), "waiting for the clips' stream");
+}
+
+void Engine::wait_for_device() {
+    const OnDevice current = state_->device.make_current();
+    expect_ok(synchronise_device(), "waiting for the device");
 }
 
 void Engine::prepare(Mode mode, int samples, int persons, bool features) {

@@ -32,10 +32,20 @@ class Engine {
                          const float* policy_features, float* features);
     void temporal_head(const float* features, int clips, float* logits);
 
-    // As run, run_forced (given actions, of the host) and run_fuse, for clips that lie on the device already.
+    // As run, run_forced (given actions, of the host) and run_fuse, for clips that lie on the device already. They are
+    // read on stream(), in its order: what writes them elsewhere must be waited for there.
     enum class Mode { adaptive, forced, fuse };
     void run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
                     const Result& result);
+
+    // A stream of the engine's own, which does not wait for the default stream. Graphs are captured on another one, so
+    // other libraries may make this one wait for their work at any time.
+    Stream stream() const;
+    // stream() waits for what another stream of this device has been given so far (1 and 2: the default stream, the
+    // calling thread's own default stream), or this thread for all work of the device, for clips whose stream is
+    // unknown.
+    void wait_for(Stream other);
+    void wait_for_device();
 
     // Captures the graph of a kind of run beforehand, so that the first such run is as fast as the others.
     void prepare(Mode mode, int samples, int persons, bool features = false);

@@ -76,6 +76,7 @@ class OwnEvent {
     OwnEvent(OwnEvent&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
     OwnEvent& operator=(OwnEvent&&) = delete;
 
+    Event get() const { return event_; }
     void record(Stream stream) const { expect_ok(record_event(event_, stream), "an event"); }
     // Of events that the device has come by.
     double microseconds_until(const OwnEvent& later) const {
