@@ -7,6 +7,7 @@
 #include "arrays.h"
 #include "cuda_engine.h"
 #include "emulator.h"
+#include "native_engine.h"
 #include "runtime.h"
 
 namespace {
@@ -53,6 +54,7 @@ std::vector<std::string> findings() {
 
 PYBIND11_MODULE(_native_emulated, module) {
     py::register_local_exception_translator(adasgn::translate);
+    adasgn::define_engine(module);
     adasgn::define_cuda_engine(module);
     module.def("upload", upload, py::arg("array"), py::arg("stream") = 1);
     module.def("new_stream", new_stream);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
+#include "adasgn/load.h"
 #include "emulator.h"
 #include "engine_cases.h"
 
@@ -351,4 +352,22 @@ TEST_CASE("models and devices that do not fit are named errors") {
     cuda::emulator::set_memory_limit(1 << 20);
     CHECK(message(kDense25, 0).find("memory for the engine") != std::string::npos);
     cuda::emulator::set_memory_limit(std::size_t{8} << 30);
+}
+
+TEST_CASE("both engines are one interface, loaded by the device's name") {
+    const Model model = random_model({7, {2, 7}, {false}, 3, 2, true}, 47);
+    std::mt19937 random(48);
+    const std::vector<float> clip = random_floats(3 * 7 * 3, random);
+    const std::unique_ptr<Inference> engines[] = {load_engine(model), load_engine(model, {"cuda", "f32"}),
+                                                  load_engine(model, {"cuda:0"})};
+    std::vector<std::vector<float>> logits;
+    for (const std::unique_ptr<Inference>& engine : engines) {
+        logits.emplace_back(2);
+        engine->run(clip.data(), 1, 1, {logits.back().data()});
+    }
+    CHECK(relative_error({logits[0].begin(), logits[0].end()}, logits[1].data()) < 1e-5);
+    const double half = relative_error({logits[0].begin(), logits[0].end()}, logits[2].data());
+    CHECK((half > 1e-5 && half < 6e-3));  // binary16 by default
+    CHECK_THROWS_WITH_AS(load_engine(model, {"cuda:1"}), doctest::Contains("expected a GPU below 1"), Error);
+    CHECK_THROWS_WITH_AS(load_engine(model, {"cuda", "", 1, 2}), "threads: expected 1 on a GPU, found 2", Error);
 }
