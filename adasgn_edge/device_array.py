@@ -1,48 +1,48 @@
-"""Arrays that lie on a GPU, of whatever library: by ``__cuda_array_interface__`` (version 3) or by DLPack."""
+"""Arrays that lie on a GPU, of whatever library: by DLPack, else by ``__cuda_array_interface__`` (versions 2 and 3).
+
+Work on a GPU is done later than it is asked for, so an array may be one that is still to be written. By DLPack, its
+library is told the engine's stream and makes that wait. The interface may name the stream that writes the array, for
+which the engine's then waits; where it names none (torch's has no place for one), this waits for the whole device.
+"""
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any, NamedTuple
 
-from adasgn_edge.errors import ClipError
+from adasgn_edge.errors import AdaSGNError, ClipError
 from adasgn_edge.wording import shown
 
 __all__ = ["DeviceArray", "on_device"]
 
 _FLOAT32 = ("<f4", "=f4", "f4")
-_DLPACK_CUDA = 2  # a device's type
-_DLPACK_FLOAT = 2  # an element's type
-_DEFAULT_STREAM = 1  # the handle of CUDA's default stream, in both protocols
+_DLPACK_CUDA, _DLPACK_MANAGED = 2, 13  # types of a device; pinned memory (3) is the host's
+_DLPACK_FLOAT32 = (2, 32, 1)  # an element's type, bits and lanes
 
 
 class DeviceArray(NamedTuple):
-    """Packed float32 at an address of a GPU.
-
-    stream: the handle of the stream that writes it, 0 if none need be waited for; keep: what must live as long.
-    """
+    """Packed float32 at an address of a GPU, good to be read on the engine's stream as long as `keep` lives."""
 
     address: int
     shape: tuple[int, ...]
-    stream: int
     keep: Any
 
 
-def on_device(array: Any, device: int) -> DeviceArray | None:
-    """An array on a GPU as its address and shape, or None for one that does not say it is there.
+def on_device(array: Any, native: Any, device: int) -> DeviceArray | None:
+    """An array on a GPU for a native engine on the one of that number; None for an array that does not say it is there.
 
-    Raises ClipError unless it is float32 without gaps on the GPU of that number: nothing is converted or moved.
+    Raises ClipError unless it is float32 without gaps on that GPU: nothing is converted or moved.
     """
     try:
-        if (facts := getattr(array, "__cuda_array_interface__", None)) is not None:
-            return _from_interface(array, facts)
         if hasattr(array, "__dlpack_device__") and hasattr(array, "__dlpack__"):
             kind, number = (int(part) for part in array.__dlpack_device__())
-            if kind == _DLPACK_CUDA:
-                if number != device:
-                    raise ClipError(f"clips: expected an array on cuda:{device}, found one on cuda:{number}")
-                return _from_capsule(array.__dlpack__(stream=_DEFAULT_STREAM))
-    except ClipError:
+            if kind not in (_DLPACK_CUDA, _DLPACK_MANAGED):
+                return None
+            if kind == _DLPACK_CUDA and number != device:
+                raise ClipError(f"clips: expected an array on cuda:{device}, found one on cuda:{number}")
+            return _from_dlpack(native.take_dlpack(array), (kind, number))
+        if (facts := getattr(array, "__cuda_array_interface__", None)) is not None:
+            return _from_interface(array, facts, native)
+    except AdaSGNError:
         raise
     except Exception as error:  # of whatever library the array is
         found = f"{type(array).__name__}, which does not say so ({shown(str(error), 200)})"
@@ -50,7 +50,18 @@ def on_device(array: Any, device: int) -> DeviceArray | None:
     return None
 
 
-def _from_interface(array: Any, facts: dict[str, Any]) -> DeviceArray:
+def _from_dlpack(tensor: Any, place: tuple[int, int]) -> DeviceArray:
+    if tensor.device != place:
+        raise ClipError(f"clips: expected a tensor on DLPack device {place}, as its array says, found {tensor.device}")
+    if tensor.type != _DLPACK_FLOAT32:
+        code, bits, lanes = tensor.type
+        vectors = f", {lanes} lanes" if lanes != 1 else ""
+        raise ClipError(f"clips: expected float32 on a GPU, found DLPack type {code} of {bits} bits{vectors}")
+    _expect_packed(tensor.shape, tensor.strides)
+    return DeviceArray(tensor.address, tensor.shape, tensor)
+
+
+def _from_interface(array: Any, facts: dict[str, Any], native: Any) -> DeviceArray:
     shape = tuple(int(extent) for extent in facts["shape"])
     if facts["typestr"] not in _FLOAT32:
         raise ClipError(f"clips: expected float32 on a GPU, found {facts['typestr']}")
@@ -61,36 +72,8 @@ def _from_interface(array: Any, facts: dict[str, Any]) -> DeviceArray:
     stream = facts.get("stream")  # 1 and 2 stand for CUDA's two default streams and are their handles
     if stream == 0:
         raise ClipError("clips: expected a stream that is not 0, which __cuda_array_interface__ forbids as ambiguous")
-    return DeviceArray(int(facts["data"][0] or 0), shape, int(stream or 0), array)
-
-
-class _DLTensor(ctypes.Structure):
-    """DLPack's DLTensor, version 0 and 1."""
-
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-    )
-
-
-def _from_capsule(capsule: Any) -> DeviceArray:
-    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    # Not renamed to "used_dltensor": the capsule, which is kept, still owns the tensor and lets it go at its end.
-    tensor = _DLTensor.from_address(pointer_of(capsule, b"dltensor"))
-    if (tensor.code, tensor.bits, tensor.lanes) != (_DLPACK_FLOAT, 32, 1):
-        raise ClipError(f"clips: expected float32 on a GPU, found DLPack type {tensor.code} of {tensor.bits} bits")
-    shape = tuple(tensor.shape[axis] for axis in range(tensor.ndim))
-    _expect_packed(shape, tuple(tensor.strides[axis] for axis in range(tensor.ndim)) if tensor.strides else None)
-    return DeviceArray((tensor.data or 0) + tensor.byte_offset, shape, _DEFAULT_STREAM, capsule)
+    native.wait_for(stream)
+    return DeviceArray(int(facts["data"][0] or 0), shape, array)
 
 
 def _expect_packed(shape: tuple[int, ...], strides: tuple[int, ...] | None) -> None:

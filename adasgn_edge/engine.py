@@ -6,7 +6,7 @@
 Symbols: B clips, P persons, T frames, V joints, C = 3 coordinates, A branches, K classes, N frames of any clips.
 Arrays may have any strides and any real type; they are taken as float32. torch tensors on the CPU serve as well, as if
 detached. Results are NumPy arrays of the caller's own. On a GPU, clips may also be arrays that lie there already
-(anything with ``__cuda_array_interface__`` or DLPack).
+(anything with DLPack or ``__cuda_array_interface__``), finished or still being computed: adasgn_edge/device_array.py.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ class Engine:
             shape = array.shape[:3] if persons else (array.shape[0], array.shape[2])
             forced = branch_numbers(actions, shape, len(self.description.branches)).reshape(array.shape[:3])
         if isinstance(array, DeviceArray):
-            logits, taken, pooled = self._native.run_device(*self._on_device(array), forced, features, fuse=False)
+            logits, taken, pooled = self._native.run_device(
+                array.address, *array.shape[:2], forced, features, fuse=False
+            )
         else:
             logits, taken, pooled = self._native.run(array, forced, features)
         if not persons:
@@ -162,7 +164,8 @@ class Engine:
         """Every branch on every frame of clips (B, T, V, C) or (B, P, T, V, C), the branches' logits averaged."""
         array, _ = self._clips(clips)
         if isinstance(array, DeviceArray):
-            return Result(self._native.run_device(*self._on_device(array), None, False, fuse=True)[0], None, None)
+            logits, *_ = self._native.run_device(array.address, *array.shape[:2], None, False, fuse=True)
+            return Result(logits, None, None)
         return Result(self._native.run_fuse(array), None, None)
 
     def prepare(self, clips: int, persons: int = 1, *, features: bool = False) -> None:
@@ -215,7 +218,9 @@ class Engine:
 
     def _clips(self, clips: Any) -> tuple[Any, bool]:
         """Clips as (B, P, T, V, C), an array or a DeviceArray, and whether they came with persons."""
-        array: Any = None if self.device == "cpu" else on_device(detached(clips), int(self.device[5:] or 0))
+        array: Any = None
+        if self.device != "cpu":
+            array = on_device(detached(clips), self._native, int(self.device[5:] or 0))
         there = array is not None
         if not there:
             array = as_numbers("clips", clips)
@@ -257,9 +262,6 @@ class Engine:
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise EngineError("engine: expected to stay where it is loaded, found an attempt to copy or pickle it; "
                           "load the model file again")  # fmt: skip
-
-    def _on_device(self, array: DeviceArray) -> tuple[int, int, int, int]:
-        return array.address, array.shape[0], array.shape[1], array.stream
 
 
 def load(

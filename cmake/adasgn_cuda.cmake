@@ -130,6 +130,7 @@ target_include_directories(adasgn_edge_cuda PUBLIC
 target_include_directories(adasgn_edge_cuda SYSTEM PRIVATE
   $<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>)
 target_link_libraries(adasgn_edge_cuda PUBLIC core PRIVATE adasgn_edge::cudart)
+target_compile_definitions(adasgn_edge_cuda INTERFACE ADASGN_CUDA)  # adasgn/load.h then knows GPUs
 
 # One nvcc works on several architectures at once or, where it can, on several kernels of one.
 set(ADASGN_NVCC_THREADS 0 CACHE STRING "Threads of one nvcc; 0: as many as processors")

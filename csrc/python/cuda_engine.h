@@ -5,6 +5,7 @@
 
 namespace adasgn {
 
+// After define_engine (native_engine.h).
 void define_cuda_engine(pybind11::module_& module);
 
 }  // namespace adasgn

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "adasgn/checks.h"
+#include "adasgn/engine.h"
 #include "native_engine.h"
 #ifdef ADASGN_CUDA
 #include "cuda_engine.h"
@@ -22,10 +23,12 @@ void raise_signals() {
     }
 }
 
-std::unique_ptr<NativeEngine<Engine>> load(std::string_view content, const std::string& name, int max_batch,
-                                           int threads, const std::optional<std::string>& instruction_set) {
+using CpuEngine = NativeEngineOf<Engine>;
+
+std::unique_ptr<CpuEngine> load(std::string_view content, const std::string& name, int max_batch, int threads,
+                                const std::optional<std::string>& instruction_set) {
     const char* const set = instruction_set ? instruction_set->c_str() : nullptr;
-    return std::make_unique<NativeEngine<Engine>>(
+    return std::make_unique<CpuEngine>(
         Engine(parse_model(content.data(), content.size(), name), {max_batch, threads, set, raise_signals}));
 }
 
@@ -42,9 +45,8 @@ std::vector<std::string> instruction_set_names() {
 }  // namespace adasgn
 
 PYBIND11_MODULE(_native, module) {
-    using adasgn::Engine;
     namespace py = pybind11;
-    using Native = adasgn::NativeEngine<Engine>;
+    using adasgn::CpuEngine;
     module.doc() = "The native engine; use adasgn_edge.load.";
     py::register_local_exception_translator(adasgn::translate);
     module.attr("MAX_BATCH") = adasgn::kMaxBatch;
@@ -53,9 +55,9 @@ PYBIND11_MODULE(_native, module) {
     module.def("instruction_sets", adasgn::instruction_set_names);
     module.def("load", adasgn::load, py::arg("content"), py::arg("name"), py::arg("max_batch"), py::arg("threads"),
                py::arg("instruction_set"), py::call_guard<py::gil_scoped_release>());
-    adasgn::define_engine<Engine>(module, "Engine").def_property_readonly("instruction_set", [](Native& native) {
-        return native.engine().instruction_set();
-    });
+    adasgn::define_engine(module);
+    adasgn::engine_class<CpuEngine, adasgn::NativeEngine>(module, "CpuEngine")
+        .def_property_readonly("instruction_set", [](CpuEngine& native) { return native.own().instruction_set(); });
 #ifdef ADASGN_CUDA
     adasgn::define_cuda_engine(module);
 #endif

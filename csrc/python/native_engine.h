@@ -1,9 +1,10 @@
-// An engine as a Python class, whatever device it runs on: arrays are checked for their shape, and the GIL is given up
-// while the engine works. adasgn_edge/engine.py is the only user and says what the functions mean; its `description` is
+// Engines as Python classes, whatever device they run on: arrays are checked for their shape, and the GIL is given up
+// while the engine works. adasgn_edge/engine.py is the only user and says what the functions mean; the `description` is
 // the model file's, as JSON.
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -12,59 +13,71 @@
 #include <vector>
 
 #include "adasgn/constants.h"
-#include "adasgn/engine.h"
+#include "adasgn/inference.h"
 #include "adasgn/process.h"
 #include "arrays.h"
 
 namespace adasgn {
 
-template <class EngineOfDevice>
-class NativeEngine {
+// New arrays for what a run gives; Python's None for what it does not.
+class RunArrays {
   public:
-    explicit NativeEngine(EngineOfDevice engine) : engine_(std::move(engine)) {}
-
-    EngineOfDevice& engine() { return engine_; }
-
-    py::tuple run(const Floats& clips, const std::optional<Actions>& forced, bool with_features) {
-        const Description& d = engine_.description();
-        expect_shape("clips (B, persons, T, V, C)", clips, {-1, -1, d.frames, d.joints, kCoordinates});
-        const int samples = extent(clips, 0);
-        const int persons = extent(clips, 1);
-        Floats logits({samples, d.classes});
-        Actions actions({samples, persons, d.frames});
-        if (forced) {
-            expect_shape("actions (B, persons, T)", *forced, {samples, persons, d.frames});
+    RunArrays(const Description& d, int samples, int persons, bool with_actions, bool with_features)
+        : logits_({samples, d.classes}) {
+        result_.logits = logits_.mutable_data();
+        if (with_actions) {
+            Actions array({samples, persons, d.frames});
+            result_.actions = array.mutable_data();
+            actions_ = std::move(array);
         }
-        py::object features = py::none();
-        float* features_at = nullptr;
         if (with_features) {
             Floats array({samples, persons, d.frames, kFeature});
-            features_at = array.mutable_data();
-            features = std::move(array);
+            result_.features = array.mutable_data();
+            features_ = std::move(array);
         }
-        const Result result{logits.mutable_data(), actions.mutable_data(), features_at};
+    }
+
+    const Result& result() const { return result_; }
+    const Floats& logits() const { return logits_; }
+    py::tuple all() const { return py::make_tuple(logits_, actions_, features_); }
+
+  private:
+    Floats logits_;
+    py::object actions_ = py::none();
+    py::object features_ = py::none();
+    Result result_{};
+};
+
+class NativeEngine {
+  public:
+    explicit NativeEngine(std::unique_ptr<Inference> engine) : engine_(std::move(engine)) {}
+
+    Inference& engine() { return *engine_; }
+    const Description& description() const { return engine_->description(); }
+
+    py::tuple run(const Floats& clips, const std::optional<Actions>& forced, bool with_features) {
+        const auto [samples, persons] = expect_clips(clips);
+        const RunArrays arrays(description(), samples, persons, true, with_features);
+        const Result result = arrays.result();
         const float* const from = clips.data();
-        const std::int32_t* const given = forced ? forced->data() : nullptr;
-        alone([&] {
+        const std::int32_t* const given = expect_actions_if(forced, samples, persons);
+        alone([&, samples = samples, persons = persons] {
             if (given != nullptr) {
-                engine_.run_forced(from, given, samples, persons, result);
+                engine_->run_forced(from, given, samples, persons, result);
             } else {
-                engine_.run(from, samples, persons, result);
+                engine_->run(from, samples, persons, result);
             }
         });
-        return py::make_tuple(logits, actions, features);
+        return arrays.all();
     }
 
     Floats run_fuse(const Floats& clips) {
-        const Description& d = engine_.description();
-        expect_shape("clips (B, persons, T, V, C)", clips, {-1, -1, d.frames, d.joints, kCoordinates});
-        const int samples = extent(clips, 0);
-        const int persons = extent(clips, 1);
-        Floats logits({samples, d.classes});
-        const Result result{logits.mutable_data()};
+        const auto [samples, persons] = expect_clips(clips);
+        const RunArrays arrays(description(), samples, persons, false, false);
         const float* const from = clips.data();
-        alone([&] { engine_.run_fuse(from, samples, persons, result); });
-        return logits;
+        alone(
+            [&, samples = samples, persons = persons] { engine_->run_fuse(from, samples, persons, arrays.result()); });
+        return arrays.logits();
     }
 
     Floats policy_features(const Floats& frames, const std::optional<Floats>& previous) {
@@ -73,12 +86,12 @@ class NativeEngine {
         const float* const current = frames.data();
         const float* const before = previous ? previous->data() : nullptr;
         float* const to = features.mutable_data();
-        alone([&] { engine_.policy_features(current, before, count, to); });
+        alone([&] { engine_->policy_features(current, before, count, to); });
         return features;
     }
 
     py::tuple actions(const Floats& features) {
-        const Description& d = engine_.description();
+        const Description& d = description();
         expect_shape("features (B, T, 256)", features, {-1, d.frames, kFeature});
         const int clips = extent(features, 0);
         Actions chosen({clips, d.frames});
@@ -91,7 +104,7 @@ class NativeEngine {
         }
         const float* const from = features.data();
         std::int32_t* const to = chosen.mutable_data();
-        alone([&] { engine_.actions(from, clips, to, logits_at); });
+        alone([&] { engine_->actions(from, clips, to, logits_at); });
         return py::make_tuple(chosen, logits);
     }
 
@@ -108,19 +121,28 @@ class NativeEngine {
         const std::int32_t* const given = actions.data();
         const float* const known = policy_features ? policy_features->data() : nullptr;
         float* const to = features.mutable_data();
-        alone([&] { engine_.branch_features(current, before, given, count, known, to); });
+        alone([&] { engine_->branch_features(current, before, given, count, known, to); });
         return features;
     }
 
     Floats temporal_head(const Floats& features) {
-        const Description& d = engine_.description();
+        const Description& d = description();
         expect_shape("features (B, T, 256)", features, {-1, d.frames, kFeature});
         const int clips = extent(features, 0);
         Floats logits({clips, d.classes});
         const float* const from = features.data();
         float* const to = logits.mutable_data();
-        alone([&] { engine_.temporal_head(from, clips, to); });
+        alone([&] { engine_->temporal_head(from, clips, to); });
         return logits;
+    }
+
+    // Where the caller's actions (samples, persons, T) lie; null for none.
+    const std::int32_t* expect_actions_if(const std::optional<Actions>& given, int samples, int persons) const {
+        if (!given) {
+            return nullptr;
+        }
+        expect_shape("actions (B, persons, T)", *given, {samples, persons, description().frames});
+        return given->data();
     }
 
     // Without the GIL, one caller after another. After fork this throws before it touches a lock that a thread of the
@@ -143,8 +165,15 @@ class NativeEngine {
     }
 
   private:
+    // Samples and persons of clips.
+    std::pair<int, int> expect_clips(const Floats& clips) const {
+        const Description& d = description();
+        expect_shape("clips (B, persons, T, V, C)", clips, {-1, -1, d.frames, d.joints, kCoordinates});
+        return {extent(clips, 0), extent(clips, 1)};
+    }
+
     int expect_frames(const Floats& frames, const std::optional<Floats>& previous) const {
-        const int joints = engine_.description().joints;
+        const int joints = description().joints;
         expect_shape("frames (N, V, C)", frames, {-1, joints, kCoordinates});
         if (previous) {
             expect_shape("previous frames (N, V, C)", *previous, {frames.shape(0), joints, kCoordinates});
@@ -152,21 +181,36 @@ class NativeEngine {
         return extent(frames, 0);
     }
 
-    EngineOfDevice engine_;
+    std::unique_ptr<Inference> engine_;
     OwnProcess process_;
     std::mutex mutex_;
     std::atomic<std::thread::id> caller_{};
 };
 
-// The class with all that engines have in common; what a device adds is the caller's to define. Objects come from
-// functions that load a model, and from nothing else: pybind11 gives one that was made by __new__ alone memory that
-// nothing was constructed in.
+// The same for what an engine of one device has besides.
 template <class EngineOfDevice>
-py::class_<NativeEngine<EngineOfDevice>> define_engine(py::module_& module, const char* name) {
-    using Native = NativeEngine<EngineOfDevice>;
-    py::class_<Native> defined(module, name, py::module_local());
+class NativeEngineOf : public NativeEngine {
+  public:
+    explicit NativeEngineOf(EngineOfDevice engine)
+        : NativeEngine(std::make_unique<EngineOfDevice>(std::move(engine))) {}
+
+    EngineOfDevice& own() { return static_cast<EngineOfDevice&>(engine()); }
+};
+
+// A class of engines. Objects come from functions that load a model, and from nothing else: pybind11 gives one that was
+// made by __new__ alone memory that nothing was constructed in.
+template <class... Native>
+py::class_<Native...> engine_class(py::module_& module, const char* name) {
+    py::class_<Native...> defined(module, name, py::module_local());
     reinterpret_cast<PyTypeObject*>(defined.ptr())->tp_new = nullptr;
-    defined.def_property_readonly("description", [](Native& native) { return native.engine().description().json; })
+    return defined;
+}
+
+// The class of what all engines have in common: once in a module, before those of devices.
+inline void define_engine(py::module_& module) {
+    using Native = NativeEngine;
+    engine_class<Native>(module, "Engine")
+        .def_property_readonly("description", [](const Native& native) { return native.description().json; })
         .def("run", &Native::run, py::arg("clips"), py::arg("actions"), py::arg("features"))
         .def("run_fuse", &Native::run_fuse, py::arg("clips"))
         .def("policy_features", &Native::policy_features, py::arg("frames"), py::arg("previous"))
@@ -174,7 +218,6 @@ py::class_<NativeEngine<EngineOfDevice>> define_engine(py::module_& module, cons
         .def("branch_features", &Native::branch_features, py::arg("frames"), py::arg("previous"), py::arg("actions"),
              py::arg("policy_features"))
         .def("temporal_head", &Native::temporal_head, py::arg("features"));
-    return defined;
 }
 
 }  // namespace adasgn

@@ -28,7 +28,7 @@ Tensor branch_features(const Tensor& frames, const std::optional<Tensor>& previo
                        {{"N", input.count}, {"", kFeature}});
     }
     Tensor features = floats({input.count, kFeature}, found->device());
-    found->alone([&](DeviceEngine& e) {
+    found->alone([&](Inference& e) {
         e.branch_features(input.current_data(), input.before_data(), taken.const_data_ptr<std::int32_t>(), input.count,
                           known.defined() ? known.const_data_ptr<float>() : nullptr,
                           features.mutable_data_ptr<float>());

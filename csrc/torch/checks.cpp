@@ -81,28 +81,27 @@ Tensor integers(c10::IntArrayRef shape, c10::Device device) {
     return at::empty(shape, at::TensorOptions(device).dtype(at::kInt));
 }
 
-Frames::Frames(const DeviceEngine& engine, const Tensor& frames, const std::optional<Tensor>& previous) {
-    const int joints = engine.description().joints;
-    current = expect("frames", frames, engine.device(), at::kFloat, {{"N"}, {"V", joints}, {"C", kCoordinates}});
+Frames::Frames(const LoadedModel& model, const Tensor& frames, const std::optional<Tensor>& previous) {
+    const int joints = model.description().joints;
+    current = expect("frames", frames, model.device(), at::kFloat, {{"N"}, {"V", joints}, {"C", kCoordinates}});
     count = rows("frames", current.size(0));
     if (previous.has_value()) {
-        before = expect("previous", *previous, engine.device(), at::kFloat,
+        before = expect("previous", *previous, model.device(), at::kFloat,
                         {{"N", count}, {"V", joints}, {"C", kCoordinates}});
     }
 }
 
-Tensor expect_clip_features(const DeviceEngine& engine, const Tensor& features) {
-    const int frames = engine.description().frames;
-    return expect("features", features, engine.device(), at::kFloat, {{"B"}, {"T", frames}, {"", kFeature}});
+Tensor expect_clip_features(const LoadedModel& model, const Tensor& features) {
+    const int frames = model.description().frames;
+    return expect("features", features, model.device(), at::kFloat, {{"B"}, {"T", frames}, {"", kFeature}});
 }
 
-void spoil_bad_actions(const DeviceEngine& engine, const Tensor& actions, const Tensor& features,
-                       const Tensor& logits) {
-    if (engine.checks_values()) {
+void spoil_bad_actions(const LoadedModel& model, const Tensor& actions, const Tensor& features, const Tensor& logits) {
+    if (model.checks_values()) {
         return;
     }
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    const auto branches = static_cast<std::int64_t>(engine.description().branches.size());
+    const auto branches = static_cast<std::int64_t>(model.description().branches.size());
     const Tensor bad = actions.lt(0).logical_or_(actions.ge(branches));
     features.masked_fill_(bad.unsqueeze(-1), nan);
     if (logits.defined()) {

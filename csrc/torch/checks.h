@@ -32,7 +32,7 @@ Tensor integers(c10::IntArrayRef shape, c10::Device device);
 
 // frames (N, V, 3) and the frame before each, checked against an engine.
 struct Frames {
-    Frames(const DeviceEngine& engine, const Tensor& frames, const std::optional<Tensor>& previous);
+    Frames(const LoadedModel& model, const Tensor& frames, const std::optional<Tensor>& previous);
 
     Tensor current;
     Tensor before;  // undefined: all velocities are zero
@@ -43,11 +43,11 @@ struct Frames {
 };
 
 // features (B, T, 256), checked against an engine.
-Tensor expect_clip_features(const DeviceEngine& engine, const Tensor& features);
+Tensor expect_clip_features(const LoadedModel& model, const Tensor& features);
 
-// For an engine that could not refuse actions (…) that are no branch (DeviceEngine::checks_values): NaN in the features
+// For an engine that could not refuse actions (…) that are no branch (LoadedModel::checks_values): NaN in the features
 // (…, 256) of those frames, and if given, in the logits (B, K) of the clips that have one. Nothing waits.
-void spoil_bad_actions(const DeviceEngine& engine, const Tensor& actions, const Tensor& features,
+void spoil_bad_actions(const LoadedModel& model, const Tensor& actions, const Tensor& features,
                        const Tensor& logits = {});
 
 }  // namespace adasgn::ops

@@ -1,4 +1,4 @@
-// Engines as the ops see them: one interface for every device, found by name.
+// Models loaded for the ops, found by name.
 //
 // An op names its engine by a whole number, the one thing that passes unchanged through FakeTensors, torch.compile's
 // graphs and any device's dispatch key. The number is made from what the engine computes (tensors, device, options),
@@ -12,13 +12,15 @@
 #include <c10/util/Exception.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 
-#include "adasgn/engine.h"
+#include "adasgn/inference.h"
 #include "adasgn/process.h"
 
 namespace adasgn::ops {
@@ -35,34 +37,35 @@ void with_value_errors(const Work& work) {
     }
 }
 
-// The stages of adasgn/engine.h on any device: pointers lie on device(), an implementation for CUDA puts its work on
-// the device's current stream and does not wait for it. Throws adasgn::Error.
-class DeviceEngine {
+// An engine and where it is. Its arrays lie on that device; one for CUDA puts its work on the device's current stream
+// and does not wait for it.
+class LoadedModel {
   public:
-    virtual ~DeviceEngine() = default;
+    // check: for an engine that does not refuse values (checks_values), throws Error for what was found since it was
+    // last called, after waiting.
+    LoadedModel(std::unique_ptr<Inference> engine, c10::Device device, const char* precision,
+                const char* instruction_set, std::function<void()> check = nullptr)
+        : engine_(std::move(engine)),
+          device_(device),
+          precision_(precision),
+          instruction_set_(instruction_set),
+          check_(std::move(check)) {}
 
-    virtual c10::Device device() const = 0;
-    virtual const Description& description() const = 0;
-    virtual const char* instruction_set() const { return nullptr; }  // of the CPU
-    virtual const char* precision() const = 0;                       // "f32" or "f16"
+    c10::Device device() const { return device_; }
+    const Description& description() const { return engine_->description(); }
+    const char* precision() const { return precision_; }              // "f32" or "f16"
+    const char* instruction_set() const { return instruction_set_; }  // of the CPU, else null
 
-    // Whether the calls below refuse coordinates that are not finite and actions that are no branch. Where that would
-    // make the host wait they do not: such coordinates give NaN, the ops make NaN of such actions, and check() waits
-    // and throws for what was found since it was last called.
-    virtual bool checks_values() const = 0;
-    virtual void check() = 0;
+    // Whether the engine's calls refuse coordinates that are not finite and actions that are no branch. Where that
+    // would make the host wait they do not: such coordinates give NaN, and the ops make NaN of such actions.
+    bool checks_values() const { return check_ == nullptr; }
+    void check() const {
+        if (check_ != nullptr) {
+            check_();
+        }
+    }
 
-    virtual void run(const float* clips, int samples, int persons, const Result& result) = 0;
-    virtual void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
-                            const Result& result) = 0;
-    virtual void run_fuse(const float* clips, int samples, int persons, const Result& result) = 0;
-    virtual void policy_features(const float* frames, const float* previous, int count, float* features) = 0;
-    virtual void actions(const float* features, int clips, std::int32_t* actions, float* action_logits) = 0;
-    virtual void branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
-                                 const float* policy_features, float* features) = 0;
-    virtual void temporal_head(const float* features, int clips, float* logits) = 0;
-
-    // Calls work(*this) with the engine's device as the current one. An engine has one set of buffers: callers of other
+    // Calls work(the engine) with its device as the current one. An engine has one set of buffers: callers of other
     // threads wait for each other. Errors of the engine become ValueError in Python, as does a call after fork, before
     // it touches a lock that a thread of the parent may hold, or the device.
     template <class Work>
@@ -71,17 +74,22 @@ class DeviceEngine {
             process_.expect_here();
             const c10::DeviceGuard guard(device());
             const std::lock_guard<std::mutex> lock(mutex_);
-            work(*this);
+            work(*engine_);
         });
     }
 
   private:
+    std::unique_ptr<Inference> engine_;
+    c10::Device device_;
+    const char* precision_;
+    const char* instruction_set_;
+    std::function<void()> check_;
     OwnProcess process_;
     std::mutex mutex_;
 };
 
-// The engine of a name; ValueError, naming the argument `engine`, where none of it is loaded.
-std::shared_ptr<DeviceEngine> find_engine(std::int64_t name);
+// The model of a name; ValueError, naming the argument `engine`, where none of it is loaded.
+std::shared_ptr<LoadedModel> find_engine(std::int64_t name);
 
 // How to load a model. Left out: what the device has by default; threads and instruction_set are of the CPU alone.
 struct LoadOptions {
@@ -94,7 +102,7 @@ struct LoadOptions {
 // An option as the engines take it; Error if it has more than 32 bits.
 int option(const char* what, std::int64_t value);
 
-// Loads the content of a model file (bytes,) uint8 and keeps the engine under its name as long as this object lives.
+// Loads the content of a model file (bytes,) uint8 and keeps it under its name as long as this object lives.
 class EngineOwner {
   public:
     // file: what error messages call it.
@@ -104,19 +112,19 @@ class EngineOwner {
     EngineOwner& operator=(const EngineOwner&) = delete;
 
     std::int64_t name() const { return name_; }
-    c10::Device device() const { return engine_->device(); }
-    std::string precision() const { return engine_->precision(); }
+    c10::Device device() const { return model_->device(); }
+    std::string precision() const { return model_->precision(); }
     std::optional<std::string> instruction_set() const {
-        const char* const name = engine_->instruction_set();
+        const char* const name = model_->instruction_set();
         return name == nullptr ? std::nullopt : std::make_optional<std::string>(name);
     }
     // Waits for the device; ValueError if calls since the last check met values that do not fit.
     void check() {
-        engine_->alone([](DeviceEngine& engine) { engine.check(); });
+        model_->alone([&](Inference& /*engine*/) { model_->check(); });
     }
 
   private:
-    std::shared_ptr<DeviceEngine> engine_;
+    std::shared_ptr<LoadedModel> model_;
     std::int64_t name_;
 };
 

@@ -12,8 +12,8 @@ namespace {
 // clips (B, T, V, 3) or (B, P, T, V, 3), checked, and what belongs to them.
 class Clips {
   public:
-    Clips(const DeviceEngine& engine, const Tensor& clips)
-        : description_(engine.description()), device_(engine.device()), with_persons_(clips.dim() == 5) {
+    Clips(const LoadedModel& model, const Tensor& clips)
+        : description_(model.description()), device_(model.device()), with_persons_(clips.dim() == 5) {
         const int frames = description_.frames;
         const int joints = description_.joints;
         clips_ = with_persons_ ? expect("clips", clips, device_, at::kFloat,
@@ -64,7 +64,7 @@ std::tuple<Tensor, Tensor, Tensor> run(const Tensor& clips, std::int64_t engine,
     Tensor pooled = input.features(features);
     const Result result{logits.mutable_data_ptr<float>(), actions.mutable_data_ptr<std::int32_t>(),
                         data_if(features, pooled)};
-    found->alone([&](DeviceEngine& e) { e.run(input.data(), input.samples, input.persons, result); });
+    found->alone([&](Inference& e) { e.run(input.data(), input.samples, input.persons, result); });
     return {logits, actions, pooled};
 }
 
@@ -75,7 +75,7 @@ std::tuple<Tensor, Tensor> run_forced(const Tensor& clips, const Tensor& actions
     Tensor logits = input.logits();
     Tensor pooled = input.features(features);
     const Result result{logits.mutable_data_ptr<float>(), nullptr, data_if(features, pooled)};
-    found->alone([&](DeviceEngine& e) {
+    found->alone([&](Inference& e) {
         e.run_forced(input.data(), forced.const_data_ptr<std::int32_t>(), input.samples, input.persons, result);
     });
     spoil_bad_actions(*found, forced, pooled, logits);
@@ -87,7 +87,7 @@ Tensor run_fuse(const Tensor& clips, std::int64_t engine) {
     const Clips input(*found, clips);
     Tensor logits = input.logits();
     const Result result{logits.mutable_data_ptr<float>()};
-    found->alone([&](DeviceEngine& e) { e.run_fuse(input.data(), input.samples, input.persons, result); });
+    found->alone([&](Inference& e) { e.run_fuse(input.data(), input.samples, input.persons, result); });
     return logits;
 }
 

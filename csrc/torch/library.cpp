@@ -29,7 +29,7 @@ constexpr const char* kSchemas[] = {
     "run_fuse(Tensor clips, int engine) -> Tensor",
 };
 
-// The same functions serve every device: they ask the engine where it is and call it through DeviceEngine.
+// The same functions serve every device: they ask the engine where it is and call it through Inference.
 void implement(torch::Library& library) {
     library.impl("temporal_head", temporal_head);
     library.impl("policy_features", policy_features);

@@ -1,7 +1,7 @@
 // The ops, one file per subject; their schemas are in library.cpp. Symbols: B clips, P persons, T frames, V joints,
 // A branches, K classes, N frames of any clips. Every tensor is float32 unless said otherwise, may have any strides,
 // and lies on the device of its engine. All raise ValueError for arguments that do not fit; what their values would
-// have to tell on a GPU is NaN in the results instead (DeviceEngine::checks_values).
+// have to tell on a GPU is NaN in the results instead (LoadedModel::checks_values).
 #pragma once
 
 #include <ATen/core/Tensor.h>

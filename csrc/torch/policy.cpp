@@ -9,7 +9,7 @@ Tensor policy_features(const Tensor& frames, const std::optional<Tensor>& previo
     const auto found = find_engine(engine);
     const Frames input(*found, frames, previous);
     Tensor features = floats({input.count, kFeature}, found->device());
-    found->alone([&](DeviceEngine& e) {
+    found->alone([&](Inference& e) {
         e.policy_features(input.current_data(), input.before_data(), input.count, features.mutable_data_ptr<float>());
     });
     return features;
@@ -24,7 +24,7 @@ std::tuple<Tensor, Tensor> policy_actions(const Tensor& features, std::int64_t e
     Tensor logits =
         floats({clips, description.frames, static_cast<std::int64_t>(description.branches.size())}, found->device());
     float* const logits_at = description.adaptive ? logits.mutable_data_ptr<float>() : nullptr;
-    found->alone([&](DeviceEngine& e) {
+    found->alone([&](Inference& e) {
         e.actions(input.const_data_ptr<float>(), clips, actions.mutable_data_ptr<std::int32_t>(), logits_at);
     });
     if (!description.adaptive) {

@@ -9,9 +9,8 @@ Tensor temporal_head(const Tensor& features, std::int64_t engine) {
     const Tensor input = expect_clip_features(*found, features);
     const int clips = rows("features", input.size(0));
     Tensor logits = floats({clips, found->description().classes}, found->device());
-    found->alone([&](DeviceEngine& e) {
-        e.temporal_head(input.const_data_ptr<float>(), clips, logits.mutable_data_ptr<float>());
-    });
+    found->alone(
+        [&](Inference& e) { e.temporal_head(input.const_data_ptr<float>(), clips, logits.mutable_data_ptr<float>()); });
     return logits;
 }
 

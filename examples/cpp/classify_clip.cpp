@@ -4,7 +4,7 @@
 //
 // clip.f32 holds T x V x 3 float32 values, little-endian, frame after frame, prepared as the model expects (in Python:
 // clip.astype("<f4").tofile("clip.f32")).
-#include <adasgn/engine.h>
+#include <adasgn/load.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,10 +14,6 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#ifdef ADASGN_CUDA  // linked with adasgn_edge::cuda
-#include <adasgn/cuda/engine.h>
-#endif
 
 namespace {
 
@@ -36,9 +32,8 @@ std::vector<float> read_clip(const std::string& path, const adasgn::Description&
     return clip;
 }
 
-// Runs a clip on an engine of either device and prints what it is.
-template <class Engine>
-void classify(Engine engine, const std::string& path) {
+// Runs a clip on an engine of any device and prints what it is.
+void classify(adasgn::Inference& engine, const std::string& path) {
     const adasgn::Description& description = engine.description();
     const std::vector<float> clip = read_clip(path, description);
     std::vector<float> logits(description.classes);
@@ -57,34 +52,6 @@ void classify(Engine engine, const std::string& path) {
     std::printf("\n");
 }
 
-// The number of the GPU that "cuda" or "cuda:N" names; -1 for "cpu".
-int gpu_number(const std::string& device) {
-    if (device == "cpu") return -1;
-    if (device == "cuda") return 0;
-    const std::string digits = device.rfind("cuda:", 0) == 0 ? device.substr(5) : "";
-    if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("0123456789") != std::string::npos) {
-        throw std::runtime_error("--device: expected cpu, cuda or cuda:N, found " + device);
-    }
-    return std::atoi(digits.c_str());
-}
-
-void classify_on(const std::string& device, const std::string& model, const std::string& clip) {
-    const int gpu = gpu_number(device);
-    if (gpu < 0) {
-        classify(adasgn::Engine(adasgn::read_model(model)), clip);
-        return;
-    }
-#ifdef ADASGN_CUDA
-    adasgn::cuda::EngineOptions options;
-    options.device = gpu;
-    classify(adasgn::cuda::Engine(adasgn::read_model(model), options), clip);
-#else
-    throw std::runtime_error("--device " + device +
-                             ": this program was built without the CUDA engine; install adasgn_edge configured with "
-                             "-DADASGN_CUDA=ON, then build this again");
-#endif
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -99,7 +66,10 @@ int main(int argc, char** argv) {
         return 2;
     }
     try {
-        classify_on(device, arguments[0], arguments[1]);
+        adasgn::LoadOptions options;
+        options.device = device;
+        const auto engine = adasgn::load_engine(adasgn::read_model(arguments[0]), options);
+        classify(*engine, arguments[1]);
     } catch (const std::exception& error) {  // adasgn::Error among them
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

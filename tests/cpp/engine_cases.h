@@ -1,6 +1,6 @@
 // What every engine must do, whatever it runs on: each case compares with the double-precision reference. A Backend
 // offers
-//   auto make(const Model& model, int max_batch) const   an engine with the interface of adasgn::Engine
+//   auto make(const Model& model, int max_batch) const   an engine, adasgn::Inference
 //   double tolerance() const                              relative error of features and logits (BRIEF §7)
 #pragma once
 

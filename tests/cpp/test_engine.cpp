@@ -2,11 +2,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "adasgn/constants.h"
 #include "adasgn/engine.h"
+#include "adasgn/load.h"
 #include "checked_engine.h"
 #include "engine_cases.h"
 #include "random_model.h"
@@ -133,4 +136,37 @@ TEST_CASE("what does not fit is a named error and no output") {
     CHECK(message({0, 1, nullptr}).find("max_batch") != std::string::npos);
     CHECK(message({1, 0, nullptr}).find("threads") != std::string::npos);
     CHECK(message({1, 1, "mmx"}).find("found mmx") != std::string::npos);
+}
+
+TEST_CASE("an engine is loaded by its device's name; what cannot be had is a named error") {
+    const Model model = random_model(kDense25, 50);
+    const auto message = [&](const LoadOptions& options) -> std::string {
+        try {
+            load_engine(model, options);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::engine);
+            return error.what();
+        }
+        return "no error";
+    };
+    CHECK(message({"cpu", "f16"}) == "precision: expected f32 on the CPU, found f16");
+    CHECK(message({"cpu", "f64"}) == "precision: expected f32 or f16, found f64");
+    CHECK(message({"tpu"}) == "device: expected cpu, cuda or cuda:<index>, found tpu");
+    CHECK(message({"cuda:x"}) == "device: expected cpu, cuda or cuda:<index>, found cuda:x");
+    CHECK(
+        message({"cuda:0"}) ==
+        "device: expected cpu, as this program was built without the CUDA engine (install adasgn_edge configured with "
+        "-DADASGN_CUDA=ON, then build this again), found cuda:0");
+    CHECK(message({"cpu", "", 0}).find("max_batch") == 0);
+
+    std::mt19937 random(51);
+    const std::vector<float> clips = random_floats(2 * 20 * 75, random);
+    Output<float> expected(2 * 60);
+    Output<float> found(2 * 60);
+    Engine(model, {2}).run(clips.data(), 2, 1, {expected.data()});
+    const std::unique_ptr<Inference> loaded = load_engine(model, {"cpu", "f32", 2, 2});
+    CHECK(loaded->max_batch() == 2);
+    CHECK(loaded->description().joints == 25);
+    loaded->run(clips.data(), 2, 1, {found.data()});
+    CHECK(found.copy() == expected.copy());
 }

@@ -1,24 +1,44 @@
 // The Python class of the CUDA engine on the emulated device, and what a test needs besides: memory of that device.
-#include <cstring>
+#include <cstdint>
 #include <string>
+#include <vector>
 
+#include "adasgn/cuda/memory.h"
 #include "adasgn/cuda/runtime.h"
 #include "arrays.h"
 #include "cuda_engine.h"
 #include "emulator.h"
+#include "native_engine.h"
 
 namespace {
 
 namespace py = pybind11;
 using namespace adasgn::cuda;
 
-std::size_t upload(const py::array& array) {
+Stream handle(std::uintptr_t stream) {
+    return reinterpret_cast<Stream>(stream);
+}
+
+// Memory of the device that a stream fills, which nothing else waits for.
+std::uintptr_t upload(const py::array& array, std::uintptr_t stream) {
+    const auto bytes = static_cast<std::size_t>(array.nbytes());
     void* memory = nullptr;
-    if (allocate(&memory, static_cast<std::size_t>(array.nbytes())) ||
-        copy_to_device(memory, array.data(), static_cast<std::size_t>(array.nbytes()), nullptr)) {
-        throw std::runtime_error("emulated device: no memory");
-    }
-    return reinterpret_cast<std::size_t>(memory);
+    expect_ok(allocate(&memory, bytes), "memory");
+    expect_ok(copy_to_device(memory, array.data(), bytes, handle(stream)), "upload");
+    return reinterpret_cast<std::uintptr_t>(memory);
+}
+
+std::uintptr_t new_stream() {
+    Stream stream = nullptr;
+    expect_ok(create_stream(stream), "a stream");
+    return reinterpret_cast<std::uintptr_t>(stream);
+}
+
+// What `later` is given from here on comes after what `earlier` has been given.
+void order(std::uintptr_t earlier, std::uintptr_t later) {
+    const OwnEvent event;
+    event.record(handle(earlier));
+    expect_ok(wait_event(handle(later), event.get()), "an event");
 }
 
 std::vector<std::string> findings() {
@@ -34,8 +54,11 @@ std::vector<std::string> findings() {
 
 PYBIND11_MODULE(_native_emulated, module) {
     py::register_local_exception_translator(adasgn::translate);
+    adasgn::define_engine(module);
     adasgn::define_cuda_engine(module);
-    module.def("upload", upload);
+    module.def("upload", upload, py::arg("array"), py::arg("stream") = 1);
+    module.def("new_stream", new_stream);
+    module.def("order", order, py::arg("earlier"), py::arg("later"));
     module.def("release", [](std::size_t address) { release(reinterpret_cast<void*>(address)); });
     module.def("findings", findings);
 }

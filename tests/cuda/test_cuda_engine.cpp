@@ -5,12 +5,14 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
+#include "adasgn/load.h"
 #include "emulator.h"
 #include "engine_cases.h"
 
@@ -162,6 +164,95 @@ TEST_CASE("every mode is captured as a graph and replayed with new input") {
     });
 }
 
+TEST_CASE("in every mode, a clip that is not finite is refused, and the runs after it are as those before") {
+    const Model model = random_model({7, {2, 3, 7}, {false, true}, 3, 2, true}, 40);
+    const std::size_t clip_floats = 3 * 7 * 3;
+    std::mt19937 random(41);
+    const std::vector<float> clips = random_floats(2 * static_cast<int>(clip_floats), random);
+    const std::vector<std::int32_t> actions{0, 1, 2, 3, 4, 5};
+    using Run = std::function<void(EmulatedEngine&, const float*, float*)>;
+    const Run runs[] = {
+        [](EmulatedEngine& engine, const float* from, float* to) { engine.run(from, 2, 1, {to}); },
+        [](EmulatedEngine& engine, const float* from, float* to) { engine.run(from, 1, 2, {to}); },
+        [&](EmulatedEngine& engine, const float* from, float* to) {
+            engine.run_forced(from, actions.data(), 2, 1, {to});
+        },
+        [](EmulatedEngine& engine, const float* from, float* to) { engine.run_fuse(from, 2, 1, {to}); },
+    };
+    with_each_backend([&](const Emulated& backend) {
+        EmulatedEngine engine = backend.make(model, 2);
+        for (const Run& run : runs) {
+            Output<float> expected(2 * 2);
+            run(engine, clips.data(), expected.data());
+            for (const int clip : {0, 1}) {
+                std::vector<float> broken = clips;
+                broken[clip == 0 ? 0 : broken.size() - 1] = std::numeric_limits<float>::quiet_NaN();
+                Output<float> logits(2 * 2);
+                CHECK_THROWS_WITH_AS(run(engine, broken.data(), logits.data()),
+                                     doctest::Contains(clip == 0 ? "clip 0: " : "clip 1: "), Error);
+                CHECK(logits.copy() == std::vector<float>(4, kPoison));
+            }
+            Output<float> again(2 * 2);
+            run(engine, clips.data(), again.data());
+            CHECK(again.copy() == expected.copy());
+        }
+    });
+}
+
+TEST_CASE("the actions of a run are those that were taken, whoever chose them") {
+    const Model dense = random_model({5, {5}, {true}, 3, 2, false}, 42);
+    const Model adaptive = random_model({7, {2, 7}, {false}, 3, 2, true}, 43);
+    std::mt19937 random(44);
+    const std::vector<float> clips = random_floats(2 * 3 * 7 * 3, random);
+    const std::vector<std::int32_t> given{1, 0, 1, 1, 1, 0};
+    with_each_backend([&](const Emulated& backend) {
+        EmulatedEngine single = backend.make(dense, 2);
+        EmulatedEngine several = backend.make(adaptive, 2);
+        Output<float> logits(2 * 2);
+        for (int repeat = 0; repeat < 2; ++repeat) {
+            Output<std::int32_t> taken(6);
+            several.run_forced(clips.data(), given.data(), 2, 1, {logits.data(), taken.data()});
+            CHECK(taken.copy() == given);
+            Output<std::int32_t> only(6);
+            single.run(clips.data(), 2, 1, {logits.data(), only.data()});
+            CHECK(only.copy() == std::vector<std::int32_t>(6, 0));
+            Output<std::int32_t> chosen(6);
+            several.run(clips.data(), 2, 1, {logits.data(), chosen.data()});
+            for (int clip = 0; clip < 2; ++clip) {
+                const std::vector<int> expected = reference_actions(adaptive, clips.data() + clip * 3 * 7 * 3);
+                CHECK(std::equal(expected.begin(), expected.end(), chosen.data() + clip * 3));
+            }
+        }
+    });
+}
+
+TEST_CASE("clips on the device are read when the stream that writes them has, if the engine is told") {
+    const Model model = random_model({5, {5}, {true}, 3, 2, false}, 45);
+    std::mt19937 random(46);
+    const std::vector<float> clips = random_floats(3 * 5 * 3, random);
+    cuda::Engine engine(model, {1, Precision::f32, 0});
+    Output<float> expected(2);
+    engine.run(clips.data(), 1, 1, {expected.data()});
+    const cuda::DeviceMemory<float> there(clips.size());
+    const cuda::PinnedMemory<float> here(clips.size());
+    std::copy(clips.begin(), clips.end(), here.data());
+    const cuda::OwnStream side;
+    for (const bool stream_is_known : {true, false}) {
+        cuda::expect_ok(cuda::zero(there.data(), clips.size() * sizeof(float), side.get()), "clearing");
+        cuda::expect_ok(cuda::copy_to_device(there.data(), here.data(), clips.size() * sizeof(float), side.get()),
+                        "copy");
+        if (stream_is_known) {
+            engine.wait_for(side.get());
+        } else {
+            engine.wait_for_device();
+        }
+        Output<float> logits(2);
+        engine.run_device(cuda::Engine::Mode::adaptive, there.data(), nullptr, 1, 1, {logits.data()});
+        CHECK(logits.copy() == expected.copy());
+    }
+    CHECK(cuda::emulator::findings().empty());
+}
+
 TEST_CASE(
     "on the device, a clip that is not finite gets scores that are NaN, and a flag; other clips are as they were") {
     const Model model = random_model(kAdaptive22, 37);
@@ -265,4 +356,22 @@ TEST_CASE("models and devices that do not fit are named errors") {
     cuda::emulator::set_memory_limit(1 << 20);
     CHECK(message(kDense25, 0).find("memory for the engine") != std::string::npos);
     cuda::emulator::set_memory_limit(std::size_t{8} << 30);
+}
+
+TEST_CASE("both engines are one interface, loaded by the device's name") {
+    const Model model = random_model({7, {2, 7}, {false}, 3, 2, true}, 47);
+    std::mt19937 random(48);
+    const std::vector<float> clip = random_floats(3 * 7 * 3, random);
+    const std::unique_ptr<Inference> engines[] = {load_engine(model), load_engine(model, {"cuda", "f32"}),
+                                                  load_engine(model, {"cuda:0"})};
+    std::vector<std::vector<float>> logits;
+    for (const std::unique_ptr<Inference>& engine : engines) {
+        logits.emplace_back(2);
+        engine->run(clip.data(), 1, 1, {logits.back().data()});
+    }
+    CHECK(relative_error({logits[0].begin(), logits[0].end()}, logits[1].data()) < 1e-5);
+    const double half = relative_error({logits[0].begin(), logits[0].end()}, logits[2].data());
+    CHECK((half > 1e-5 && half < 6e-3));  // binary16 by default
+    CHECK_THROWS_WITH_AS(load_engine(model, {"cuda:1"}), doctest::Contains("expected a GPU below 1"), Error);
+    CHECK_THROWS_WITH_AS(load_engine(model, {"cuda", "", 1, 2}), "threads: expected 1 on a GPU, found 2", Error);
 }

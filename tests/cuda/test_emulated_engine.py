@@ -100,47 +100,259 @@ def test_trained_model_on_recorded_clips(trained, recorded, precision, schedule)
 
 
 class OnDevice:
-    """An array on the emulated device, as a library for GPUs would present it."""
+    """An array on the emulated device, as a library for GPUs would present it: a stream of its own writes it."""
 
     def __init__(self, emulated, array, **changes):
-        self.kept = np.ascontiguousarray(array, np.float32)
-        address = emulated.upload(self.kept)
+        self.kept, self.stream = np.ascontiguousarray(array, np.float32), emulated.new_stream()
+        address = emulated.upload(self.kept, self.stream)
         self.__cuda_array_interface__ = {
-            "shape": self.kept.shape, "typestr": "<f4", "data": (address, False), "version": 3, **changes
+            "shape": self.kept.shape, "typestr": "<f4", "data": (address, False), "version": 3,
+            "stream": self.stream, **changes
         }  # fmt: skip
 
 
-class ByDLPack:
-    """The same by DLPack; NumPy makes the capsule of memory that is the emulated device's."""
+class Nameless(OnDevice):
+    """As torch: version 2, which has no place for the stream."""
 
-    def __init__(self, emulated, array, number=0):
-        address = emulated.upload(np.ascontiguousarray(array))
-        memory = (ctypes.c_byte * array.nbytes).from_address(address)
-        self.view, self.number = np.frombuffer(memory, array.dtype).reshape(array.shape), number
+    def __init__(self, emulated, array):
+        super().__init__(emulated, array)
+        del self.__cuda_array_interface__["stream"]
+        self.__cuda_array_interface__["version"] = 2
+
+
+class DLTensor(ctypes.Structure):
+    """DLPack's, with its device and its element's type."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p), ("device", ctypes.c_int32 * 2), ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    )  # fmt: skip
+
+
+class DLManagedTensor(ctypes.Structure):
+    """What a capsule "dltensor" holds."""
+
+    _fields_ = (("tensor", DLTensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+
+
+class DLManagedTensorVersioned(ctypes.Structure):
+    """What a capsule "dltensor_versioned" holds."""
+
+    _fields_ = (
+        ("version", ctypes.c_uint32 * 2), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p),
+        ("flags", ctypes.c_uint64), ("tensor", DLTensor),
+    )  # fmt: skip
+
+
+class ByDLPack:
+    """The same by DLPack; the changes are to the tensor's fields, and to the capsule's version and flags.
+
+    asked: what the consumer asked for at each export; freed: how often a tensor's deleter was called.
+    """
+
+    skipped = 2
+    """Floats before the array, by its byte offset."""
+
+    def __init__(self, emulated, array, place=(2, 0), version=(1, 1), flags=0, deleter=True, **changes):
+        self.emulated, self.place, self.version, self.flags = emulated, place, version, flags
+        self.kept = np.concatenate([np.zeros(self.skipped, array.dtype), array.ravel()])
+        self.stream = emulated.new_stream()
+        self.address = emulated.upload(self.kept, self.stream)
+        extents = (ctypes.c_int64 * array.ndim)(*array.shape)
+        strides = (ctypes.c_int64 * array.ndim)(*(stride // array.itemsize for stride in array.strides))
+        self.fields = {
+            "data": self.address, "device": (ctypes.c_int32 * 2)(*place), "ndim": array.ndim, "code": 2,
+            "bits": 8 * array.itemsize, "lanes": 1, "shape": extents, "strides": strides,
+            "byte_offset": self.skipped * array.itemsize, **changes,
+        }  # fmt: skip
+        self.asked, self.exports, self.freed = [], [], 0
+        self.deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.free)
+        self.function = ctypes.cast(self.deleter, ctypes.c_void_p).value if deleter else None
+
+    def free(self, managed):
+        assert managed in [ctypes.addressof(export) for export in self.exports]
+        self.freed += 1
 
     def __dlpack_device__(self):
-        return 2, self.number
+        return self.place
+
+    def __dlpack__(self, *, stream, max_version=None):
+        self.asked.append((stream, max_version))
+        self.emulated.order(self.stream, stream)
+        if max_version is None:
+            self.exports.append(DLManagedTensor(DLTensor(**self.fields), None, self.function))
+            return new_capsule(self.exports[-1], b"dltensor")
+        version = (ctypes.c_uint32 * 2)(*self.version)
+        tensor = DLTensor(**self.fields)
+        self.exports.append(DLManagedTensorVersioned(version, None, self.function, self.flags, tensor))
+        return new_capsule(self.exports[-1], b"dltensor_versioned")
+
+
+class ByOldDLPack(ByDLPack):
+    """As libraries that know no versions."""
 
     def __dlpack__(self, *, stream):
-        assert stream == 1
-        return self.view.__dlpack__()
+        return super().__dlpack__(stream=stream)
 
 
-def test_arrays_by_dlpack(emulated, shrec):
-    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=4)
-    clips = shrec.clips(4)
-    np.testing.assert_array_equal(engine.run(ByDLPack(emulated, clips)).logits, engine.run(clips).logits)
-    with pytest.raises(ClipError, match="expected float32 on a GPU, found DLPack type 2 of 64 bits"):
-        engine.run(ByDLPack(emulated, clips.astype(np.float64)))
+def new_capsule(managed, name):
+    function = ctypes.pythonapi.PyCapsule_New
+    function.restype, function.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    return function(ctypes.addressof(managed), name, None)
+
+
+@pytest.mark.parametrize("kind", [ByDLPack, ByOldDLPack])
+def test_dlpack_is_given_the_engine_s_stream_and_its_tensor_back(emulated, shrec, kind):
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    clips = shrec.clips(1)
+    there = kind(emulated, clips)
+    np.testing.assert_array_equal(engine.run(there).logits, engine.run(clips).logits)
+    assert there.asked == [(engine._native.stream, (1, 0) if kind is ByDLPack else None)]
+    assert there.freed == 1
+    engine.run_fuse(there)
+    assert (len(there.asked), there.freed) == (2, 2)
+
+
+def test_a_tensor_lives_until_the_run_has_ended(emulated, shrec, monkeypatch):
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    there = ByDLPack(emulated, shrec.clips(1))
+
+    class Native:
+        def __getattr__(self, name):
+            return getattr(native, name)
+
+        def run_device(self, *arguments, **options):
+            result = native.run_device(*arguments, **options)
+            assert there.freed == 0
+            return result
+
+    native, engine._native = engine._native, Native()
+    engine.run(there)
+    assert there.freed == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"place": (13, 7)},  # managed memory: every device reads it
+        {"flags": 1},  # read-only, which is enough
+        {"flags": 2},  # a copy
+        {"deleter": False},
+        {"strides": None},
+    ],
+)
+def test_what_dlpack_may_offer(emulated, shrec, changes):
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    clips = shrec.clips(1)
+    there = ByDLPack(emulated, clips, **changes)
+    np.testing.assert_array_equal(engine.run(there).logits, engine.run(clips).logits)
+    assert there.freed == (1 if there.function else 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"code": 0}, "expected float32 on a GPU, found DLPack type 0 of 32 bits"),
+        ({"bits": 16}, "expected float32 on a GPU, found DLPack type 2 of 16 bits"),
+        ({"lanes": 2}, "expected float32 on a GPU, found DLPack type 2 of 32 bits, 2 lanes"),
+        ({"device": (ctypes.c_int32 * 2)(2, 1)}, r"expected a tensor on DLPack device \(2, 0\).*found \(2, 1\)"),
+        ({"strides": (ctypes.c_int64 * 4)(1, 2, 3, 4)}, r"expected a C-contiguous array .*strides \(1, 2, 3, 4\)"),
+        ({"ndim": 3, "strides": None}, r"expected shape .*found \(1, 20, 22\)"),
+        ({"version": (2, 0)}, "expected DLPack of version 1 or before, found version 2"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_given_back(emulated, shrec, changes, message):
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    there = ByDLPack(emulated, shrec.clips(1), **changes)
+    with pytest.raises(ClipError, match=message):
+        engine.run(there)
+    assert there.freed == 1
+
+
+def test_a_run_that_fails_gives_its_tensor_back(emulated, shrec):
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    clips = shrec.clips(1)
+    clips[0, 3, 0, 0] = np.inf
+    there = ByDLPack(emulated, clips)
+    for _ in range(2):
+        with pytest.raises(ClipError, match=r"clip 0: .*found inf at frame 3"):
+            engine.run(there)
+    assert there.freed == 2
+
+
+def test_libraries_that_break_dlpack(emulated, shrec):
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+
+    class Twice(ByDLPack):
+        def __dlpack__(self, **asked):
+            self.capsule = getattr(self, "capsule", None) or super().__dlpack__(**asked)
+            return self.capsule
+
+    class Refuses(ByDLPack):
+        def __dlpack__(self, **asked):
+            raise BufferError("not now")
+
+    class Mistaken(ByDLPack):
+        def __dlpack__(self, **asked):
+            return self
+
+    there = Twice(emulated, shrec.clips(1))
+    engine.run(there)
+    with pytest.raises(ClipError, match="expected a DLPack capsule with a tensor, found one that has been used"):
+        engine.run(there)
+    assert there.freed == 1
+    with pytest.raises(ClipError, match=r"found Refuses, which does not say so \('not now'\)"):
+        engine.run(Refuses(emulated, shrec.clips(1)))
+    with pytest.raises(ClipError, match="expected a DLPack capsule with a tensor, found something else"):
+        engine.run(Mistaken(emulated, shrec.clips(1)))
+    elsewhere = ByDLPack(emulated, shrec.clips(1), place=(2, 1))
     with pytest.raises(ClipError, match="expected an array on cuda:0, found one on cuda:1"):
-        engine.run(ByDLPack(emulated, clips, number=1))
-    strided = ByDLPack(emulated, np.repeat(clips, 2, axis=1))
-    strided.view = strided.view[:, ::2]
-    with pytest.raises(ClipError, match="expected a C-contiguous array"):
-        engine.run(strided)
+        engine.run(elsewhere)
+    assert not elsewhere.asked
 
 
-@pytest.mark.parametrize("there_is", [OnDevice, ByDLPack])
+def test_dlpack_comes_first(emulated, shrec):
+    """It alone can wait for an array whose library does not name the stream."""
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    clips = shrec.clips(1)
+
+    class Both(ByDLPack):
+        @property
+        def __cuda_array_interface__(self):
+            raise AssertionError("asked for")
+
+    np.testing.assert_array_equal(engine.run(Both(emulated, clips)).logits, engine.run(clips).logits)
+
+
+@pytest.mark.parametrize("stream", ["own", 1, 2, None, "absent"])
+def test_what_an_interface_is_waited_for(emulated, shrec, stream):
+    """The stream that it names; all work of the device where it names none."""
+    engine = adasgn_edge.load(shrec.path, "cuda", max_batch=1)
+    clips = shrec.clips(1)
+    there = Nameless(emulated, clips) if stream == "absent" else OnDevice(emulated, clips)
+    if stream != "absent":
+        stream = there.stream if stream == "own" else stream
+        there.__cuda_array_interface__["stream"] = stream
+    if stream in (1, 2):
+        emulated.order(there.stream, stream)
+    waits = []
+
+    class Native:
+        def __getattr__(self, name):
+            return getattr(native, name)
+
+        def wait_for(self, other):
+            waits.append(other)
+            native.wait_for(other)
+
+    native, engine._native = engine._native, Native()
+    np.testing.assert_array_equal(engine.run(there).logits, engine.run(clips).logits)
+    assert waits == [None if stream == "absent" else stream]
+
+
+@pytest.mark.parametrize("there_is", [OnDevice, Nameless, ByDLPack])
 def test_arrays_on_the_device(emulated, shrec, there_is):
     engine = adasgn_edge.load(shrec.path, "cuda:0", max_batch=4)
     clips = shrec.clips(4)

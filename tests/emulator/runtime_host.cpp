@@ -316,6 +316,12 @@ void release_pinned(void* memory) noexcept {
     release_either(memory, true);
 }
 
+Status allocate_mapped(void** host, void** device, std::size_t bytes) {
+    const Status status = allocate_pinned(host, bytes);
+    *device = *host;
+    return status;
+}
+
 Status copy_to_device(void* to, const void* host, std::size_t bytes, Stream stream) {
     const Lock lock;
     if (bytes == 0) return Status{};
@@ -401,6 +407,11 @@ Status synchronise_device() {
     return Status{};
 }
 
+Status synchronise_device() {
+    const Lock lock;
+    return breaks_capture() ? capture_unsupported : Status{};
+}
+
 Status begin_capture(Stream stream) {
     const Lock lock;
     if (is_default(stream)) return capture_unsupported;
@@ -434,6 +445,12 @@ Status launch_graph(GraphHandle* graph, Stream stream) {
         if (Status failed = submit(stream, task)) return failed;
     if (state->recording == nullptr) state->order.settle();
     return Status{};
+}
+
+Status upload_graph(GraphHandle* /*graph*/, Stream stream) {
+    const Lock lock;
+    if (breaks_capture()) return capture_unsupported;
+    return is_default(stream) || state_of(stream) != nullptr ? Status{} : invalid_handle;
 }
 
 void destroy_graph(GraphHandle* graph) noexcept {
@@ -483,6 +500,12 @@ Status wait_event(Stream stream, Event event) {
     if (mark.capture != nullptr) return captured_event;
     if (mark.recorded) state->order.wait(mark.over);
     return Status{};
+}
+
+// What the other stream was given has run by now.
+Status wait_event(Stream stream, Event /*event*/) {
+    const Lock lock;
+    return submit(stream, [] { return Status{}; });
 }
 
 Status elapsed(double& microseconds, Event from, Event to) {

@@ -50,7 +50,7 @@ def test_the_trained_model_in_binary16(tmp_path, repeats):
 
 
 def test_arrays_on_the_device(shrec, index):
-    """Torch's tensors say where they lie by ``__cuda_array_interface__``, on whichever stream."""
+    """Torch's tensors say where they lie by DLPack, on whichever stream."""
     engine = adasgn_edge.load(shrec.path, f"cuda:{index}", max_batch=4)
     clips = shrec.clips(4)
     with torch.cuda.device(index), torch.cuda.stream(torch.cuda.Stream()):
@@ -61,6 +61,39 @@ def test_arrays_on_the_device(shrec, index):
             engine.run(there.transpose(0, 1).contiguous().transpose(0, 1))
         with pytest.raises(ClipError, match="float32"):
             engine.run(there.double())
+
+
+class ByInterface:
+    """A tensor that offers ``__cuda_array_interface__`` alone."""
+
+    def __init__(self, tensor, **changes):
+        self.kept = tensor
+        self.__cuda_array_interface__ = {**tensor.__cuda_array_interface__, **changes}
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        pytest.param(lambda tensor, stream: tensor, id="DLPack"),
+        pytest.param(lambda tensor, stream: ByInterface(tensor, version=3, stream=stream), id="interface"),
+        pytest.param(lambda tensor, stream: ByInterface(tensor), id="interface without a stream"),
+    ],
+)
+def test_a_tensor_that_is_still_being_computed(shrec, index, offered):
+    engine = adasgn_edge.load(shrec.path, f"cuda:{index}", max_batch=4)
+    clips = shrec.clips(4)
+    with torch.cuda.device(index):
+        finished = torch.from_numpy(clips).cuda()
+        late, side = torch.zeros_like(finished), torch.cuda.Stream()
+        before = engine.run(late).logits  # and all is loaded: the next run begins at once
+        torch.cuda.synchronize()
+        with torch.cuda.stream(side):
+            torch.cuda._sleep(1 << 28)  # a tenth of a second
+            late.copy_(finished)
+            assert not side.query()
+            found = engine.run(offered(late, side.cuda_stream)).logits
+    np.testing.assert_array_equal(found, engine.run(clips).logits)
+    assert not np.array_equal(found, before)
 
 
 def test_values_that_do_not_fit(shrec):

@@ -21,10 +21,8 @@ void expect_features(const char* what, const float* features, std::size_t count)
     }
 }
 
-void expect_logits(const float* logits, std::size_t count) {
-    if (!all_within(std::numeric_limits<float>::max(), logits, count)) {
-        fail_logits();
-    }
+bool finite(const float* logits, std::size_t count) {
+    return all_within(std::numeric_limits<float>::max(), logits, count);
 }
 
 }  // namespace
@@ -35,22 +33,21 @@ struct Engine::State {
 
     DeviceEngine device;
     OwnStream stream;
+    OwnStream capturing;  // graphs: libraries that clips come from may give work to `stream` meanwhile
+    OwnEvent others_work;
     std::size_t frames;                  // max_batch · T
     std::size_t coordinates;             // of a frame, V · 3
     DeviceMemory<float> clips;           // (max_batch, T, V, 3)
     DeviceMemory<float> previous;        // likewise, of the stages
     DeviceMemory<float> inputs;          // (max_batch, T, 256), of the stages
     DeviceMemory<float> features;        // (max_batch, T, 256)
-    DeviceMemory<float> logits;          // (max_batch, K)
     DeviceMemory<float> action_logits;   // (max_batch, T, A)
     DeviceMemory<std::int32_t> given;    // (max_batch, T)
-    DeviceMemory<std::int32_t> actions;  // (max_batch, T)
+    MappedMemory<float> logits;          // (max_batch, K); mapped: kernels write it, no copy follows them
+    MappedMemory<std::int32_t> actions;  // (max_batch, T)
     PinnedMemory<float> host_clips;      // pinned: what graphs copy from and to
     PinnedMemory<std::int32_t> host_given;
-    PinnedMemory<float> host_logits;
-    PinnedMemory<std::int32_t> host_actions;
     PinnedMemory<float> host_features;
-    PinnedMemory<int> host_fault;
     std::map<Key, Graph> graphs;
 
     // The device is the current one already.
@@ -62,50 +59,83 @@ struct Engine::State {
           previous(frames * coordinates),
           inputs(frames * kFeature),
           features(frames * kFeature),
-          logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
           action_logits(frames * model.description.branches.size()),
           given(frames),
+          logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
           actions(frames),
           host_clips(frames * coordinates),
           host_given(frames),
-          host_logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
-          host_actions(frames),
-          host_features(frames * kFeature),
-          host_fault(2) {}
+          host_features(frames * kFeature) {}
 
     const Description& description() const { return device.description(); }
 
     template <class T>
-    void upload(T* to, const T* from, std::size_t count) {
-        expect_ok(copy_to_device(to, from, count * sizeof(T), stream.get()), "copy to the device");
+    static void upload(T* to, const T* from, std::size_t count, Stream on) {
+        expect_ok(copy_to_device(to, from, count * sizeof(T), on), "copy to the device");
     }
-
+    template <class T>
+    static void download(T* to, const T* from, std::size_t count, Stream on) {
+        expect_ok(copy_to_host(to, from, count * sizeof(T), on), "copy from the device");
+    }
+    template <class T>
+    void upload(T* to, const T* from, std::size_t count) {
+        upload(to, from, count, stream.get());
+    }
     template <class T>
     void download(T* to, const T* from, std::size_t count) {
-        expect_ok(copy_to_host(to, from, count * sizeof(T), stream.get()), "copy from the device");
+        download(to, from, count, stream.get());
     }
 
-    void enqueue(Mode mode, int samples, int persons, bool with_features, bool from_host) {
+    // Where the kernels of a run write what the host reads. Actions that are not the policy's the host knows.
+    DeviceResult results(Mode mode, bool with_features) const {
+        const bool chosen = mode == Mode::adaptive && description().adaptive;
+        return {logits.device(), chosen ? actions.device() : nullptr, with_features ? features.data() : nullptr};
+    }
+
+    void enqueue(Mode mode, int samples, int persons, bool with_features, bool from_host, Stream on) {
         const std::size_t count = static_cast<std::size_t>(samples) * persons * description().frames;
-        const std::size_t values = static_cast<std::size_t>(samples) * description().classes;
         if (from_host) {
-            upload(clips.data(), host_clips.data(), count * coordinates);
+            upload(clips.data(), host_clips.data(), count * coordinates, on);
         }
         if (mode == Mode::forced) {
-            upload(given.data(), host_given.data(), count);
+            upload(given.data(), host_given.data(), count, on);
         }
         if (mode == Mode::fuse) {
-            device.run_fuse(clips.data(), samples, persons, logits.data(), stream.get());
+            device.run_fuse(clips.data(), samples, persons, logits.device(), on);
         } else {
             device.run(clips.data(), mode == Mode::forced ? given.data() : nullptr, samples, persons,
-                       {logits.data(), actions.data(), features.data()}, stream.get());
-            download(host_actions.data(), actions.data(), count);
-            if (with_features) {
-                download(host_features.data(), features.data(), count * kFeature);
-            }
+                       results(mode, with_features), on);
         }
-        download(host_logits.data(), logits.data(), values);
-        download(host_fault.data(), device.fault_flags(), 2);
+        if (with_features) {
+            download(host_features.data(), features.data(), count * kFeature, on);
+        }
+    }
+
+    // Clips with coordinates that do not fit get logits that are NaN, so the flags, which stay on the device, are
+    // looked at only where there are some.
+    void expect_sound(const float* on_host, int count, std::size_t values) {
+        if (finite(logits.host(), values)) {
+            return;
+        }
+        if (device.fault(stream.get()).not_finite < 0) {
+            fail_logits();
+        }
+        if (on_host == nullptr) {
+            download(host_clips.data(), clips.data(), count * description().frames * coordinates);
+            expect_ok(synchronise(stream.get()), "a run");
+        }
+        fail_clips(description(), host_clips.data(), count);
+    }
+
+    // The branches that the frames of a run that has ended took.
+    const std::int32_t* taken(Mode mode, std::size_t all) const {
+        if (mode == Mode::forced) {
+            return host_given.data();
+        }
+        if (!description().adaptive) {
+            std::fill(actions.host(), actions.host() + all, 0);
+        }
+        return actions.host();
     }
 
     const Graph& graph(Mode mode, int samples, int persons, bool with_features, bool from_host) {
@@ -114,7 +144,8 @@ struct Engine::State {
         if (found != graphs.end()) {
             return found->second;
         }
-        Graph made(stream.get(), [&] { enqueue(mode, samples, persons, with_features, from_host); });
+        const Stream on = capturing.get();
+        Graph made(on, [&] { enqueue(mode, samples, persons, with_features, from_host, on); });
         return graphs.emplace(key, std::move(made)).first->second;
     }
 
@@ -145,19 +176,12 @@ struct Engine::State {
         }
         launched.launch(stream.get());
         expect_ok(synchronise(stream.get()), "a run");
-        if (host_fault.data()[0] != 0) {
-            static_cast<void>(device.fault(stream.get()));  // cleared for the next run
-            if (on_host == nullptr) {
-                download(host_clips.data(), clips.data(), all * coordinates);
-                expect_ok(synchronise(stream.get()), "a run");
-            }
-            fail_clips(description(), host_clips.data(), count);
-        }
         const std::size_t values = static_cast<std::size_t>(samples) * description().classes;
-        expect_logits(host_logits.data(), values);
-        std::copy(host_logits.data(), host_logits.data() + values, result.logits);
+        expect_sound(on_host, count, values);
+        std::copy(logits.host(), logits.host() + values, result.logits);
         if (result.actions != nullptr) {
-            std::copy(host_actions.data(), host_actions.data() + all, result.actions);
+            const std::int32_t* const from = taken(mode, all);
+            std::copy(from, from + all, result.actions);
         }
         if (result.features != nullptr) {
             std::memcpy(result.features, host_features.data(), all * kFeature * sizeof(float));
@@ -174,9 +198,8 @@ struct Engine::State {
         const std::size_t floats = static_cast<std::size_t>(count) * description().frames * coordinates;
         const DeviceMemory<float> timed(batches * floats);
         upload(timed.data(), from, batches * floats);
-        const Graph kernels(stream.get(), [&] {
-            device.run(clips.data(), nullptr, samples, persons, {logits.data(), actions.data(), features.data()},
-                       stream.get());
+        const Graph kernels(capturing.get(), [&] {
+            device.run(clips.data(), nullptr, samples, persons, results(Mode::adaptive, false), capturing.get());
         });
         std::vector<OwnEvent> before(repeats);
         std::vector<OwnEvent> after(repeats);
@@ -194,8 +217,8 @@ struct Engine::State {
                 after[i].record(stream.get());
             }
         }
-        download(logits_to, logits.data(), static_cast<std::size_t>(samples) * description().classes);
         expect_ok(synchronise(stream.get()), "a run");
+        std::copy(logits.host(), logits.host() + static_cast<std::size_t>(samples) * description().classes, logits_to);
         if (device.fault(stream.get()).not_finite >= 0) {
             fail_clips(description(), from, batches * count);
         }
@@ -275,10 +298,25 @@ void Engine::run_device(Mode mode, const float* device_clips, const std::int32_t
     state_->run(mode, nullptr, device_clips, actions, samples, persons, result);
 }
 
+Stream Engine::stream() const {
+    return state_->stream.get();
+}
+
+void Engine::wait_for(Stream other) {
+    const OnDevice current = state_->device.make_current();
+    state_->others_work.record(other);
+    expect_ok(wait_event(stream(), state_->others_work.get()), "waiting for the clips' stream");
+}
+
+void Engine::wait_for_device() {
+    const OnDevice current = state_->device.make_current();
+    expect_ok(synchronise_device(), "waiting for the device");
+}
+
 void Engine::prepare(Mode mode, int samples, int persons, bool features) {
     const OnDevice current = state_->device.make_current();
     if (checked_clips(samples, persons, max_batch()) > 0) {
-        state_->graph(mode, samples, persons, features, true);
+        state_->graph(mode, samples, persons, features, true).upload(stream());
     }
 }
 
@@ -312,13 +350,13 @@ void Engine::actions(const float* features, int clips, std::int32_t* actions, fl
     const std::size_t frames = static_cast<std::size_t>(clips) * description.frames;
     expect_features("features", features, frames * kFeature);
     state.upload(state.inputs.data(), features, frames * kFeature);
-    state.device.actions(state.inputs.data(), clips, state.actions.data(),
+    state.device.actions(state.inputs.data(), clips, state.actions.device(),
                          action_logits == nullptr ? nullptr : state.action_logits.data(), state.stream.get());
-    state.download(actions, state.actions.data(), frames);
     if (action_logits != nullptr) {
         state.download(action_logits, state.action_logits.data(), frames * description.branches.size());
     }
     expect_ok(synchronise(state.stream.get()), "a stage");
+    std::copy(state.actions.host(), state.actions.host() + frames, actions);
 }
 
 void Engine::branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
@@ -349,12 +387,13 @@ void Engine::temporal_head(const float* features, int clips, float* logits) {
     const std::size_t floats = static_cast<std::size_t>(clips) * description.frames * kFeature;
     expect_features("features", features, floats);
     state.upload(state.inputs.data(), features, floats);
-    state.device.temporal_head(state.inputs.data(), clips, state.logits.data(), state.stream.get());
+    state.device.temporal_head(state.inputs.data(), clips, state.logits.device(), state.stream.get());
     const std::size_t values = static_cast<std::size_t>(clips) * description.classes;
-    state.download(state.host_logits.data(), state.logits.data(), values);
     expect_ok(synchronise(state.stream.get()), "a stage");
-    expect_logits(state.host_logits.data(), values);
-    std::copy(state.host_logits.data(), state.host_logits.data() + values, logits);
+    if (!finite(state.logits.host(), values)) {
+        fail_logits();
+    }
+    std::copy(state.logits.host(), state.logits.host() + values, logits);
 }
 
 }  // namespace adasgn::cuda

@@ -1,6 +1,5 @@
-// A model on a GPU behind the interface of adasgn::Engine: arrays of the host in, arrays of the host out. Each kind of
-// run (mode, samples, persons) is captured as one CUDA graph the first time, copies included, and replayed with new
-// input after that. Like adasgn::Engine it belongs to the process that constructed it.
+// A model on a GPU, with arrays of the host in and out. Each kind of run (mode, samples, persons) is captured as one
+// CUDA graph the first time, copies included, and replayed with new input after that.
 #pragma once
 
 #include <cstdint>
@@ -8,34 +7,44 @@
 #include <vector>
 
 #include "adasgn/cuda/device_engine.h"
-#include "adasgn/engine.h"
+#include "adasgn/inference.h"
 
 namespace adasgn::cuda {
 
-class Engine {
+class Engine : public Inference {
   public:
     Engine(const Model& model, const EngineOptions& options);
-    ~Engine();
+    ~Engine() override;
     Engine(Engine&&) noexcept;
     Engine& operator=(Engine&&) noexcept;
 
-    const Description& description() const { return on_device().description(); }
-    int max_batch() const { return on_device().options().max_batch; }
+    const Description& description() const override { return on_device().description(); }
+    int max_batch() const override { return on_device().options().max_batch; }
 
-    // As of adasgn::Engine; each returns when the results are there.
-    void run(const float* clips, int samples, int persons, const Result& result);
-    void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons, const Result& result);
-    void run_fuse(const float* clips, int samples, int persons, const Result& result);
-    void policy_features(const float* frames, const float* previous, int count, float* features);
-    void actions(const float* features, int clips, std::int32_t* actions, float* action_logits);
+    void run(const float* clips, int samples, int persons, const Result& result) override;
+    void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
+                    const Result& result) override;
+    void run_fuse(const float* clips, int samples, int persons, const Result& result) override;
+    void policy_features(const float* frames, const float* previous, int count, float* features) override;
+    void actions(const float* features, int clips, std::int32_t* actions, float* action_logits) override;
     void branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
-                         const float* policy_features, float* features);
-    void temporal_head(const float* features, int clips, float* logits);
+                         const float* policy_features, float* features) override;
+    void temporal_head(const float* features, int clips, float* logits) override;
 
-    // As run, run_forced (given actions, of the host) and run_fuse, for clips that lie on the device already.
+    // As run, run_forced (given actions, of the host) and run_fuse, for clips that lie on the device already. They are
+    // read on stream(), in its order: what writes them elsewhere must be waited for there.
     enum class Mode { adaptive, forced, fuse };
     void run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
                     const Result& result);
+
+    // A stream of the engine's own, which does not wait for the default stream. Graphs are captured on another one, so
+    // other libraries may make this one wait for their work at any time.
+    Stream stream() const;
+    // stream() waits for what another stream of this device has been given so far (1 and 2: the default stream, the
+    // calling thread's own default stream), or this thread for all work of the device, for clips whose stream is
+    // unknown.
+    void wait_for(Stream other);
+    void wait_for_device();
 
     // Captures the graph of a kind of run beforehand, so that the first such run is as fast as the others.
     void prepare(Mode mode, int samples, int persons, bool features = false);

@@ -55,6 +55,33 @@ using DeviceMemory = Memory<T, allocate, release>;
 template <class T>
 using PinnedMemory = Memory<T, allocate_pinned, release_pinned>;
 
+// Memory of `count` T on the host that kernels write as well, at an address of their own.
+template <class T>
+class MappedMemory {
+  public:
+    explicit MappedMemory(std::size_t count) {
+        if (count > 0) {
+            expect_ok(allocate_mapped(reinterpret_cast<void**>(&host_), reinterpret_cast<void**>(&device_),
+                                      count * sizeof(T)),
+                      "memory for the engine");
+        }
+    }
+    ~MappedMemory() {
+        if (host_ != nullptr) {
+            release_pinned(host_);
+        }
+    }
+    MappedMemory(const MappedMemory&) = delete;
+    MappedMemory& operator=(const MappedMemory&) = delete;
+
+    T* host() const { return host_; }
+    T* device() const { return device_; }
+
+  private:
+    T* host_ = nullptr;
+    T* device_ = nullptr;
+};
+
 // A stream of the engine's own.
 class OwnStream {
   public:
@@ -76,6 +103,7 @@ class OwnEvent {
     OwnEvent(OwnEvent&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
     OwnEvent& operator=(OwnEvent&&) = delete;
 
+    Event get() const { return event_; }
     void record(Stream stream) const { expect_ok(record_event(event_, stream), "an event"); }
     // Of events that the device has come by.
     double microseconds_until(const OwnEvent& later) const {
@@ -108,6 +136,11 @@ class Graph {
     Graph(Graph&& other) noexcept : graph_(std::exchange(other.graph_, nullptr)) {}
     Graph& operator=(Graph&&) = delete;
 
+    // What the first launch would do otherwise; waits for it.
+    void upload(Stream stream) const {
+        expect_ok(upload_graph(graph_, stream), "upload of a graph");
+        expect_ok(synchronise(stream), "upload of a graph");
+    }
     void launch(Stream stream) const { expect_ok(launch_graph(graph_, stream), "launch of a graph"); }
 
   private:

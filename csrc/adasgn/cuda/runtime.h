@@ -39,6 +39,9 @@ Status allocate(void** memory, std::size_t bytes);  // device memory, aligned to
 void release(void* memory) noexcept;
 Status allocate_pinned(void** memory, std::size_t bytes);  // host memory that copies run fast from
 void release_pinned(void* memory) noexcept;
+// Pinned memory that kernels reach as well, at `device`: what they write the host reads when it has waited for them,
+// without a copy. Over PCIe no atomics. Released by release_pinned(host).
+Status allocate_mapped(void** host, void** device, std::size_t bytes);
 
 Status copy_to_device(void* device, const void* host, std::size_t bytes, Stream stream);
 Status copy_to_host(void* host, const void* device, std::size_t bytes, Stream stream);
@@ -59,6 +62,7 @@ struct GraphHandle;
 Status begin_capture(Stream stream);
 Status end_capture(Stream stream, GraphHandle*& graph);
 Status launch_graph(GraphHandle* graph, Stream stream);
+Status upload_graph(GraphHandle* graph, Stream stream);  // beforehand, which the first launch would do otherwise
 void destroy_graph(GraphHandle* graph) noexcept;
 
 // Marks in a stream's work that keep the time at which the device came by. `elapsed` is of two marks that it has come

@@ -87,6 +87,13 @@ void release_pinned(void* memory) noexcept {
     static_cast<void>(outcome(cudaFreeHost(memory)));
 }
 
+Status allocate_mapped(void** host, void** device, std::size_t bytes) {
+    if (Status failed = outcome(cudaHostAlloc(host, bytes, cudaHostAllocMapped))) return failed;
+    const Status status = outcome(cudaHostGetDevicePointer(device, *host, 0));
+    if (status) release_pinned(*host);
+    return status;
+}
+
 Status copy_to_device(void* device, const void* host, std::size_t bytes, Stream stream) {
     return copy(device, host, bytes, cudaMemcpyHostToDevice, host, stream);
 }
@@ -141,6 +148,10 @@ Status end_capture(Stream stream, GraphHandle*& graph) {
 
 Status launch_graph(GraphHandle* graph, Stream stream) {
     return outcome(cudaGraphLaunch(graph->executable, native(stream)));
+}
+
+Status upload_graph(GraphHandle* graph, Stream stream) {
+    return outcome(cudaGraphUpload(graph->executable, native(stream)));
 }
 
 void destroy_graph(GraphHandle* graph) noexcept {

@@ -1,6 +1,8 @@
 #include "cuda_engine.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "adasgn/cuda/device_engine.h"
 #include "streams.h"
@@ -9,18 +11,14 @@ namespace adasgn::ops {
 
 namespace {
 
-// Every call only launches kernels on torch's current stream.
-class CudaEngine final : public DeviceEngine {
+// Arrays lie on the device, and every call only launches kernels on torch's current stream: nothing waits.
+class OnCurrentStream final : public Inference {
   public:
-    CudaEngine(const Model& model, const cuda::EngineOptions& options)
+    OnCurrentStream(const Model& model, const cuda::EngineOptions& options)
         : engine_(model, options), order_(options.device) {}
 
-    c10::Device device() const override { return tensors_of(engine_.options().device); }
     const Description& description() const override { return engine_.description(); }
-    const char* precision() const override {
-        return engine_.options().precision == cuda::Precision::f16 ? "f16" : "f32";
-    }
-    bool checks_values() const override { return false; }
+    int max_batch() const override { return engine_.options().max_batch; }
 
     void run(const float* clips, int samples, int persons, const Result& result) override {
         const CallOrder::Call call(order_);
@@ -53,7 +51,8 @@ class CudaEngine final : public DeviceEngine {
         engine_.temporal_head(features, clips, logits, call.stream());
     }
 
-    void check() override {
+    // Waits; throws for values that did not fit since the last check.
+    void check() {
         const CallOrder::Call call(order_);
         const cuda::Fault fault = engine_.fault(call.stream());
         // A frame is spoilt by the frame before it, too, through its velocity.
@@ -92,7 +91,7 @@ cuda::Precision precision_of(const std::optional<std::string>& name) {
 
 }  // namespace
 
-std::shared_ptr<DeviceEngine> load_on_cuda(const Model& model, c10::Device device, const LoadOptions& options) {
+std::shared_ptr<LoadedModel> load_on_cuda(const Model& model, c10::Device device, const LoadOptions& options) {
     if (options.threads) {
         throw Error(ErrorKind::engine, "threads: expected none on a GPU, found " + std::to_string(*options.threads));
     }
@@ -101,10 +100,15 @@ std::shared_ptr<DeviceEngine> load_on_cuda(const Model& model, c10::Device devic
     }
     const cuda::EngineOptions chosen{option("max_batch", options.max_batch), precision_of(options.precision),
                                      indexed(device).index()};
+    auto engine = std::make_unique<OnCurrentStream>(model, chosen);
+    OnCurrentStream* const checked = engine.get();
+    const char* const precision = chosen.precision == cuda::Precision::f16 ? "f16" : "f32";
+    auto loaded = std::make_unique<LoadedModel>(std::move(engine), tensors_of(chosen.device), precision, nullptr,
+                                                [checked] { checked->check(); });
     // After fork the child leaves it alone: the driver is not to be called there.
-    return {new CudaEngine(model, chosen), [process = OwnProcess()](const CudaEngine* engine) {
+    return {loaded.release(), [process = OwnProcess()](const LoadedModel* unused) {
                 if (process.here()) {
-                    delete engine;
+                    delete unused;
                 }
             }};
 }

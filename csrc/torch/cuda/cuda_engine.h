@@ -11,6 +11,6 @@
 namespace adasgn::ops {
 
 // Throws Error where there is no such device, or options that it does not have.
-std::shared_ptr<DeviceEngine> load_on_cuda(const Model& model, c10::Device device, const LoadOptions& options);
+std::shared_ptr<LoadedModel> load_on_cuda(const Model& model, c10::Device device, const LoadOptions& options);
 
 }  // namespace adasgn::ops
