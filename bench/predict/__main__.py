@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--settle", action="store_true", help="with --board: what each constant decides")
     what.add_argument("--constants", action="store_true", help="the ranges of what counts cost")
     for option, text in (
-        ("--compare", "predicted beside measured, of a report of bench.gpu on an H100"),
-        ("--profile", "instructions counted beside those that ncu found on an H100"),
-        ("--calibrate", "fit what no micro-benchmark shows to such a report, and keep it"),
+        ("--compare", "predicted beside measured, of a report of bench.gpu on the board (h100)"),
+        ("--profile", "instructions counted beside those that ncu found"),
+        ("--calibrate", "fit what no micro-benchmark shows to such a report; the H100's is kept"),
     ):
         kept = PROFILE if option == "--profile" else MEASURED
         what.add_argument(option, nargs="?", type=Path, const=kept, metavar="FILE", help=f"{text}  [default: the kept]")
@@ -81,16 +81,17 @@ def _parser() -> argparse.ArgumentParser:
 def _lines(
     options: argparse.Namespace, models: dict[str, ModelConfig], batches: list[int], mix: tuple[float, ...]
 ) -> Iterable[str]:
-    h100 = BOARDS["h100"]
+    board = BOARDS[options.board or "h100"]  # of what was measured
     if options.compare:
-        yield from tables.comparison(list(read_measured(options.compare, h100, models, mix)), h100)
+        yield from tables.comparison(list(read_measured(options.compare, board, models, mix)), board)
     elif options.profile:
-        yield from tables.instruction_table(counted(options.profile, h100, models))
+        yield from tables.instruction_table(counted(options.profile, board, models))
     elif options.calibrate:
-        constants, error = calibrate(list(read_measured(options.calibrate, h100, models, mix)), h100)
+        constants, error = calibrate(list(read_measured(options.calibrate, board, models, mix)), board)
         name = options.calibrate.name
         how = f"python -m bench.predict --calibrate, on {name}, up to {CALIBRATED_UP_TO} clips; error {error:.1%}"
-        keep_calibration(constants.pace, constants.exact_pace, constants.code, how)
+        if board is BOARDS["h100"]:
+            keep_calibration(constants.pace, constants.exact_pace, constants.code, how)
         yield f"pace {constants.pace:.3f}, exact_pace {constants.exact_pace:.3f}, code {constants.code:.2f}: {how}"
     elif options.constants:
         yield from tables.constants_table()

@@ -46,17 +46,17 @@ BOARDS = {
 }
 
 MEASURED_BY = {
-    "pace": "`python -m bench.predict --calibrate` on the board's own `gpu.json`",
-    "exact_pace": "likewise, in f32",
+    "pace": "`python -m bench.gpu`, then `python -m bench.predict --board … --calibrate gpu.json`",
+    "exact_pace": "likewise",
     "load": "`python -m bench.gpu.constants`: latency/second-level cache",
     "step": "`python -m bench.gpu.constants`: latency/ldmatrix + latency/mma",
     "barrier": "`python -m bench.gpu.constants`: barrier/256",
-    "code": "`python -m bench.gpu.constants`: code/first pass; then `--calibrate`",
+    "code": "`python -m bench.gpu.constants`: code/first pass; then as pace",
     "tensor": "`python -m bench.gpu.constants`: rate/mma/8",
     "ordinary": "`python -m bench.gpu.constants`: rate/ffma/8",
     "stream": "`python -m bench.gpu.constants`: stream/ring of 24",
     "shared": "`python -m bench.gpu.constants`: rate/shared loads/8",
-    "issue": "`--calibrate` on times in f32",
+    "issue": "four schedulers a multiprocessor; times in f32 show what is lost",
     "node": "`python -m bench.gpu.constants`: graph, idle: each node",
     "empty": "`python -m bench.gpu.constants`: graph, idle: without a node",
     "call": "`python -m bench.gpu.constants`: graph, wall less graph, idle",

@@ -34,6 +34,10 @@ def _range(pair: tuple[float, float]) -> str:
     return f"{pair[0]:.0f} … {pair[1]:.0f}"
 
 
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def summary(
     models: dict[str, ModelConfig], batches: Sequence[int], precisions: Sequence[str], shares: Sequence[float]
 ) -> Iterable[str]:
@@ -103,7 +107,7 @@ def settle_table(prediction: Prediction, board: Board) -> Iterable[str]:
     yield "| constant | low | high | µs between them | settled by |"
     yield "|---|---|---|---|---|"
     for name, low, high, microseconds in sensitivity(prediction.run, board):
-        yield f"| {name} | {low:.3g} | {high:.3g} | {microseconds:.1f} | {MEASURED_BY[name]} |"
+        yield f"| {name} | {_number(low)} | {_number(high)} | {microseconds:.1f} | {MEASURED_BY[name]} |"
 
 
 def constants_table() -> Iterable[str]:
@@ -115,7 +119,7 @@ def constants_table() -> Iterable[str]:
         cells = []
         for ranges in (orin, h100):
             low, high = (float(getattr(side, name)) for side in (ranges.low, ranges.high))
-            cells.append(f"{low:.3g}" if low == high else f"{low:.3g} … {high:.3g}")
+            cells.append(_number(low) if low == high else f"{_number(low)} … {_number(high)}")
         yield f"| {name} | {' | '.join(cells)} |"
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from adasgn_edge.model.config import Branch, ModelConfig
 from bench.kernel_report.compiler import ToolError
-from bench.predict import geometry, instructions
+from bench.predict import document, geometry, instructions
 from bench.predict.__main__ import SHREC, SHREC_MIX, main
 from bench.predict.boards import BOARDS, MEASURED_BY, span
 from bench.predict.costs import Block, Constants, Launch, Phase
+from bench.predict.document import refresh
 from bench.predict.kernels import Tile, branch_kernel_tile, branch_tile, find_tile, frame_block, tiles_of
 from bench.predict.measured import MEASURED, PROFILE, counted, error, fit, read_measured
 from bench.predict.prediction import predict, predict_streaming, sensitivity
@@ -313,3 +314,42 @@ def test_keeps_what_it_calibrates(
     assert "on one.json" in found["how"]
     assert found["pace"] == pytest.approx(before[0], rel=0.5)
     assert f"pace {found['pace']:.3f}" in capsys.readouterr().out
+
+
+# -- docs/performance.md ---------------------------------------------------------------------------------------------
+
+SAMPLE = """\
+Before.
+
+`python -m bench.predict --board h100 --dense`
+<!-- output -->
+old
+<!-- end of output -->
+
+`python -m bench.predict`
+<!-- output -->
+<!-- end of output -->
+After: `python -m bench.predict --settle`.
+"""
+
+
+def test_outputs_come_into_the_document() -> None:
+    asked = []
+
+    def run(arguments: list[str]) -> str:
+        asked.append(arguments)
+        return f"\nnew {len(asked)}\n"
+
+    text = refresh(SAMPLE, run)
+    assert asked == [["--board", "h100", "--dense"], []]
+    assert "old" not in text
+    assert text.startswith(
+        "Before.\n\n`python -m bench.predict --board h100 --dense`\n<!-- output -->\n\nnew 1\n\n<!-- end"
+    )
+    assert text.endswith("new 2\n\n<!-- end of output -->\nAfter: `python -m bench.predict --settle`.\n")
+    assert refresh(text, lambda arguments: "new 1" if arguments else "new 2") == text
+
+
+@pytest.mark.slow
+def test_the_document_is_what_the_commands_print(capsys: pytest.CaptureFixture[str]) -> None:
+    assert document.main(["--check"]) == 0, capsys.readouterr().err
