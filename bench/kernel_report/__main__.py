@@ -3,7 +3,7 @@
 Compiles kernels/*.cu for every default architecture, lists every launch that the kernels' own launchers make
 (inventory.cpp) and computes occupancy with NVIDIA's calculator (occupancy.cpp). Status 1 on a finding: a spill, a
 stack, a launch beyond an architecture's shared memory, a kernel without a launch or a launch without a kernel; 2 where
-the report cannot be made.
+the report cannot be made. With --counts, what the machine code consists of (machine_code.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .compiler import ROOT, Compiled, KernelUse, ToolError, compile_all, find_toolkit, run_tool
+from . import machine_code
+from .compiler import ROOT, Compiled, KernelUse, ToolError, compile_all, compiler_version, find_toolkit, run_tool
 from .names import readable_names
 
 HERE = Path(__file__).parent
@@ -194,6 +195,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--architectures", help="such as 87,90; default: all that this nvcc knows of 80 … 120")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel_report", help="for objects and report")
     parser.add_argument("--jobs", type=int, default=2, help="nvcc at once, each up to half a GB (default 2)")
+    parser.add_argument(
+        "--counts",
+        type=Path,
+        metavar="FILE",
+        help="instead count instructions: a table, and JSON in FILE",
+    )
     options = parser.parse_args(arguments)
     try:
         toolkit = find_toolkit()
@@ -202,6 +209,11 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown := sorted(set(chosen) - set(known)):
             raise ToolError(f"--architectures: expected some of {known}, found {unknown}")
         sources = sorted((ROOT / "kernels").glob("*.cu"))
+        if options.counts:
+            counts = machine_code.count_all(toolkit, sources, chosen, options.folder, options.jobs)
+            machine_code.write(counts, compiler_version(toolkit), options.counts)
+            print("\n".join(machine_code.table(counts)))
+            return 0
         compiled = compile_all(toolkit, sources, chosen, max(known), options.folder, options.jobs)
         launches, findings = list_launches(toolkit, compiled, options.folder)
         add_occupancy(toolkit, launches, options.folder)

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,15 +55,24 @@ def find_toolkit() -> Path:
     raise ToolError("nvcc: expected a CUDA toolkit in CUDA_HOME, on PATH or in /usr/local/cuda, found none")
 
 
-def run_tool(command: list[str | Path], stdin: str = "") -> str:
-    """Standard output of a command that must succeed."""
+def run_tool(command: Sequence[str | Path], stdin: str = "", with_errors: bool = False) -> str:
+    """Standard output, and standard error if asked for, of a command that must succeed."""
     try:
         done = subprocess.run(list(map(str, command)), input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ToolError(f"{command[0]}: expected on this machine, found nowhere") from None
     if done.returncode != 0:
         raise ToolError(f"{command[0]} failed with status {done.returncode}:\n{(done.stderr or done.stdout)[-4000:]}")
-    return done.stdout
+    return done.stdout + done.stderr if with_errors else done.stdout
+
+
+def compiler_version(toolkit: Path) -> str:
+    """Such as "nvcc 13.0"."""
+    said = run_tool([toolkit / "bin" / "nvcc", "--version"])
+    match = re.search(r"release ([\d.]+)", said)
+    if not match:
+        raise ToolError(f"nvcc --version: expected a release, found {said[-200:]!r}")
+    return f"nvcc {match[1]}"
 
 
 def parse_ptxas(text: str) -> dict[str, KernelUse]:
@@ -91,7 +101,7 @@ def compile_source(toolkit: Path, source: Path, architecture: int, ptx: bool, fo
         *(str(toolkit / "bin" / "nvcc"), *FLAGS, "-gencode", generate, "-Xptxas", "-v"),
         *("-c", str(source), "-o", str(to)),
     ]
-    key = _digest(toolkit, source, command)
+    key = digest(toolkit, source, command)
     note = to.with_suffix(".json")
     if to.exists() and note.exists():
         kept = json.loads(note.read_text())
@@ -129,7 +139,7 @@ def compile_all(
         return list(pool.map(lambda item: compile_source(toolkit, item[0], item[1], item[1] == ptx, folder), work))
 
 
-def _digest(toolkit: Path, source: Path, command: list[str]) -> str:
+def digest(toolkit: Path, source: Path, command: list[str]) -> str:
     """Of all that decides an object: the source, every header it may include, the command and the compiler."""
     digest = hashlib.sha256("\0".join(command).encode())
     digest.update(run_tool([toolkit / "bin" / "nvcc", "--version"]).encode())

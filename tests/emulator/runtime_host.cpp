@@ -407,11 +407,6 @@ Status synchronise_device() {
     return Status{};
 }
 
-Status synchronise_device() {
-    const Lock lock;
-    return breaks_capture() ? capture_unsupported : Status{};
-}
-
 Status begin_capture(Stream stream) {
     const Lock lock;
     if (is_default(stream)) return capture_unsupported;
@@ -500,12 +495,6 @@ Status wait_event(Stream stream, Event event) {
     if (mark.capture != nullptr) return captured_event;
     if (mark.recorded) state->order.wait(mark.over);
     return Status{};
-}
-
-// What the other stream was given has run by now.
-Status wait_event(Stream stream, Event /*event*/) {
-    const Lock lock;
-    return submit(stream, [] { return Status{}; });
 }
 
 Status elapsed(double& microseconds, Event from, Event to) {

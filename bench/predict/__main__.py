@@ -1,0 +1,134 @@
+"""Latency of the CUDA engine on a board that is not at hand: `python -m bench.predict --board orin-nano --batch 1`.
+
+Counts what every launch of a run multiplies, moves, issues and waits for, and turns the counts into a low and a high
+estimate; docs/performance.md explains the model and shows it beside what an H100 took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from adasgn_edge.errors import AdaSGNError
+from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model_file import read_model_file
+from bench.kernel_report.compiler import ToolError
+from bench.predict import tables
+from bench.predict.boards import BOARDS, keep_calibration
+from bench.predict.measured import CALIBRATED_UP_TO, MEASURED, PROFILE, calibrate, counted, read_measured
+from bench.predict.prediction import predict, predict_streaming
+
+SHREC = ModelConfig(joints=22, classes=14, joint_sets=(1, 11, 22))
+SHREC_MIX = (0.121, 0.158, 0.380, 0.310, 0.017, 0.014)  # docs/results.md, adasgn-a1 on the test set
+
+
+def read_mix(text: str, branches: int) -> tuple[float, ...]:
+    """Shares of the branches, in percent or fractions, made to add up to one."""
+    try:
+        shares = [float(part) for part in text.replace("/", ",").split(",")]
+    except ValueError:
+        raise SystemExit(f"predict: --mix: expected {branches} numbers, found {text!r}") from None
+    if len(shares) != branches or min(shares) < 0 or sum(shares) <= 0:
+        raise SystemExit(f"predict: --mix: expected {branches} shares, none below zero, found {text!r}")
+    return tuple(share / sum(shares) for share in shares)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the tables."""
+    options = _parser().parse_args(arguments)
+    batches = options.batch or [1, 64]
+    if min(batches) < 1:
+        raise SystemExit(f"predict: --batch: expected at least 1, found {min(batches)}")
+    try:
+        config = SHREC if options.model is None else read_model_file(options.model).folded.config
+        branches = len(config.branches)
+        if options.mix is None and config.adaptive and branches != len(SHREC_MIX):
+            raise SystemExit(f"predict: --mix: expected the shares of the model's {branches} branches, found none")
+        mix = read_mix(options.mix, branches) if options.mix else tuple(share / sum(SHREC_MIX) for share in SHREC_MIX)
+        models = {"dense": ModelConfig.dense(config.joints, config.classes, config.frames), "adasgn": config}
+        for line in _lines(options, models, batches, mix):
+            print(line, flush=True)
+    except (AdaSGNError, OSError, ToolError) as error:
+        raise SystemExit(f"predict: {error}") from None
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.predict", description="Predicted latency of the CUDA engine")
+    parser.add_argument("--board", choices=sorted(BOARDS), help="default: a summary of all boards")
+    parser.add_argument("--batch", type=int, action="append", help="clips of a run (default 1 and 64)")
+    parser.add_argument("--precision", choices=("f16", "f32"), default="f16")
+    parser.add_argument("--model", type=Path, help="an .adasgn file (default: the shape of SHREC's AdaSGN)")
+    parser.add_argument("--mix", help="share of frames of each branch, such as 12.1/15.8/38/31/1.7/1.4")
+    parser.add_argument("--dense", action="store_true", help="with --board: dense SGN on the model's joints")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--streaming", action="store_true", help="one new frame of some tracks")
+    what.add_argument("--schedules", action="store_true", help="what the engine chooses, and the alternatives")
+    what.add_argument("--settle", action="store_true", help="with --board: what each constant decides")
+    what.add_argument("--constants", action="store_true", help="the ranges of what counts cost")
+    for option, text in (
+        ("--compare", "predicted beside measured, of a report of bench.gpu on the board (h100)"),
+        ("--profile", "instructions counted beside those that ncu found"),
+        ("--calibrate", "fit what no micro-benchmark shows to such a report; the H100's is kept"),
+    ):
+        kept = PROFILE if option == "--profile" else MEASURED
+        what.add_argument(option, nargs="?", type=Path, const=kept, metavar="FILE", help=f"{text}  [default: the kept]")
+    return parser
+
+
+def _lines(
+    options: argparse.Namespace, models: dict[str, ModelConfig], batches: list[int], mix: tuple[float, ...]
+) -> Iterable[str]:
+    board = BOARDS[options.board or "h100"]  # of what was measured
+    if options.compare:
+        yield from tables.comparison(list(read_measured(options.compare, board, models, mix)), board)
+    elif options.profile:
+        yield from tables.instruction_table(counted(options.profile, board, models))
+    elif options.calibrate:
+        constants, error = calibrate(list(read_measured(options.calibrate, board, models, mix)), board)
+        name = options.calibrate.name
+        how = f"python -m bench.predict --calibrate, on {name}, up to {CALIBRATED_UP_TO} clips; error {error:.1%}"
+        if board is BOARDS["h100"]:
+            keep_calibration(constants.pace, constants.exact_pace, constants.code, how)
+        yield f"pace {constants.pace:.3f}, exact_pace {constants.exact_pace:.3f}, code {constants.code:.2f}: {how}"
+    elif options.constants:
+        yield from tables.constants_table()
+    elif options.schedules:
+        boards = [options.board] if options.board else list(BOARDS)
+        yield from tables.schedule_table(models, boards, mix)
+    elif options.board is None:
+        if options.settle:
+            raise SystemExit("predict: --settle: expected a --board, found none")
+        if options.streaming:
+            yield from tables.streaming_table(models, mix)
+        else:
+            yield from tables.summary(models, batches, ("f16", "f32"), mix)
+    else:
+        yield from _of_board(options, models["dense" if options.dense else "adasgn"], batches, mix)
+
+
+def _of_board(
+    options: argparse.Namespace, config: ModelConfig, batches: list[int], mix: tuple[float, ...]
+) -> Iterable[str]:
+    board = BOARDS[options.board]
+    for batch in batches:
+        if options.streaming:
+            prediction = predict_streaming(config, board, batch, options.precision, mix)
+            unit, way = "tracks, one new frame each", ""
+        else:
+            prediction = predict(config, board, batch, options.precision, mix)
+            unit, way = "clips", f"; {prediction.schedule}"
+        yield ""
+        title = f"{options.board}, {batch} {unit}, {options.precision}, {', '.join(config.branch_names)}{way}"
+        if options.settle:
+            yield title
+            yield ""
+            yield from tables.settle_table(prediction, board)
+        else:
+            yield from tables.prediction_lines(title, prediction, board)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Times measured on a GPU beside predicted ones, and the constants that they fit."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adasgn_edge.model.config import ModelConfig
+from bench.kernel_report.compiler import ToolError
+from bench.predict.boards import ROOT, Board, span
+from bench.predict.costs import Constants
+from bench.predict.kernels import frame_block
+from bench.predict.prediction import device_microseconds
+from bench.predict.schedule import NEIGHBOURS, Run, Schedule, head, launches
+
+__all__ = ["MEASURED", "PROFILE", "Measurement", "calibrate", "counted", "error", "fit", "read_measured"]
+
+MEASURED = ROOT / "bench" / "results" / "gpu" / "h100" / "schedules.json"
+PROFILE = MEASURED.with_name("profile.json")
+CALIBRATED_UP_TO = 64
+"""Clips of the largest batch that the constants are fitted to; larger ones are left to show whether they hold."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A schedule's median on the device, in microseconds, and its run as the model has it."""
+
+    batch: int
+    model: str  # adasgn or dense
+    precision: str
+    schedule: Schedule
+    microseconds: float
+    run: Run
+
+
+def read_measured(
+    path: Path, board: Board, models: dict[str, ModelConfig], shares: Sequence[float]
+) -> Iterator[Measurement]:
+    """Every schedule's time in a report of bench.gpu."""
+    report = json.loads(path.read_text())
+    if not str(report.get("format", "")).startswith("adasgn_edge.gpu_speed."):
+        raise ToolError(f"{path}: expected a report of bench.gpu, found {report.get('format')!r}")
+    for group in report["groups"]:
+        for side, schedules in group["schedules"].items():
+            model, precision = side.split()
+            for name, times in schedules.items():
+                if "median" not in times:
+                    continue
+                schedule = _schedule(name)
+                run = launches(models[model], board, group["batch"], precision, shares, schedule)
+                yield Measurement(group["batch"], model, precision, schedule, 1e6 * times["median"], run)
+
+
+def _schedule(name: str) -> Schedule:
+    match = re.fullmatch(r"(?:a block per frame|tiles of (\d+) rows), temporal (\d+)", name)
+    if not match:
+        raise ToolError(f"a schedule: expected such as 'tiles of 32 rows, temporal 32', found {name!r}")
+    return Schedule(match[1] is None, int(match[1] or 32), int(match[2]))
+
+
+def counted(path: Path, board: Board, models: dict[str, ModelConfig]) -> Iterator[tuple[str, int, str, float, float]]:
+    """(model, clips, kernel, instructions of all warps as counted, as the profiler found) of every kernel of a profile
+    in f16, a block per frame."""
+    for row in json.loads(path.read_text())["kernels"]:
+        config = models[row["model"]]
+        if row["kernel"] == "frame_blocks":
+            actions = dict(enumerate(row["actions"])) if "actions" in row else {None: row["clips"] * config.frames}
+            issued = sum(
+                count * frame_block(config, action, NEIGHBOURS, board.architecture, "f16").total("issued")
+                for action, count in actions.items()
+            )
+        else:
+            launch = next(one for one in head(config, board, row["clips"], "f16", 32) if one.name == row["kernel"])
+            issued = launch.mean("issued")
+        yield row["model"], row["clips"], row["kernel"], issued, float(row["instructions"])
+
+
+def error(measurements: Sequence[Measurement], board: Board, by: Constants) -> float:
+    """Root of the mean square of the logarithm of predicted over measured: 0.1 is 10 %."""
+    logs = [math.log(device_microseconds(one.run, board, by) / one.microseconds) for one in measurements]
+    return math.sqrt(sum(value * value for value in logs) / len(logs))
+
+
+def calibrate(measurements: Sequence[Measurement], board: Board) -> tuple[Constants, float]:
+    """The board's constants with pace, exact_pace and code fitted, and the error that is left on what was fitted."""
+    chosen = [one for one in measurements if one.batch <= CALIBRATED_UP_TO]
+    names = ("pace", "exact_pace", "code")
+    middle = span(board).middle
+
+    def of(values: Sequence[float]) -> Constants:
+        return replace(middle, **dict(zip(names, values, strict=True)))
+
+    values = fit(lambda tried: error(chosen, board, of(tried)), [getattr(middle, name) for name in names])
+    return of(values), error(chosen, board, of(values))
+
+
+def fit(cost: Callable[[Sequence[float]], float], start: Sequence[float]) -> list[float]:
+    """Positive values at which the cost is least, one value after another by steps that shrink from 20 % to 0.5 %."""
+    values, least = list(start), cost(start)
+    step = 1.2
+    while step > 1.005:
+        better = False
+        for i in range(len(values)):
+            for factor in (step, 1 / step):
+                tried = [*values]
+                tried[i] *= factor
+                if (found := cost(tried)) < least:
+                    values, least, better = tried, found, True
+                    break
+        if not better:
+            step = math.sqrt(step)
+    return values

@@ -1,0 +1,99 @@
+"""Microseconds of a run: low and high, launch by launch, and what each constant's range makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from adasgn_edge.model.config import COORDINATES, FEATURE, TAPS, TEMPORAL, ModelConfig
+from bench.predict.boards import Board, span
+from bench.predict.costs import Constants
+from bench.predict.geometry import element
+from bench.predict.kernels import Tile, branch_tile
+from bench.predict.schedule import Run, Schedule, choose, launches, streaming
+
+__all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity"]
+
+COPIES = 4
+"""Clips up; actions, scores and checks down (csrc/adasgn/cuda/engine.cpp)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """(low, high) in microseconds: of each launch; on the device from first node to last; from array to result."""
+
+    run: Run
+    schedule: Schedule | None
+    each: list[tuple[float, float]]
+    device: tuple[float, float]
+    end_to_end: tuple[float, float]
+
+
+def device_microseconds(run: Run, board: Board, by: Constants, weights: float = 0) -> float:
+    """Of a run's graph. weights: bytes that a run reads once from DRAM where the cache does not keep them."""
+    total = by.empty + by.node * (len(run.launches) + run.fills)
+    total += sum(launch.microseconds(board.multiprocessors, board.clock, by) for launch in run.launches)
+    return total + (weights / (by.dram * 1e3) if by.dram else 0)
+
+
+def predict(
+    config: ModelConfig,
+    board: Board,
+    batch: int,
+    precision: str,
+    shares: Sequence[float],
+    schedule: Schedule | None = None,
+) -> Prediction:
+    """One run of `batch` clips by a captured graph, by the engine's own schedule unless another is given."""
+    schedule = schedule or choose(config, board.multiprocessors, batch * config.frames, shares, precision)
+    run = launches(config, board, batch, precision, shares, schedule)
+    return _priced(run, config, board, batch, precision, schedule)
+
+
+def predict_streaming(
+    config: ModelConfig, board: Board, tracks: int, precision: str, shares: Sequence[float]
+) -> Prediction:
+    """One new frame of each of `tracks` tracks, and the scores of their windows."""
+    return _priced(streaming(config, board, tracks, precision, shares), config, board, 0, precision, None)
+
+
+def sensitivity(run: Run, board: Board) -> list[tuple[str, float, float, float]]:
+    """(constant, low, high, microseconds of the run between them, all others in the middle), the greatest first."""
+    ranges = span(board)
+    found = []
+    for item in fields(Constants):
+        low, high = getattr(ranges.low, item.name), getattr(ranges.high, item.name)
+        if low != high and item.name not in ("call", "copy", "dram"):
+            cheap, dear = (device_microseconds(run, board, ranges.at(item.name, side)) for side in (False, True))
+            found.append((item.name, low, high, dear - cheap))
+    return sorted(found, key=lambda row: -row[3])
+
+
+def weight_bytes(config: ModelConfig, board: Board, precision: str) -> float:
+    """Of all branches and the temporal module, once."""
+    total = 0.0
+    for index, branch in enumerate(config.branches):
+        kind = "f32" if config.adaptive and index == 0 else precision
+        tile = Tile(board.architecture, f"branch_tiles<{kind}, 32 rows>", 32, kind)
+        total += branch_tile(branch, tile, 1, config.joints).total("weights")
+    return total + element(precision) * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL) + 4 * TEMPORAL * config.classes
+
+
+def _priced(
+    run: Run, config: ModelConfig, board: Board, batch: int, precision: str, schedule: Schedule | None
+) -> Prediction:
+    ranges = span(board)
+    sides = (ranges.low, ranges.high)
+    each = [
+        (
+            launch.microseconds(board.multiprocessors, board.clock, ranges.low) + ranges.low.node,
+            launch.microseconds(board.multiprocessors, board.clock, ranges.high) + ranges.high.node,
+        )
+        for launch in run.launches
+    ]
+    weights = weight_bytes(config, board, precision)
+    low, high = (device_microseconds(run, board, by, weights) for by in sides)
+    copied = 4 * batch * (config.frames * (config.joints * COORDINATES + 1) + config.classes)
+    moved = copied / (min(board.dram, 20) * 1e3)  # at the rate of PCI Express where that is less than DRAM's
+    whole = [total + by.call + COPIES * by.copy + moved for total, by in zip((low, high), sides, strict=True)]
+    return Prediction(run, schedule, each, (low, high), (whole[0], whole[1]))

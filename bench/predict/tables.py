@@ -1,0 +1,197 @@
+"""The tables that `python -m bench.predict` prints, as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from adasgn_edge.model.config import ModelConfig
+from bench.predict.boards import BOARDS, MEASURED_BY, Board, span
+from bench.predict.costs import Constants, Launch
+from bench.predict.measured import Measurement
+from bench.predict.prediction import (
+    COPIES,
+    Prediction,
+    device_microseconds,
+    predict,
+    predict_streaming,
+    sensitivity,
+)
+from bench.predict.schedule import Schedule, choose, launches, schedules
+
+__all__ = [
+    "comparison", "constants_table", "instruction_table", "launch_table", "prediction_lines", "schedule_table",
+    "settle_table", "streaming_table", "summary",
+]  # fmt: skip
+
+BATCHES = (1, 2, 4, 8, 16, 64, 256, 1024)
+TRACKS = (1, 2, 4, 16)
+CLOSE = 1.05
+"""A choice is as good as the best where it is predicted to take at most this many times as long."""
+
+
+def _range(pair: tuple[float, float]) -> str:
+    return f"{pair[0]:.0f} … {pair[1]:.0f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def summary(
+    models: dict[str, ModelConfig], batches: Sequence[int], precisions: Sequence[str], shares: Sequence[float]
+) -> Iterable[str]:
+    """Every board, dense and adaptive."""
+    yield "| board | clips | precision | dense, µs | adaptive, µs | array to result, adaptive, µs |"
+    yield "|---|---|---|---|---|---|"
+    for name, board in BOARDS.items():
+        for batch in batches:
+            for precision in precisions:
+                dense, adaptive = (predict(models[key], board, batch, precision, shares) for key in ("dense", "adasgn"))
+                cells = [_range(pair) for pair in (dense.device, adaptive.device, adaptive.end_to_end)]
+                yield f"| {name} | {batch} | {precision} | {' | '.join(cells)} |"
+
+
+def streaming_table(models: dict[str, ModelConfig], shares: Sequence[float]) -> Iterable[str]:
+    """One new frame of some tracks, on every board, in binary16."""
+    yield "| board | tracks | dense, µs | adaptive, µs | array to result, adaptive, µs |"
+    yield "|---|---|---|---|---|"
+    for name, board in BOARDS.items():
+        for tracks in TRACKS:
+            dense, adaptive = (
+                predict_streaming(models[key], board, tracks, "f16", shares) for key in ("dense", "adasgn")
+            )
+            cells = [_range(pair) for pair in (dense.device, adaptive.device, adaptive.end_to_end)]
+            yield f"| {name} | {tracks} | {' | '.join(cells)} |"
+
+
+def launch_table(prediction: Prediction, board: Board) -> Iterable[str]:
+    """What was counted of each launch, the microseconds that it and its node take, and where its dearest block's go."""
+    counted = (
+        ("tensor", 1e6, 2), ("ordinary", 1e6, 2), ("weights", 1e3, 0), ("shared", 1e3, 0), ("issued", 1e3, 0)
+    )  # fmt: skip
+    header = ("launch", "blocks", "tensor M MACs", "ordinary M MACs", "weights KB", "shared KB", "k instructions")
+    yield f"| {' | '.join(header)} | low | high | of the dearest block |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    middle = span(board).middle
+    for launch, (low, high) in zip(prediction.run.launches, prediction.each, strict=True):
+        cells = [f"{launch.mean('blocks'):.1f}"]
+        cells += [f"{launch.mean(name) / unit:.{digits}f}" for name, unit, digits in counted]
+        yield f"| {launch.name} | {' | '.join(cells)} | {low:.1f} | {high:.1f} | {_limits(launch, middle)} |"
+
+
+def _limits(launch: Launch, by: Constants) -> str:
+    blocks = {id(block): block for draw in launch.draws for block in draw}.values()
+    if not blocks:
+        return "–"
+    limits = max(blocks, key=lambda block: block.clocks(by)).limits(by)
+    total = sum(limits.values())
+    most = sorted(limits, key=lambda name: -limits[name])[:3]
+    return ", ".join(f"{limits[name] / total:.0%} {name}" for name in most)
+
+
+def prediction_lines(title: str, prediction: Prediction, board: Board) -> Iterable[str]:
+    """A prediction with its table."""
+    yield title
+    yield ""
+    yield from launch_table(prediction, board)
+    yield ""
+    yield f"device: {_range(prediction.device)} µs"
+    yield f"array to result: {_range(prediction.end_to_end)} µs"
+    run = prediction.run
+    yield f"{len(run.launches) + run.fills} graph nodes and {COPIES} copies"
+
+
+def settle_table(prediction: Prediction, board: Board) -> Iterable[str]:
+    """What each constant's range makes of a run, and the measurement that settles it."""
+    yield "| constant | low | high | µs between them | settled by |"
+    yield "|---|---|---|---|---|"
+    for name, low, high, microseconds in sensitivity(prediction.run, board):
+        yield f"| {name} | {_number(low)} | {_number(high)} | {microseconds:.1f} | {MEASURED_BY[name]} |"
+
+
+def constants_table() -> Iterable[str]:
+    """The ranges of all constants, of Orin and of the H100."""
+    orin, h100 = span(BOARDS["orin-nano"]), span(BOARDS["h100"])
+    yield "| constant | Orin | H100 |"
+    yield "|---|---|---|"
+    for name in MEASURED_BY:
+        cells = []
+        for ranges in (orin, h100):
+            low, high = (float(getattr(side, name)) for side in (ranges.low, ranges.high))
+            cells.append(_number(low) if low == high else f"{_number(low)} … {_number(high)}")
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def schedule_table(models: dict[str, ModelConfig], boards: Sequence[str], shares: Sequence[float]) -> Iterable[str]:
+    """What the engine chooses for each batch, and what the alternatives are predicted to take."""
+    yield "| board | model | clips | chosen | a block per frame | tiles of 32 | 64 | 128 | chosen against best |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name in boards:
+        board = BOARDS[name]
+        middle = span(board).middle
+        for model, config in models.items():
+            for batch in BATCHES:
+                chosen = choose(config, board.multiprocessors, batch * config.frames, shares, "f16")
+                times = {}
+                for schedule in schedules(config, "f16"):
+                    if schedule.temporal_rows == chosen.temporal_rows:
+                        run = launches(config, board, batch, "f16", shares, schedule)
+                        times[schedule] = device_microseconds(run, board, middle)
+                least = min(times.values())
+                cells = []
+                for column in (Schedule(True, 32, 0), *(Schedule(False, rows, 0) for rows in (32, 64, 128))):
+                    key = Schedule(column.block_per_frame, column.branch_rows, chosen.temporal_rows)
+                    shown = f"{times[key]:.0f}"
+                    cells.append(f"**{shown}**" if key == chosen else shown)
+                ratio = times[chosen] / least
+                verdict = "best" if ratio == 1 else f"{ratio:.2f}{'' if ratio <= CLOSE else ' (!)'}"
+                yield f"| {name} | {model} | {batch} | {chosen} | {' | '.join(cells)} | {verdict} |"
+
+
+def comparison(measurements: Sequence[Measurement], board: Board) -> Iterable[str]:
+    """Predicted over measured, for every model, precision and batch and every schedule that was measured."""
+    by = span(board).middle
+    columns: list[tuple[str, Schedule]] = [
+        ("a block per frame", Schedule(True, 32, 32)),
+        *((f"tiles of {rows}", Schedule(False, rows, 32)) for rows in (32, 64, 128)),
+        ("64, temporal 64", Schedule(False, 64, 64)),
+        ("128, temporal 128", Schedule(False, 128, 128)),
+    ]
+    yield f"| model | precision | clips | {' | '.join(name for name, _ in columns)} |"
+    yield f"|---|---|---|{'---|' * len(columns)}"
+    found: dict[tuple[str, str, int], dict[Schedule, str]] = {}
+    for one in measurements:
+        predicted = device_microseconds(one.run, board, by)
+        row = found.setdefault((one.model, one.precision, one.batch), {})
+        row[one.schedule] = f"{predicted:.0f} / {one.microseconds:.0f} = {predicted / one.microseconds:.2f}"
+    for (model, precision, batch), row in sorted(found.items()):
+        cells = [row.get(schedule, "") for _, schedule in columns]
+        yield f"| {model} | {precision} | {batch} | {' | '.join(cells)} |"
+    yield ""
+    yield from _errors(measurements, board, by)
+
+
+def instruction_table(rows: Iterable[tuple[str, int, str, float, float]]) -> Iterable[str]:
+    """Instructions of all warps, as counted and as a profiler found them."""
+    yield "| model | clips | kernel | counted | executed | counted over executed |"
+    yield "|---|---|---|---|---|---|"
+    for model, clips, kernel, counted, executed in rows:
+        yield f"| {model} | {clips} | {kernel} | {counted:.0f} | {executed:.0f} | {counted / executed:.3f} |"
+
+
+def _errors(measurements: Sequence[Measurement], board: Board, by: Constants) -> Iterable[str]:
+    yield "| model | precision | measured | within 10 % | error, root of mean square | worst |"
+    yield "|---|---|---|---|---|---|"
+    groups = sorted({(one.model, one.precision) for one in measurements})
+    for model, precision in groups:
+        chosen = [one for one in measurements if (one.model, one.precision) == (model, precision)]
+        ratios = [device_microseconds(one.run, board, by) / one.microseconds for one in chosen]
+        logs = [math.log(ratio) for ratio in ratios]
+        worst = max(range(len(chosen)), key=lambda i: abs(logs[i]))
+        within = sum(abs(ratio - 1) <= 0.1 for ratio in ratios)
+        rms = math.sqrt(sum(value * value for value in logs) / len(logs))
+        yield (
+            f"| {model} | {precision} | {len(chosen)} | {within} | {rms:.1%} | {ratios[worst]:.2f}: "
+            f"{chosen[worst].batch} clips, {chosen[worst].schedule} |"
+        )
