@@ -22,7 +22,7 @@ class Constants:
     code: float  # bytes of instructions a clock, the first time that a multiprocessor comes by
     tensor: float  # multiply-adds on tensor cores
     ordinary: float  # and on the ordinary units
-    stream: float  # bytes of weights from the second-level cache
+    stream: float  # bytes of weights from the second-level cache, by rings that are deep enough
     shared: float  # bytes of shared memory
     issue: float  # instructions of warps, four schedulers together
     node: float  # µs: a node of a graph
@@ -66,6 +66,7 @@ class Phase:
     tensor: float = 0
     ordinary: float = 0
     weights: float = 0  # bytes from the second-level cache
+    trips: float = 0  # of weights, as often as the block's rings are filled anew
     shared: float = 0  # bytes to and from shared memory
     barriers: int = 0
 
@@ -75,7 +76,7 @@ class Phase:
             raise ValueError(f"phases of {self.warps} and of {other.warps} warps")
         total = self.instructions + other.instructions
         issued = self.instructions * self.share + other.instructions * other.share
-        counted = ("exact", "steps", "loads", "tensor", "ordinary", "weights", "shared", "barriers")
+        counted = ("exact", "steps", "loads", "tensor", "ordinary", "weights", "trips", "shared", "barriers")
         sums = {name: getattr(self, name) + getattr(other, name) for name in counted}
         return Phase(self.warps, total, issued / total if total else 1, **sums)
 
@@ -85,8 +86,12 @@ class Phase:
         return self.instructions * self.share * self.warps
 
     def chain(self, by: Constants) -> float:
-        """Clocks of the longest warp by itself."""
-        return self.paced(by) + self.steps * by.step + self.loads * by.load
+        """Clocks of the longest warp by itself, or of its weights where they are longer under way."""
+        return max(self.paced(by) + self.steps * by.step + self.loads * by.load, self.under_way(by))
+
+    def under_way(self, by: Constants) -> float:
+        """Clocks in which the rings' weights come: a ring's blocks, but the one in use, in the time that one takes."""
+        return self.trips * (by.load + by.step)
 
     def paced(self, by: Constants) -> float:
         """Clocks of the longest warp's instructions."""
@@ -139,6 +144,8 @@ class Block:
                 "loads waited for": phase.loads * by.load,
             }
             chain = phase.chain(by)
+            if phase.under_way(by) == chain > 0:
+                waited = {"weights under way": chain}
             both = math.hypot(chain, busy[most])
             parts = {name: clocks * chain / both for name, clocks in waited.items()} if both else {}
             parts[most] = busy[most] ** 2 / both if both else 0

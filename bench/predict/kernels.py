@@ -16,6 +16,7 @@ from bench.predict.geometry import (
     LANES,
     PACKED_JOINTS,
     POLICY_FRAMES,
+    RING,
     TEMPORAL_SHAPES,
     THREADS,
     TRANSFORM_AHEAD,
@@ -29,12 +30,13 @@ __all__ = ["Tile", "branch_tile", "classify_block", "frame_block", "route_block"
 
 @dataclass(frozen=True)
 class Tile:
-    """Where a branch's tile is compiled: sm_87 …, the kernel, and its rows and precision."""
+    """Where products are compiled: sm_87 …, the kernel, and the tile's rows and precision and its warps' rings."""
 
     architecture: str
     kernel: str
     rows: int
     precision: str
+    ring: int  # blocks of weights
 
     @property
     def tiles(self) -> int:
@@ -44,7 +46,7 @@ class Tile:
 
 def branch_kernel_tile(architecture: str, precision: str, rows: int) -> Tile:
     """A tile of branch_tiles.cu."""
-    return Tile(architecture, instructions.branch_kernel(precision, rows), rows, precision)
+    return Tile(architecture, instructions.branch_kernel(precision, rows), rows, precision, RING[precision, rows])
 
 
 def _product(tile: Tile, tiles: int, depth: int, blocks: int, warps: int, share: float = 1) -> Phase:
@@ -74,6 +76,7 @@ def _product(tile: Tile, tiles: int, depth: int, blocks: int, warps: int, share:
         tensor=0 if tile.precision == "f32" else multiplied,
         ordinary=multiplied if tile.precision == "f32" else 0,
         weights=fetched,
+        trips=fetched / (warps * (tile.ring - 1) * block_bytes(tile.precision)),
         shared=shared + stored,
     )
 
@@ -210,7 +213,7 @@ def frame_block(config: ModelConfig, action: int | None, neighbours: int, archit
     work = Block(())
     if action is not None:
         rows = 16 if policy.joints == 1 else 32
-        tile = Tile(architecture, kernel, rows, "f32")
+        tile = Tile(architecture, kernel, rows, "f32", RING["f32", rows])
         for block in tiles_of(policy, neighbours, tile, config.joints):
             work += block
             work += Block((Phase(WARPS, barriers=1),))
@@ -227,7 +230,8 @@ def frame_block(config: ModelConfig, action: int | None, neighbours: int, archit
             return work
     branch = config.branches[action or 0]
     rows = FRAME_ROWS[0] if branch.joints <= FRAME_ROWS[0] else FRAME_ROWS[1]
-    return work + branch_tile(branch, Tile(architecture, kernel, rows, precision), 1, config.joints)
+    tile = Tile(architecture, kernel, rows, precision, RING[precision, rows])
+    return work + branch_tile(branch, tile, 1, config.joints)
 
 
 @cache
@@ -242,8 +246,8 @@ def route_block(branches: int) -> Block:
 @cache
 def temporal_block(kernel: str, architecture: str, precision: str, rows: int, clips: int, frames: int) -> Block:
     """A tile of the temporal module (kernels/temporal.cu); kernel: across_frames or widen_and_pool."""
-    warps, blocks, _ = TEMPORAL_SHAPES[precision, rows]
-    tile = Tile(architecture, instructions.temporal_kernel(kernel, precision, rows), rows, precision)
+    warps, blocks, ring = TEMPORAL_SHAPES[precision, rows]
+    tile = Tile(architecture, instructions.temporal_kernel(kernel, precision, rows), rows, precision, ring)
     across = kernel == "across_frames"
     each = 4 * 4 if across else 16  # bytes that a thread reads at once
     bytes_ = (rows + 2) * FEATURE * 4 if across else rows * FEATURE * element(precision)

@@ -9,7 +9,7 @@ from adasgn_edge.model.config import COORDINATES, FEATURE, TAPS, TEMPORAL, Model
 from bench.predict.boards import Board, span
 from bench.predict.costs import Constants
 from bench.predict.geometry import element
-from bench.predict.kernels import Tile, branch_tile
+from bench.predict.kernels import branch_kernel_tile, branch_tile
 from bench.predict.schedule import Run, Schedule, choose, launches, streaming
 
 __all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity"]
@@ -74,7 +74,7 @@ def weight_bytes(config: ModelConfig, board: Board, precision: str) -> float:
     total = 0.0
     for index, branch in enumerate(config.branches):
         kind = "f32" if config.adaptive and index == 0 else precision
-        tile = Tile(board.architecture, f"branch_tiles<{kind}, 32 rows>", 32, kind)
+        tile = branch_kernel_tile(board.architecture, kind, 32)
         total += branch_tile(branch, tile, 1, config.joints).total("weights")
     return total + element(precision) * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL) + 4 * TEMPORAL * config.classes
 
