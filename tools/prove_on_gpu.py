@@ -32,7 +32,10 @@ sys.path.insert(0, str(ROOT))
 from build_support.cuda import find_nvcc  # noqa: E402
 from build_support.parts import Absent  # noqa: E402
 
-SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
+SANITIZERS = ("memcheck", "initcheck", "synccheck")
+RACES = ("f16, a block per frame", "f16, tiles of 32", "f16, tiles of 64", "f16, tiles of 128")
+"""Modes that racecheck looks at, each by itself, on clips of one frame: it takes a hundred times as long as the others,
+and longer yet for the products of f32, which the emulator's own check sees (docs/emulator.md)."""
 PROGRAM = Path("build", "on_gpu", "run_all_modes")
 FOR_BENCHMARK = 210.0
 """Seconds that the steps before the benchmark must leave for it."""
@@ -71,7 +74,9 @@ def main() -> int:
     parser.add_argument("--architecture", help='what to compile for, as "9.0"  [default: what nvidia-smi says]')
     parser.add_argument("--data", help="a converted data set (.skeletons) with recorded clips")
     parser.add_argument("--limit", type=float, default=540.0, help="seconds for everything  [default: 540]")
-    parser.add_argument("--skip", metavar="STEP", action="append", default=[], help="leave out a step, such as benchmark")
+    parser.add_argument(
+        "--skip", metavar="STEP", action="append", default=[], help="leave out a step, such as benchmark"
+    )
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT") or ROOT / "build" / "gpu"))
     options = parser.parse_args()
     architecture = options.architecture or compute_capability()
@@ -127,6 +132,14 @@ def plan(architecture: str, out: Path, data: str | None) -> list[list[Step]]:
         [
             Step(f"compute-sanitizer: {tool}", [sanitizer, f"--tool={tool}", "--error-exitcode=3", str(PROGRAM)], 120)
             for tool in SANITIZERS
+        ]
+        + [
+            Step(
+                f"compute-sanitizer: racecheck of {mode}",
+                [sanitizer, "--tool=racecheck", "--error-exitcode=3", str(PROGRAM), "1", mode],
+                150,
+            )
+            for mode in RACES
         ],
         [Step("benchmark", [python, "-m", "bench.gpu", "--out", str(out), "--limit={left:.0f}", *clips], 600)],
     ]

@@ -11,7 +11,7 @@ __all__ = ["DeviceOption", "PrecisionOption"]
 DeviceOption = Annotated[
     str,
     typer.Option(
-        metavar="DEVICE",
+        metavar="cpu|cuda|cuda:N",
         help="What runs the model: cpu, cuda (the GPU) or cuda:1 (the second GPU). "
         "`adasgn-edge doctor` says what works here.",
     ),

@@ -226,8 +226,10 @@ class Checks {
 
 int main(int count, char** arguments) {
     const int frames = count > 1 ? std::atoi(arguments[1]) : kAdaptive22.frames;
-    if (count > 2 || frames < 1 || frames > kMostFrames) {
-        std::fprintf(stderr, "usage: run_all_modes [FRAMES of a clip, 1 to %d]\n", kMostFrames);
+    const std::string only = count > 2 ? arguments[2] : "";
+    if (count > 3 || frames < 1 || frames > kMostFrames) {
+        std::fprintf(stderr, "usage: run_all_modes [FRAMES of a clip, 1 to %d [how the names of modes begin]]\n",
+                     kMostFrames);
         return EXIT_FAILURE;
     }
     if (cuda::device_count() == 0) {
@@ -244,6 +246,9 @@ int main(int count, char** arguments) {
             shape.frames = frames;
             const Case given(shape);
             for (const Runs& runs : kRuns) {
+                if (std::string(runs.name).rfind(only, 0) != 0) {
+                    continue;
+                }
                 if (runs.schedule.branch_rows > cuda::highest_branch_tile(runs.precision, traits.shared_per_block)) {
                     std::printf("%-60s left out: more shared memory than this device has\n", runs.name);
                     continue;
