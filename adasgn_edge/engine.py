@@ -66,7 +66,8 @@ class ModelDescription:
     """What a model expects and tells: the description in its file (docs/model_file.md).
 
     config: all that fixes its shape; cost: MACs of a clip whose frames all take one branch, (A,), by convention
-    ("paper", "full", "folded").
+    ("paper", "full", "folded"); action_shares: (A,) share of frames that the policy gives to each branch, None where
+    it is not known.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class ModelDescription:
     window: float
     precision: str
     cost: dict[str, list[int]]
+    action_shares: tuple[float, ...] | None = None
 
     @property
     def joints(self) -> int:
@@ -109,6 +111,7 @@ class ModelDescription:
                 window=facts["window"],
                 precision=facts["precision"],
                 cost=facts["cost"],
+                action_shares=tuple(facts["action_shares"]) if "action_shares" in facts else None,
             )
         except (AdaSGNError, ValueError, RecursionError) as error:
             raise ModelFileError(f"model file: description: {shown(str(error), 300)}") from None

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from adasgn_edge import __version__
+from adasgn_edge.data.dataset import SkeletonDataset
+from adasgn_edge.errors import ModelConfigError
 from adasgn_edge.files import check_output
 from adasgn_edge.folding import fold
+from adasgn_edge.model.adasgn import AdaSGN
 from adasgn_edge.model.weights import TrainedModel, load_weights
 from adasgn_edge.model_file import ModelFile, write_model_file
+from adasgn_edge.progress import Progress
+from adasgn_edge.train.evaluate import policy_shares
+from adasgn_edge.train.sampler import ClipSampler
 
-__all__ = ["DEFAULT_WINDOW", "MODEL_ENDING", "export_weights", "to_model_file"]
+__all__ = ["DEFAULT_WINDOW", "MODEL_ENDING", "calibrated", "export_weights", "to_model_file"]
 
 MODEL_ENDING = ".adasgn"
 """What the name of a model file ends in; `--model` of the commands tells it from weights by that."""
@@ -38,18 +46,53 @@ def to_model_file(trained: TrainedModel, window: float | None = None, precision:
         window=window,
         precision=precision,
         provenance={**trained.provenance, "adasgn_edge": __version__},
+        action_shares=trained.action_shares,
     )
 
 
-def export_weights(checkpoint: Path, out: Path, window: float | None = None, half: bool = False) -> ModelFile:
+def calibrated(
+    trained: TrainedModel, read_dataset: Callable[[], SkeletonDataset], progress: Progress | None = None
+) -> TrainedModel:
+    """AdaSGN with the shares of frames that its policy gives to each branch on a data set's training clips.
+
+    The data set is read once it is known that the model has a policy. Raises ModelConfigError for a model without
+    policy or of another layout than the data set's, DatasetError for a data set without training clips.
+    """
+    model = trained.model
+    if not isinstance(model, AdaSGN):
+        (branch,) = model.config.branch_names
+        raise ModelConfigError(f"calibration: expected AdaSGN, found a model without policy, {branch} on every frame")
+    dataset = read_dataset()
+    if trained.layout != dataset.layout:
+        raise ModelConfigError(
+            f"calibration: the model expects layout {trained.layout.name!r}, "
+            f"data set {dataset.name!r} has {dataset.layout.name!r}"
+        )
+    sampler = ClipSampler(dataset, "train", model.config.frames, trained.stream, "cpu")
+    return replace(trained, action_shares=policy_shares(model, sampler, progress=progress))
+
+
+def export_weights(
+    checkpoint: Path,
+    out: Path,
+    window: float | None = None,
+    half: bool = False,
+    calibration: Callable[[], SkeletonDataset] | None = None,
+    progress: Progress | None = None,
+) -> ModelFile:
     """Write the weights file `checkpoint` as the model file `out`, atomically; returns what was written.
 
-    Raises CheckpointError for an unusable checkpoint, ModelFileError for weights that cannot be stored (NaN, or too
-    large for half precision), OutputError for a name that does not end in ``.adasgn`` or a file that cannot be written.
+    calibration: opens the data set of :func:`calibrated`; without one the action shares are those that the weights
+    hold, if they do. Raises CheckpointError for an unusable checkpoint, ModelFileError for weights that cannot be
+    stored (NaN, or too large for half precision), OutputError for a name that does not end in ``.adasgn`` or a file
+    that cannot be written, and what :func:`calibrated` raises.
     """
     out = Path(out)
     check_output(out, (MODEL_ENDING,), instead="ONNX graphs are written by --onnx, or by onnx_graphs.write_onnx")
-    model = to_model_file(load_weights(checkpoint), window, "f16" if half else "f32")
+    trained = load_weights(checkpoint)
+    if calibration is not None:
+        trained = calibrated(trained, calibration, progress)
+    model = to_model_file(trained, window, "f16" if half else "f32")
     model.provenance["weights_sha256"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     write_model_file(out, model)
     return model

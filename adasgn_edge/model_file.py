@@ -45,6 +45,9 @@ COST_CONVENTIONS = ("paper", "full", "folded")
 MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_JOINT_SETS = 256, 1024, 65536, 16
 MAX_WINDOW = 3600
 MAX_COST = 1 << 62
+SHARE_TOLERANCE = 1e-3
+"""What action shares may add up to beside 1."""
+
 MAX_DEPTH = 32
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
@@ -52,6 +55,7 @@ _DESCRIPTION_KEYS = (
     "kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing", "precision", "cost",
     "provenance",
 )  # fmt: skip
+"""And "action_shares", which is absent where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class ModelFile:
 
     folded: the weights; layout: what the V joints are; class_names: K names; stream: "joint", "bone" or "velocity";
     window: seconds that the T frames of a clip span; precision: "f32" or "f16", how the matrices are stored;
-    provenance: free-form facts of training and export. Raises ModelFileError when these do not fit each other.
+    provenance: free-form facts of training and export; action_shares: (A,) share of frames that the policy gives to
+    each branch, on training clips, None where it is not known or there is no policy. Raises ModelFileError when these
+    do not fit each other.
     """
 
     folded: FoldedModel
@@ -70,6 +76,7 @@ class ModelFile:
     window: float
     precision: str = "f32"
     provenance: dict[str, Any] = field(default_factory=dict)
+    action_shares: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         config = self.config
@@ -80,6 +87,8 @@ class ModelFile:
         _expect(self.stream in STREAMS, f"a stream among {', '.join(STREAMS)}", _shown(self.stream))
         _expect(0 < self.window <= MAX_WINDOW, f"a window above 0 and up to {MAX_WINDOW} seconds", self.window)
         _expect(self.precision in PRECISIONS, f"a precision among {', '.join(PRECISIONS)}", repr(self.precision))
+        if self.action_shares is not None:
+            _check_action_shares(list(self.action_shares), config)
 
     @property
     def config(self) -> ModelConfig:
@@ -125,7 +134,7 @@ class ModelFile:
         return bytes(file)
 
     def _description(self) -> dict[str, Any]:
-        return {
+        description = {
             "kind": self.kind,
             "config": self.config.to_dict(),
             "branches": list(self.config.branch_names),
@@ -136,8 +145,10 @@ class ModelFile:
             "preprocessing": _preprocessing(self.layout),
             "precision": self.precision,
             "cost": self.costs,
-            "provenance": self.provenance,
         }
+        if self.action_shares is not None:
+            description["action_shares"] = list(self.action_shares)
+        return {**description, "provenance": self.provenance}
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -164,7 +175,8 @@ class ModelFile:
 
     @classmethod
     def _from_description(cls, description: Any, entries: dict[str, Any], content: bytes, start: int) -> ModelFile:
-        _check_keys("description", description, _DESCRIPTION_KEYS)
+        known = isinstance(description, dict) and "action_shares" in description
+        _check_keys("description", description, (*_DESCRIPTION_KEYS, "action_shares") if known else _DESCRIPTION_KEYS)
         config = _read_config(description["config"])
         layout = _read_layout(description["layout"], config.joints)
         names, window = description["class_names"], description["window"]
@@ -181,6 +193,8 @@ class ModelFile:
         for key, expected in derived.items():
             _expect(_same(description[key], expected), f"{key} {_shown(expected)}", _shown(description[key]))
         _check_cost(description["cost"], len(config.branches))
+        if known:
+            _check_action_shares(description["action_shares"], config)
         return cls(
             folded=_read_tensors(config, precision, entries, content, start),
             layout=layout,
@@ -189,6 +203,7 @@ class ModelFile:
             window=window,
             precision=precision,
             provenance=provenance,
+            action_shares=tuple(map(float, description["action_shares"])) if known else None,
         )
 
 
@@ -459,3 +474,14 @@ def _check_cost(data: Any, branches: int) -> None:
     for name, column in data.items():
         ok = _all_are(column, int) and len(column) == branches and all(0 <= count <= MAX_COST for count in column)
         _expect(ok, f"cost {name} as {branches} whole numbers from 0 to 2^62", _shown(column))
+
+
+def _check_action_shares(data: Any, config: ModelConfig) -> None:
+    _expect(config.adaptive, "no action_shares of a model without policy", _shown(data))
+    count = len(config.branches)
+    ok = isinstance(data, list) and all(type(share) in (int, float) and share >= 0 for share in data)
+    _expect(ok and len(data) == count, f"action_shares as {count} numbers, at least 0", _shown(data))
+    total = 0.0
+    for share in data:  # not sum(), which since Python 3.12 rounds otherwise than the C++ reader
+        total += float(share)
+    _expect(abs(total - 1) <= SHARE_TOLERANCE, "action_shares that add up to 1", _shown(data))

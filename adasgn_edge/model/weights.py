@@ -27,7 +27,8 @@ VERSION = 1
 class TrainedModel:
     """A model and what is needed to use it.
 
-    stream: its input stream; class_names: one per label; provenance: free-form facts of the training run.
+    stream: its input stream; class_names: one per label; provenance: free-form facts of the training run;
+    action_shares: of AdaSGN, (A,) share of training frames that its policy gives to each branch, None if not measured.
     """
 
     model: SGN | AdaSGN
@@ -35,6 +36,7 @@ class TrainedModel:
     stream: str
     class_names: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    action_shares: tuple[float, ...] | None = None
 
 
 def save_weights(path: Path, trained: TrainedModel) -> None:
@@ -47,6 +49,7 @@ def save_weights(path: Path, trained: TrainedModel) -> None:
         "stream": trained.stream,
         "class_names": list(trained.class_names),
         "provenance": trained.provenance,
+        "action_shares": trained.action_shares,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     with atomic_path(path) as temporary:
@@ -80,8 +83,14 @@ def load_weights(path: str | Path) -> TrainedModel:
         layout = SkeletonLayout.from_dict(header["layout"])
         model = build_model(ModelConfig.from_dict(header["config"]), layout)
         model.load_state_dict(tensors)
+        shares = header.get("action_shares")  # weights from before they were measured have none
         trained = TrainedModel(
-            model.eval(), layout, header["stream"], tuple(header["class_names"]), header.get("provenance", {})
+            model.eval(),
+            layout,
+            header["stream"],
+            tuple(header["class_names"]),
+            header.get("provenance", {}),
+            None if shares is None else tuple(shares),
         )
     except (AdaSGNError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit their description ({error})") from None

@@ -13,9 +13,10 @@ from adasgn_edge.errors import ModelConfigError
 from adasgn_edge.model.adasgn import SGN, AdaSGN, Prediction
 from adasgn_edge.model.config import Branch
 from adasgn_edge.model.cost import CostTable
+from adasgn_edge.model.spatial import motion
 from adasgn_edge.train.sampler import ClipSampler
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "policy_shares"]
 
 POLICIES = ("argmax", "random", "fuse")
 
@@ -115,6 +116,24 @@ def evaluate(
         actions=torch.cat(actions).numpy() if actions else None,
         cost=CostTable(model.config),
     )
+
+
+@torch.no_grad()
+def policy_shares(model: AdaSGN, sampler: ClipSampler, batch: int = 128, progress: Any = None) -> tuple[float, ...]:
+    """Share of frames that the policy gives to each branch, (A,), to six digits: over all samples of `sampler`, each
+    segment's middle frame, in float32. They are :attr:`Evaluation.shares` for the cheapest branch's cost alone."""
+    was_training = model.training
+    model.eval()
+    counts = torch.zeros(len(model.branches), dtype=torch.int64, device=sampler.device)
+    batches = torch.arange(len(sampler), device=sampler.device).split(batch)
+    for samples in progress.track(batches, "measuring the policy") if progress else batches:
+        clip = sampler.clips(samples, generator=None)
+        features = model.policy_features(motion(clip).flatten(0, 1))
+        actions = model.action_logits(features, len(clip)).argmax(-1)
+        counts += torch.bincount(actions.flatten(), minlength=len(counts))
+    model.train(was_training)
+    total = int(counts.sum())
+    return tuple(round(count / total, 6) for count in counts.tolist())
 
 
 def _predict(model: SGN | AdaSGN, clip: torch.Tensor, policy: str | Branch, generator: torch.Generator) -> Prediction:

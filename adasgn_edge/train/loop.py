@@ -19,6 +19,7 @@ from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model
 from adasgn_edge.model.weights import TrainedModel, load_weights, save_weights
 from adasgn_edge.train.checkpoint import Origin, load_state, save_state
 from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
+from adasgn_edge.train.evaluate import policy_shares
 from adasgn_edge.train.log import LOG, read_log, write_log
 from adasgn_edge.train.recipe import Recipe
 from adasgn_edge.train.sampler import ClipSampler
@@ -194,7 +195,9 @@ class Trainer:
         }
         if (window := median_seconds(data)) is not None:
             provenance["window"] = window
-        return TrainedModel(model, layout, stream, data.class_names, provenance)
+        # Not the log's train_shares: those are of sampled actions on augmented clips, while the weights still moved.
+        shares = policy_shares(model, self.train_clips) if isinstance(model, AdaSGN) else None
+        return TrainedModel(model, layout, stream, data.class_names, provenance, shares)
 
 
 def median_seconds(dataset: SkeletonDataset) -> float | None:

@@ -24,5 +24,6 @@ constexpr int kMaxClasses = 65536;
 constexpr int kMaxJointSets = 16;
 constexpr int kMaxWindow = 3600;  // seconds
 constexpr std::int64_t kMaxCost = std::int64_t{1} << 62;
+constexpr double kShareTolerance = 1e-3;  // what action shares may add up to beside 1
 
 }  // namespace adasgn

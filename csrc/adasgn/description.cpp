@@ -1,5 +1,7 @@
 #include "adasgn/description.h"
 
+#include <cmath>
+
 #include "adasgn/constants.h"
 #include "adasgn/layout.h"
 
@@ -111,13 +113,43 @@ void parse_cost(const Json& json, Description& description, const JsonContext& a
     }
 }
 
+void parse_action_shares(const Json& json, Description& description, const JsonContext& at) {
+    if (!description.adaptive) {
+        at.fail("expected none, as there is no policy", json);
+    }
+    expect_list(json, description.branches.size(), description.branches.size(), at);
+    double sum = 0;
+    for (const Json& share : json) {
+        if (!share.is_number() || !(share.get<double>() >= 0)) {
+            at.fail("expected numbers, at least 0", share);
+        }
+        description.action_shares.push_back(share.get<double>());
+        sum += description.action_shares.back();
+    }
+    if (!(std::abs(sum - 1) <= kShareTolerance)) {
+        at.fail("expected numbers that add up to 1", json);
+    }
+}
+
+// All but action_shares, which is absent where it is not known.
+void expect_description_keys(const Json& json, const JsonContext& at) {
+    if (json.is_object() && json.contains("action_shares")) {
+        expect_keys(json,
+                    {"kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing",
+                     "precision", "cost", "action_shares", "provenance"},
+                    at);
+    } else {
+        expect_keys(json,
+                    {"kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing",
+                     "precision", "cost", "provenance"},
+                    at);
+    }
+}
+
 }  // namespace
 
 Description parse_description(const Json& json, const JsonContext& at) {
-    expect_keys(json,
-                {"kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing",
-                 "precision", "cost", "provenance"},
-                at);
+    expect_description_keys(json, at);
     Description description{};
     description.kind = choice(json["kind"], {"adasgn", "sgn", "single"}, at.inside("kind"));
     parse_config(json["config"], description, at.inside("config"));
@@ -144,6 +176,9 @@ Description parse_description(const Json& json, const JsonContext& at) {
     expect_layout_rules(description.preprocessing, layout.rules, json["preprocessing"], at.inside("preprocessing"));
     description.precision = choice(json["precision"], {"f32", "f16"}, at.inside("precision"));
     parse_cost(json["cost"], description, at.inside("cost"));
+    if (json.contains("action_shares")) {
+        parse_action_shares(json["action_shares"], description, at.inside("action_shares"));
+    }
     if (!json["provenance"].is_object()) {
         at.inside("provenance").fail("expected an object", json["provenance"]);
     }

@@ -42,6 +42,7 @@ struct Description {
     Preprocessing preprocessing;
     std::string precision;                                  // "f32" or "f16": of the file; in memory all is float32
     std::map<std::string, std::vector<std::int64_t>> cost;  // "paper", "full", "folded": MACs by branch
+    std::vector<double> action_shares;  // share of frames that the policy gives to each branch; empty: not known
     std::string json;  // all of it as the file has it, for readers in other languages; empty for one that is no file's
 };
 

@@ -38,6 +38,13 @@ void expect_sound(const Model& model) {
             expect(macs >= 0);
         }
     }
+    double sum = 0;
+    for (const double share : d.action_shares) {
+        expect(share >= 0);
+        sum += share;
+    }
+    const bool known = !d.action_shares.empty();
+    expect(!known || (d.adaptive && d.action_shares.size() == d.branches.size() && std::abs(sum - 1) <= 1e-3));
     expect(nlohmann::json::parse(d.json).at("layout").at("joints").size() == d.joint_names.size());
     const auto shapes = expected_tensors(d);
     expect(model.tensors.size() == shapes.size());

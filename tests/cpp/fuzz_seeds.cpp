@@ -89,12 +89,22 @@ int main(int argc, char** argv) {
             Json description = Json::parse(description_json(d));
             description["layout"]["scale_bone"] = {"joint 0", "joint 1"};
             description["preprocessing"]["scale_bone"] = {0, 1};
+            if (d.adaptive) {
+                description["action_shares"] = std::vector<double>(d.branches.size(), 1.0 / d.branches.size());
+            }
             const Bytes one{0, 0, 0x80, 0x3f};
             write(whole_model(d, description.dump(), {0, 0, 0xc0, 0x7f}));  // refused: a weight that is not a number
             for (const auto& [pointer, value] : kFaults) {
                 Json faulty = description;
                 faulty[Json::json_pointer(pointer)] = value;
                 write(whole_model(d, faulty.dump(), one));
+            }
+            if (d.adaptive) {  // known, or not
+                Json other = description;
+                other.erase("action_shares");
+                write(whole_model(d, other.dump(), one));
+                other["action_shares"] = std::vector<double>(d.branches.size(), -1.0);
+                write(whole_model(d, other.dump(), one));
             }
             const Bytes input = whole_model(d, description.dump(), one);
             write(input);

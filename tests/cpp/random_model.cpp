@@ -130,7 +130,12 @@ std::string description_json(const Description& d) {
         {"precision", d.precision},
         {"cost", d.cost},
         {"provenance", Json::object()}};
-    return json.dump();
+    if (d.action_shares.empty()) {
+        return json.dump();
+    }
+    Json with_shares = json;
+    with_shares["action_shares"] = d.action_shares;
+    return with_shares.dump();
 }
 
 std::vector<char> file_of(const std::string& rest_of_header, const std::vector<char>& data) {

@@ -73,6 +73,7 @@ TEST_CASE("what was written is read") {
         CHECK(read.description.class_names == model.description.class_names);
         CHECK(read.description.preprocessing.parents == model.description.preprocessing.parents);
         CHECK(read.description.window == 2.5);
+        CHECK(read.description.action_shares.empty());
         REQUIRE(read.tensors.size() == model.tensors.size());
         for (const auto& [name, tensor] : model.tensors) {
             CHECK(read.tensor(name).shape == tensor.shape);
@@ -195,6 +196,46 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
     check("\\\"provenance\\\":{}", "\\\"provenance\\\":{\\\"a\\\":1,\\\"a\\\":1}", "each key once");
     check("\\\"provenance\\\":{}", "\\\"provenance\\\":" + std::string(40, '[') + std::string(40, ']'), "nesting");
     check("\\\"origin\\\":0", "\\\"origin\\\":3", "origin");
+}
+
+TEST_CASE("how often the policy picks each branch: known, not known, or a named error") {
+    Model model = random_model(kSmall, 5);
+    model.description.action_shares = {0.75, 0.25};
+    const std::vector<char> good = file_bytes(model);
+    CHECK(parse_model(good.data(), good.size()).description.action_shares == std::vector<double>{0.75, 0.25});
+    const auto found = [&](const std::string& shares) { return error_of(edited(good, "[0.75,0.25]", shares)); };
+    for (const char* sound : {"[1,0]", "[-0.0,1]", "[0.5,0.501]", "[0.5,0.4991]", "[1e-400,1e0]"}) {
+        CAPTURE(sound);
+        CHECK(found(sound) == "no error");
+    }
+    const auto check = [&](const std::string& shares, const std::string& message) {
+        CAPTURE(shares);
+        const std::string text = found(shares);
+        CAPTURE(text);
+        CHECK(contains(text, message));
+    };
+    const std::string place = "description: action_shares: ";
+    check("[1]", place + "expected a list of 2 values, found [1]");
+    check("[0.5,0.25,0.25]", place + "expected a list of 2 values");
+    check("[]", place + "expected a list of 2 values");
+    check("null", place + "expected a list of 2 values");
+    check("{}", place + "expected a list of 2 values");
+    check("1", place + "expected a list of 2 values");
+    check("[1.25,-0.25]", place + "expected numbers, at least 0, found -0.25");
+    check("[1,-1]", place + "expected numbers, at least 0, found -1");
+    for (const char* value : {"\\\"NaN\\\"", "\\\"1\\\"", "null", "true", "[1]"}) {
+        check(std::string("[0.5,") + value + "]", place + "expected numbers, at least 0");
+    }
+    for (const char* value : {"NaN", "Infinity", "1e999"}) {
+        check(std::string("[0.5,") + value + "]", "description: expected JSON");
+    }
+    for (const char* sum : {"[0.5,0.5011]", "[0.5,0.4989]", "[0,0]", "[75,25]", "[1.7e308,1.7e308]"}) {
+        check(sum, place + "expected numbers that add up to 1, found [");
+    }
+
+    Model dense = random_model({2, {2}, {true}, 1, 2, false}, 5);
+    dense.description.action_shares = {1.0};
+    CHECK(contains(error_of(file_bytes(dense)), place + "expected none, as there is no policy, found [1.0]"));
 }
 
 TEST_CASE("layouts that are not sound, or whose form is not the written one, are named errors") {

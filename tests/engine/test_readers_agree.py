@@ -188,6 +188,55 @@ def test_both_refuse(template, tmp_path, changes):
         assert len(message) < 1500
 
 
+SHARES: dict[str, tuple[Any, bool]] = {
+    "thirds": ([0.2, 0.1, 0.4, 0.3, 0.0, 0.0], True),
+    "whole numbers": ([0, 0, 1, 0, -0.0, 0], True),
+    "the most": ([0.501, 0.5, 0, 0, 0, 5e-324], True),
+    "too much": ([0.5011, 0.5, 0, 0, 0, 0], False),
+    "too little": ([0.4989, 0.5, 0, 0, 0, 0], False),
+    "nothing": ([0] * 6, False),
+    "negative": ([1.5, -0.5, 0, 0, 0, 0], False),
+    "barely negative": ([1.0, -5e-324, 0, 0, 0, 0], False),
+    "too few": ([0.5, 0.5], False),
+    "too many": ([0.5, 0.5, 0, 0, 0, 0, 0], False),
+    "huge": ([10**300, 0.5, 0, 0, 0, 0], False),
+    "beyond any sum": ([10**308, 1.7e308, 10**308, 0, 0, 0], False),
+    "true": ([True, 0, 0, 0, 0, 0], False),
+    "a text": (["1", 0, 0, 0, 0, 0], False),
+    "nested": ([[1], 0, 0, 0, 0, 0], False),
+    "null": (None, False),
+    "an object": ({"S-1": 1}, False),
+    "a number": (1, False),
+    "NaN": ([float("nan"), 1, 0, 0, 0, 0], False),
+    "infinity": ([float("inf"), 0, 0, 0, 0, 0], False),
+}
+
+
+@pytest.mark.parametrize(("shares", "sound"), SHARES.values(), ids=SHARES)
+def test_action_shares(pairs, tmp_path, shares, sound):
+    content = pairs["shrec22"].path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    description = json.loads(header["__metadata__"]["model"])
+    text = json.dumps({**description, "action_shares": shares})
+    for verdict in verdicts(tmp_path, sealed(header, text, content[start:])):
+        assert verdict == "sound" if sound else "action_shares" in verdict or "expected JSON" in verdict
+    if sound:
+        assert adasgn_edge.load(tmp_path / "model.adasgn").description.action_shares == tuple(shares)
+
+
+@pytest.mark.parametrize("name", ["dense25", "single"])
+def test_action_shares_of_a_model_without_policy(pairs, tmp_path, name):
+    content = pairs[name].path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    description = json.loads(header["__metadata__"]["model"])
+    text = json.dumps({**description, "action_shares": [1.0]})
+    for verdict in verdicts(tmp_path, sealed(header, text, content[start:])):
+        assert "action_shares" in verdict
+        assert "policy" in verdict
+
+
 @pytest.mark.parametrize(
     "spoil",
     [lambda text: "\ufeff" + text, lambda text: text + "\0", lambda text: text + "x", lambda text: "\0" + text],

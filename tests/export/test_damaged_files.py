@@ -39,7 +39,7 @@ def tiny_widths():
 def make(precision="f32") -> bytes:
     generator = np.random.default_rng(0)
     model = FoldedModel.build(CONFIG, lambda name, shape: generator.normal(size=shape))
-    return ModelFile(model, LAYOUT, ("yes", "no"), "joint", 2.0, precision, {"seed": 1}).to_bytes()
+    return ModelFile(model, LAYOUT, ("yes", "no"), "joint", 2.0, precision, {"seed": 1}, (0.75, 0.25)).to_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +298,18 @@ DESCRIPTION_FAULTS = {
     "no cost": (setting("cost", {}), "cost: expected the keys"),
     "a fraction as cost": (setting("cost", "paper", [1.5, 2]), "cost paper as 2 whole numbers"),
     "too much cost": (setting("cost", "paper", [2**62 + 1, 2]), "whole numbers from 0 to 2"),
+    "shares of too few branches": (setting("action_shares", [1.0]), r"action_shares as 2 numbers, .* found \[1.0\]"),
+    "a negative share": (setting("action_shares", [1.25, -0.25]), "action_shares as 2 numbers, at least 0, found"),
+    "no shares": (setting("action_shares", None), "action_shares as 2 numbers, at least 0, found None"),
+    "shares as an object": (setting("action_shares", {"0": 1, "1": 0}), "action_shares as 2 numbers"),
+    "shares as texts": (setting("action_shares", ["0.5", "0.5"]), "action_shares as 2 numbers"),
+    "NaN as a text": (setting("action_shares", ["NaN", 1.0]), "action_shares as 2 numbers"),
+    "NaN as a share": (setting("action_shares", [float("nan"), 1.0]), "expected JSON, found 'NaN'"),
+    "an infinite share": (setting("action_shares", [float("inf"), 0.0]), "expected JSON, found 'Infinity'"),
+    "true as a share": (setting("action_shares", [True, 0]), "action_shares as 2 numbers"),
+    "shares in per cent": (setting("action_shares", [75, 25]), r"action_shares that add up to 1, found \[75, 25\]"),
+    "too small a sum": (setting("action_shares", [0.75, 0.2489]), "action_shares that add up to 1"),
+    "shares beyond any sum": (setting("action_shares", [1.7e308, 1.7e308]), "action_shares that add up to 1"),
     "half a character": (setting("provenance", "by", "\ud800"), "description: expected JSON"),
     "deep provenance": (setting("provenance", "a", json.loads("[" * 31 + "0" + "]" * 31)), "at most 32 levels"),
     "provenance as a text": (setting("provenance", ""), "expected provenance as an object"),
@@ -308,6 +320,18 @@ DESCRIPTION_FAULTS = {
 def test_description_faults(content, edit, message):
     with pytest.raises(ModelFileError, match=message):
         ModelFile.from_bytes(edited(content, edit_description=edit))
+
+
+@pytest.mark.parametrize("shares", [[1, 0], [-0.0, 1.0], [0.5, 0.501], [0.75, 0.2491]])
+def test_sound_action_shares(content, shares):
+    found = ModelFile.from_bytes(edited(content, edit_description=setting("action_shares", shares)))
+    assert found.action_shares == tuple(shares)
+
+
+def test_action_shares_may_be_missing(content):
+    found = ModelFile.from_bytes(edited(content, edit_description=removing("action_shares")))
+    assert found.action_shares is None
+    assert b"action_shares" not in found.to_bytes()
 
 
 @pytest.mark.parametrize("length", [0, 1, 101, 102, 1 << 20, (1 << 20) + 1, 1 << 31, 1 << 32, 1 << 63, (1 << 64) - 1])

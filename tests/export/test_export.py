@@ -7,6 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from adasgn_edge.data.cache import load_dataset, save_dataset  # noqa: E402
+from adasgn_edge.data.dataset import DatasetBuilder  # noqa: E402
 from adasgn_edge.errors import CheckpointError, MissingDependencyError, ModelConfigError, ModelFileError  # noqa: E402
 from adasgn_edge.export import DEFAULT_WINDOW, export_weights, to_model_file  # noqa: E402
 from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
@@ -14,6 +16,7 @@ from adasgn_edge.model.weights import load_weights, save_weights  # noqa: E402
 from adasgn_edge.model_file import read_model_file  # noqa: E402
 from adasgn_edge.onnx_graphs import OPSET, write_onnx  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
+from adasgn_edge.train.sampler import ClipSampler  # noqa: E402
 
 LAYOUT = load_layout("shrec22")
 
@@ -21,6 +24,17 @@ LAYOUT = load_layout("shrec22")
 def clips(config, count, seed=0):
     generator = np.random.default_rng(seed)
     return generator.normal(size=(count, config.frames, config.joints, 3)).astype(np.float32)
+
+
+def export_command(*arguments):
+    typer = pytest.importorskip("typer")
+    from typer.testing import CliRunner
+
+    from adasgn_edge.cli.export import command
+
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.fixture
@@ -70,22 +84,77 @@ def test_not_a_checkpoint(tmp_path):
 
 
 def test_command(checkpoint, tmp_path):
-    typer = pytest.importorskip("typer")
-    from typer.testing import CliRunner
-
-    from adasgn_edge.cli.export import command
-
-    app = typer.Typer()
-    app.command()(command)
     out = tmp_path / "half.adasgn"
-    result = CliRunner().invoke(app, [str(checkpoint), "-o", str(out), "--half", "--window", "1.5"])
+    result = export_command(checkpoint, "-o", out, "--half", "--window", "1.5")
     assert result.exit_code == 0, result.output
     model = read_model_file(out)
     assert (model.precision, model.window, model.kind) == ("f16", 1.5, "adasgn")
     assert "adasgn, " in result.output
     assert "B-22" in result.output
-    result = CliRunner().invoke(app, [str(tmp_path / "none"), "-o", str(out)])
+    result = export_command(tmp_path / "none", "-o", out)
     assert isinstance(result.exception, CheckpointError)
+
+
+# -- how often the policy picks each branch ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Six clips of hands as a converted file; the last two test."""
+    generator = np.random.default_rng(0)
+    builder = DatasetBuilder("hands", LAYOUT, ["open", "close", "wave", "point", "rest"])
+    for index in range(6):
+        clip = generator.normal(size=(8 + index, 22, 3)).astype(np.float32)
+        builder.add(f"clip {index}", index % 5, "train" if index < 4 else "test", [clip])
+    save_dataset(tmp_path / "hands.skeletons", builder.build())
+    return tmp_path / "hands.skeletons"
+
+
+@torch.no_grad()
+def test_calibration_counts_the_policys_picks_on_training_clips(checkpoint, recordings, tmp_path):
+    out = tmp_path / "model.adasgn"
+    result = export_command(checkpoint, "-o", out, "--calibrate", recordings)
+    assert result.exit_code == 0, result.output
+    trained, dataset = load_weights(checkpoint), load_dataset(recordings)
+    sampler = ClipSampler(dataset, "train", trained.model.config.frames, trained.stream, "cpu")
+    actions = trained.model(sampler.clips(torch.arange(4), None)).actions
+    expected = np.bincount(actions.numpy().ravel(), minlength=6) / actions.numel()
+    found = read_model_file(out).action_shares
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert (expected > 0).sum() > 1, "the test needs several branches in use"
+    for share in found:
+        assert f"{100 * share:.2f}" in result.output
+
+
+def test_weights_that_know_their_shares_need_no_calibration(adaptive_trained, tmp_path):
+    adaptive_trained.action_shares = (0.5, 0.25, 0.125, 0.0625, 0.0625, 0.0)
+    save_weights(tmp_path / "model.safetensors", adaptive_trained)
+    assert load_weights(tmp_path / "model.safetensors").action_shares == adaptive_trained.action_shares
+    export_weights(tmp_path / "model.safetensors", tmp_path / "model.adasgn")
+    assert read_model_file(tmp_path / "model.adasgn").action_shares == adaptive_trained.action_shares
+
+
+def test_unknown_shares_are_left_out_and_said_to_be(checkpoint, tmp_path):
+    result = export_command(checkpoint, "-o", tmp_path / "model.adasgn")
+    assert "not known: --calibrate DATA" in result.output
+    assert read_model_file(tmp_path / "model.adasgn").action_shares is None
+
+
+def test_a_model_without_policy_cannot_be_calibrated(random_trained, recordings, tmp_path):
+    save_weights(tmp_path / "dense.safetensors", random_trained(ModelConfig.dense(22, 5), LAYOUT))
+    out = tmp_path / "model.adasgn"
+    result = export_command(tmp_path / "dense.safetensors", "-o", out, "--calibrate", recordings)
+    assert isinstance(result.exception, ModelConfigError)
+    assert "expected AdaSGN, found a model without policy, B-22 on every frame" in str(result.exception)
+    assert not out.exists()
+
+
+def test_calibration_needs_clips_of_the_models_layout(checkpoint, tmp_path):
+    builder = DatasetBuilder("bodies", load_layout("ntu25"), ["sit"])
+    builder.add("clip", 0, "train", [np.random.default_rng(0).normal(size=(9, 25, 3)).astype(np.float32)])
+    dataset = builder.build()
+    with pytest.raises(ModelConfigError, match="expects layout 'shrec22', data set 'bodies' has 'ntu25'"):
+        export_weights(checkpoint, tmp_path / "model.adasgn", calibration=lambda: dataset)
 
 
 # -- ONNX -------------------------------------------------------------------------------------------------------------

@@ -46,6 +46,21 @@ def test_round_trip(random_trained, tmp_path, config, kind):
     assert found.to_bytes() == path.read_bytes()
 
 
+def test_action_shares_are_kept(adaptive_trained):
+    adaptive_trained.action_shares = (0.5, 0.25, 0.125, 0.0625, 0.0625, 0.0)
+    content = to_model_file(adaptive_trained).to_bytes()
+    assert ModelFile.from_bytes(content).action_shares == adaptive_trained.action_shares
+    assert ModelFile.from_bytes(content).to_bytes() == content
+
+
+@pytest.mark.parametrize("config", [ADAPTIVE.single(Branch(1, "small")), ModelConfig.dense(22, 5)])
+def test_a_model_without_policy_has_no_action_shares(random_trained, config):
+    trained = random_trained(config, load_layout("shrec22"))
+    trained.action_shares = (1.0,)
+    with pytest.raises(ModelFileError, match=r"expected no action_shares of a model without policy, found \[1\.0\]"):
+        to_model_file(trained)
+
+
 def test_half_precision_keeps_the_actions(adaptive_trained):
     exact = to_model_file(adaptive_trained).folded.tensors()  # float64
     half = ModelFile.from_bytes(to_model_file(adaptive_trained, precision="f16").to_bytes())
@@ -129,6 +144,9 @@ def test_weights_too_large_for_half_precision_are_refused(adaptive_file):
         ({"window": 0.0}, "expected a window above 0"),
         ({"window": float("nan")}, "expected a window above 0"),
         ({"precision": "int8"}, "expected a precision among f32, f16, found 'int8'"),
+        ({"action_shares": (0.5, 0.5)}, "expected action_shares as 6 numbers"),
+        ({"action_shares": (float("nan"), 1.0, 0.0, 0.0, 0.0, 0.0)}, "expected action_shares as 6 numbers"),
+        ({"action_shares": (0.5,) * 6}, "expected action_shares that add up to 1"),
         ({"layout": load_layout("ntu25")}, "expected a layout of 22 joints, found 25"),
     ],
 )

@@ -8,8 +8,9 @@ from adasgn_edge.errors import CheckpointError, ModelConfigError
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import Branch, ModelConfig
 from adasgn_edge.model.cost import CostTable
+from adasgn_edge.model.spatial import motion
 from adasgn_edge.model.weights import TrainedModel, save_weights
-from adasgn_edge.train.evaluate import Evaluation, evaluate
+from adasgn_edge.train.evaluate import Evaluation, evaluate, policy_shares
 from adasgn_edge.train.fusion import fuse_streams
 from adasgn_edge.train.report import find_weights, measure, summarise
 from adasgn_edge.train.sampler import ClipSampler
@@ -67,6 +68,21 @@ def test_policies(model, dataset):
     dense = build_model(ModelConfig.dense(3, 3, 4), STICK)
     with pytest.raises(ModelConfigError, match="expected an adaptive model"):
         evaluate(dense, sampler, "fuse")
+
+
+def test_the_policys_shares_are_those_of_a_whole_evaluation(model):
+    sampler = ClipSampler(stick_dataset(persons=2), "train", 4, "joint", "cpu")
+    with torch.no_grad():  # a bias that leaves every branch about equally likely
+        torch.nn.init.normal_(model.policy.weight)
+        clip = sampler.clips(torch.arange(len(sampler)), None)
+        features = model.eval().policy_features(motion(clip).flatten(0, 1))
+        model.policy.bias -= model.action_logits(features, len(clip)).mean((0, 1))
+    expected = evaluate(model, sampler).shares
+    assert (expected > 0).sum() > 1, "the test needs several branches in use"
+    model.train()
+    for batch in (5, 64):
+        assert policy_shares(model, sampler, batch) == pytest.approx(expected, abs=1e-6)
+    assert model.training
 
 
 def test_evaluation_leaves_the_model_as_it_was(model, dataset):

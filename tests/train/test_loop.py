@@ -15,9 +15,11 @@ from adasgn_edge.errors import CheckpointError, RecipeError
 from adasgn_edge.model.weights import load_weights
 from adasgn_edge.train.checkpoint import Origin, load_state, save_state
 from adasgn_edge.train.devices import choose_device
+from adasgn_edge.train.evaluate import evaluate
 from adasgn_edge.train.log import read_log
 from adasgn_edge.train.loop import Trainer
 from adasgn_edge.train.recipe import Recipe
+from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stage_run import StageRun
 from adasgn_edge.train.stages import plan_stages
 from tests.train.conftest import stick_dataset
@@ -82,6 +84,14 @@ def test_all_stages_learn(finished):
     row = rows = read_log(finished / "seed-1" / "adasgn-a2" / "log.jsonl")[-1]
     assert sum(row["test_shares"]) == pytest.approx(1)
     assert row["alpha"] == pytest.approx(2.0 * 4 / 6)
+
+
+def test_weights_know_how_often_their_policy_picks_each_branch(finished):
+    sampler = ClipSampler(stick_dataset(), "train", 6, "joint", "cpu")
+    for stage, adaptive in (("adasgn-a2", True), ("sgn", False), ("S-1", False)):
+        trained = load_weights(finished / "seed-1" / stage / "model.safetensors")
+        expected = pytest.approx(evaluate(trained.model, sampler).shares.tolist(), abs=1e-6) if adaptive else None
+        assert trained.action_shares == expected
 
 
 def test_adasgn_starts_from_the_single_models(finished):
