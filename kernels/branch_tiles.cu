@@ -5,27 +5,50 @@ namespace adasgn::cuda {
 
 namespace {
 
-// Block b takes the b-th tile, counting the tiles of the dearest branch first, so that the last to finish are cheap.
-// The counts come from the device: the launch has blocks for the worst case, and surplus ones exit.
+// A tile of a list of frames, or none.
+struct Place {
+    int branch;
+    int tile;   // of the branch's
+    int count;  // of the branch's frames
+};
+
+// The b-th tile, counting the tiles of the dearest branch first, so that the last to finish are cheap. The counts come
+// from the device: the launch has blocks for the worst case, and surplus ones find none.
+ADASGN_DEVICE bool find_tile(const BranchParameters& p, int rows, int b, Place& place) {
+    if (p.lists == nullptr) {
+        place = {p.only, b, p.frames.count};
+        return true;
+    }
+    constexpr int kAtOnce = 8;
+    for (int last = p.branch_count - 1; last >= 0; last -= kAtOnce) {
+        int counts[kAtOnce];
+#pragma unroll
+        for (int i = 0; i < kAtOnce; ++i) {  // all on their way before the first is used
+            counts[i] = i <= last ? load_global(p.counts + last - i) : 0;
+        }
+#pragma unroll
+        for (int i = 0; i < kAtOnce; ++i) {
+            const int size = rows / p.branches[i <= last ? last - i : 0].joints;
+            const int tiles = (counts[i] + size - 1) / size;
+            if (b < tiles) {
+                place = {last - i, b, counts[i]};
+                return true;
+            }
+            b -= tiles;
+        }
+    }
+    return false;
+}
+
 template <class Tile>
 ADASGN_KERNEL(kThreads, 1)
 void branch_tiles(const __grid_constant__ BranchParameters p) {
-    int tile = block_index();
-    int branch = p.lists == nullptr ? p.only : p.branch_count - 1;
-    int count = 0;
-    int size = 1;
-    for (;; --branch) {
-        size = Tile::kRows / p.branches[branch].joints;
-        count = p.lists == nullptr ? p.frames.count : load_global(p.counts + branch);
-        const int tiles = (count + size - 1) / size;
-        if (tile < tiles) {
-            break;
-        }
-        tile -= tiles;
-        if (branch == 0 || p.lists == nullptr) {
-            return;
-        }
+    Place place;
+    if (!find_tile(p, Tile::kRows, block_index(), place)) {
+        return;
     }
+    const auto [branch, tile, count] = place;
+    const int size = Tile::kRows / p.branches[branch].joints;
     const int first = tile * size;
     const int* const list = p.lists == nullptr ? nullptr : p.lists + branch * p.frames.count + first;
     const TileFrames frames{list, first, minimum(size, count - first)};

@@ -49,6 +49,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     workload_.clip_frames = description_.frames;
     workload_.adaptive = description_.adaptive;
     workload_.has_frame_blocks = has_frame_blocks();
+    workload_.shares = description_.action_shares;
     policy_ = packed.policy(weights_.data());
     temporal_ = packed.temporal(weights_.data());
 
@@ -225,7 +226,7 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
             run_routed(frames, features, stream);
         } else if (given != nullptr) {
             route_frames(routing, stream);  // checks them
-        } else {
+        } else if (result.actions != nullptr) {
             expect_ok(zero(actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
         }
     }
