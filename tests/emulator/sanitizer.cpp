@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <tuple>
@@ -69,7 +70,7 @@ class Sanitizer final : public Observer {
         begins_.resize(std::max(begins_.size(), work.stream + 1));
         begins_[work.stream].push_back(now_);
         works_.push_back({now_, work});
-        last_others_ = {};
+        found_others_.fill({});
         after_ = Past{work.after, unordered_since(work.after)};
         early_ = Past{work.early, unordered_since(work.early)};
     }
@@ -179,6 +180,7 @@ class Sanitizer final : public Observer {
         std::uint64_t time = 0;
         int thread = 0;
 
+        std::size_t slot() const { return last * 31 + before * 7 + static_cast<std::size_t>(thread + 1); }
         bool operator==(const OthersKey& other) const {
             return last == other.last && before == other.before && past == other.past && time == other.time &&
                    thread == other.thread;
@@ -258,13 +260,14 @@ class Sanitizer final : public Observer {
         // What the thread comes after changes at barriers, or whenever it acquires something itself.
         const bool as_all = block_->acquired.empty();
         const OthersKey key{last, before, &past, as_all ? block_->barrier : now_, as_all ? -1 : thread};
-        if (!(last_others_ == key)) {
-            last_others_ = key;
-            std::tie(last_set_, last_own_) = set_of_others(last, before, thread, past);
+        auto& [of, set, own_before] = found_others_[key.slot() % found_others_.size()];
+        if (!(of == key)) {
+            of = key;
+            std::tie(set, own_before) = set_of_others(last, before, thread, past);
         }
-        if (last_own_) cell = make_cell(now_, warps, thread);
-        if (last_set_ == 0) return;
-        device_.others[offset] = last_set_;
+        if (own_before) cell = make_cell(now_, warps, thread);
+        if (set == 0) return;
+        device_.others[offset] = set;
         cell |= by_others;
     }
 
@@ -366,8 +369,25 @@ class Sanitizer final : public Observer {
         const bool needs_value = is_read || acquires || target.access == Access::atomic;
         const Kind kind = is_atomic ? atomic : target.access == Access::copy ? under_way : plain;
         const Cell as_writer = make_cell(now_, kind, target.thread);
+        Cell last_write = 0;  // of the byte before this one, as they were
+        Cell last_reads = 0;
+        std::uint32_t last_others = 0;
         for (std::size_t i = 0; i < target.bytes; ++i) {
             const Cell before = written[i];
+            const Cell reads = read[i];
+            const std::uint32_t others = (reads & by_others) != 0 ? shadow.others[offset + i] : 0;
+            if (i > 0 && before == last_write && reads == last_reads && others == last_others) {
+                if (is_read) {
+                    read[i] = read[i - 1];
+                    if ((read[i] & by_others) != 0) shadow.others[offset + i] = shadow.others[offset + i - 1];
+                } else if (!acquires) {
+                    written[i] = as_writer;
+                }
+                continue;
+            }
+            last_write = before;
+            last_reads = reads;
+            last_others = others;
             if (needs_value && time_of(before) < initialised_since)
                 complain(Instrument::initcheck, target, ", which nobody has written");
             if (time_of(before) >= own_since) {
@@ -378,17 +398,17 @@ class Sanitizer final : public Observer {
                              (constant ? ", read as constant" : "") + which(*other, "wrote"));
             }
             if (is_read && in_shared_memory) {
-                read[i] = with_reader(time_of(read[i]) < own_since ? 0 : read[i], target.thread);
+                read[i] = with_reader(time_of(reads) < own_since ? 0 : reads, target.thread);
             } else if (is_read) {
                 add_reader(offset + i, target.thread, comes_after);
             } else if (!acquires) {
-                if (!in_shared_memory && read[i] != 0) {
+                if (!in_shared_memory && reads != 0) {
                     if (const WorkRecord* other = unordered_reader(offset + i, comes_after))
                         complain(Instrument::racecheck, target, which(*other, "read"));
                     check_against_other_blocks(offset + i, target);
                 }
-                if (time_of(read[i]) >= own_since && !ordered_after_reads(read[i], target.thread))
-                    complain_about_reader(read[i], target);
+                if (time_of(reads) >= own_since && !ordered_after_reads(reads, target.thread))
+                    complain_about_reader(reads, target);
                 written[i] = as_writer;
             }
         }
@@ -537,9 +557,12 @@ class Sanitizer final : public Observer {
     // Sets of readers beside the one that a cell tells of, as beside_read describes; number 0 is empty.
     std::map<std::vector<std::uint64_t>, std::uint32_t> set_numbers_ = {{{}, 0}};
     std::vector<const std::vector<std::uint64_t>*> sets_ = {&set_numbers_.begin()->first};
-    OthersKey last_others_;  // and what came of it
-    std::uint32_t last_set_ = 0;
-    bool last_own_ = false;
+    struct FoundOthers {
+        OthersKey of;
+        std::uint32_t set = 0;
+        bool own_before = false;
+    };
+    std::array<FoundOthers, 256> found_others_;  // what set_of_others has answered
 
     std::uint64_t now_ = 1;
     std::uint64_t launch_begin_ = 1;
