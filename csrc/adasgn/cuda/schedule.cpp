@@ -24,9 +24,12 @@ constexpr double kHighTemporal = 1.0;  // clips a multiprocessor from which on t
 
 constexpr int kPolicyBlocks = 2;  // of the policy's kernel that a multiprocessor runs at once or nearly so
 
-// Blocks that are all alike run in waves, one on each multiprocessor.
-double waves(double blocks, const DeviceTraits& device) {
-    return std::ceil(blocks / device.multiprocessors);
+// Of a wave that is expected to be so little full, the tiles are those of the cheapest branch, and seldom there.
+constexpr double kSeldom = 0.15;
+
+// Blocks that are all alike run in waves, one on each multiprocessor. seldom: the part of a wave that counts for none.
+double waves(double blocks, const DeviceTraits& device, double seldom = 0) {
+    return std::max(1.0, std::ceil(blocks / device.multiprocessors - seldom));
 }
 
 TileRows temporal_rows(const Workload& model, Precision precision, const DeviceTraits& device, int frames) {
@@ -81,7 +84,8 @@ Schedule choose_schedule(const Workload& model, Precision precision, const Devic
         if (rows > highest) {
             break;
         }
-        const double total = waves(expected_tiles(model, rows, frames), device) * cost + (model.adaptive ? kRouter : 0);
+        const double waited = waves(expected_tiles(model, rows, frames), device, model.adaptive ? kSeldom : 0) * cost;
+        const double total = waited + (model.adaptive ? kRouter : 0);
         if (least == 0 || total < least) {
             least = total;
             best.branch_rows = rows;

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "launch.h"
 #include "adasgn/cuda/runtime.h"
+#include "launch.h"
 
 namespace adasgn::cuda {
 
