@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,8 @@ from adasgn_edge.hands import GESTURES, animate
 
 def run(*arguments: object) -> str:
     command = [sys.executable, "-m", "adasgn_edge", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    wide = {**os.environ, "COLUMNS": "200"}  # no line is broken
+    done = subprocess.run(command, capture_output=True, text=True, env=wide)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
