@@ -28,8 +28,8 @@ def readable(demangled: str) -> str:
         columns = 16 * int(match[3]) * int(match[4])
         return f"{PRECISIONS[match[1]]}, {16 * int(match[2])} rows x {columns} columns"
 
-    text = re.sub(r"TemporalTile<(Binary\d+), (\d+), (\d+), (\d+), \d+>", temporal_tile, text)
-    text = re.sub(r"\bTile<(Binary\d+), (\d+), \d+>", tile, text)
-    three = r"FrameBlock<f32, (\d+) rows, (f\d+), (\d+) rows, f\d+, (\d+) rows *>"
-    text = re.sub(three, r"\2, \3 or \4 rows; policy \1 rows", text)
+    text = re.sub(r"TemporalTile<(Binary\d+), (\d+), \d+, (\d+), (\d+)>", temporal_tile, text)
+    text = re.sub(r"\bTile<(Binary\d+), (\d+), \d+(?:, \w+)?>", tile, text)
+    text = re.sub(r"FrameBlock<(f\d+), (\d+) rows, f\d+, (\d+) rows *>", r"\1, \2 or \3 rows", text)
+    text = re.sub(r"\bBinary\d+\b", lambda match: PRECISIONS[match[0]], text)
     return re.sub(r" +>", ">", text)

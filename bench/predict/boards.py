@@ -29,6 +29,11 @@ class Board:
     cache: float
     architecture: str = "sm_87"
 
+    @property
+    def starts_early(self) -> bool:
+        """Whether a kernel may start beside the one before it (kernels/device_cuda.h: launches_overlap)."""
+        return int(self.architecture.removeprefix("sm_")) >= 90
+
     def resident(self, threads: int, registers: int, shared: int) -> int:
         """Blocks of a kernel that fit a multiprocessor."""
         limits = MULTIPROCESSORS[int(self.architecture.removeprefix("sm_"))]
@@ -54,13 +59,15 @@ MEASURED_BY = {
     "code": "`python -m bench.gpu.constants`: code/first pass; then as pace",
     "tensor": "`python -m bench.gpu.constants`: rate/mma/8",
     "ordinary": "`python -m bench.gpu.constants`: rate/ffma/8",
-    "stream": "`python -m bench.gpu.constants`: stream/ring of 24",
-    "shared": "`python -m bench.gpu.constants`: rate/shared loads/8",
+    "stream": "`python -m bench.gpu.constants`: stream/registers, 16",
+    "shared": "`python -m bench.gpu.constants`: rate/shared stores/8",
     "issue": "four schedulers a multiprocessor; times in f32 show what is lost",
     "node": "`python -m bench.gpu.constants`: graph, idle: each node",
+    "early": "likewise: each of dependent kernels",
+    "fill": "`python -m bench.gpu.constants`: copies/fill+kernel less graph/1, idle",
     "empty": "`python -m bench.gpu.constants`: graph, idle: without a node",
     "call": "`python -m bench.gpu.constants`: graph, wall less graph, idle",
-    "copy": "`python -m bench.gpu.constants`: copies/up+kernel+3 down, wall",
+    "copy": "`python -m bench.gpu.constants`: copies/up+kernel and kernel writes the host's memory, less graph/1",
     "dram": "`python -m bench.gpu`: a run after others that fill the cache, against one after itself",
 }
 """What settles a constant, on the board itself."""
@@ -70,7 +77,7 @@ RATES = ("code", "stream", "shared", "tensor")
 """More of these is cheaper."""
 
 
-NARROW = ("pace", "exact_pace", "load", "step", "barrier", "node", "empty", *RATES)
+NARROW = ("pace", "exact_pace", "load", "step", "barrier", "node", "early", "fill", "empty", *RATES)
 """What an H100's range leaves open."""
 
 
@@ -90,13 +97,10 @@ def keep_calibration(pace: float, exact_pace: float, code: float, how: str, path
 
 @cache
 def h100() -> Constants:
-    """As measured; what constants.json lacks as the architecture's documents have it."""
+    """As measured."""
     known = measured.read(H100)
     pace, exact_pace, code = calibrated()
     idle, wall = known.graph("idle"), known.graph("wall")
-
-    def rate(name: str, documented: float) -> float:
-        return known.values.get(name, (documented, ""))[0]
 
     return Constants(  # of an H100
         pace=pace,
@@ -105,15 +109,19 @@ def h100() -> Constants:
         step=known["latency/ldmatrix"] + known["latency/mma"],
         barrier=known["barrier/256"],
         code=code,
-        tensor=rate("rate/mma/8", 1024),
-        ordinary=rate("rate/ffma/8", 128),
-        stream=known["stream/ring of 24/132"],
-        shared=rate("rate/shared loads/8", 128),
+        tensor=known["rate/mma/8"],
+        ordinary=known["rate/ffma/8"],
+        stream=known["stream/registers, 16/132"],
+        shared=known["rate/shared stores/8"],
         issue=4,
         node=idle[1],
+        early=known.graph("idle", dependent=True)[1],
+        fill=known["copies/fill+kernel/idle"] - known["graph/1/idle"],
         empty=idle[0],
         call=wall[0] - idle[0],
-        copy=(known["copies/up+kernel+3 down/wall"] - known["graph/1/wall"]) / 4,
+        copy=known["copies/up+kernel/wall"]
+        + known["copies/kernel writes the host's memory/wall"]
+        - 2 * known["graph/1/wall"],
         dram=0,
     )
 
@@ -135,6 +143,8 @@ def span(board: Board) -> Span:
             "shared",
             "tensor",
             "node",
+            "early",
+            "fill",
             "empty",
         ):
             cheap, dear = (1.1, 1 / 1.1) if name in RATES else (1 / 1.1, 1.1)
@@ -154,6 +164,8 @@ def span(board: Board) -> Span:
         shared=128,
         issue=4,
         node=0.8,
+        early=0.8,
+        fill=0.8,
         empty=2,
         call=4,
         copy=1.5,
@@ -172,6 +184,8 @@ def span(board: Board) -> Span:
         shared=112,
         issue=3.2,
         node=2,
+        early=2,
+        fill=3,
         empty=5,
         call=15,
         copy=4,

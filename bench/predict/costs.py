@@ -22,10 +22,12 @@ class Constants:
     code: float  # bytes of instructions a clock, the first time that a multiprocessor comes by
     tensor: float  # multiply-adds on tensor cores
     ordinary: float  # and on the ordinary units
-    stream: float  # bytes of weights from the second-level cache, by rings that are deep enough
+    stream: float  # bytes of weights from the second-level cache, with enough of them on their way
     shared: float  # bytes of shared memory
     issue: float  # instructions of warps, four schedulers together
     node: float  # µs: a node of a graph
+    early: float  # µs: likewise of a kernel that starts while the one before it runs
+    fill: float  # µs: a node that sets memory to zero
     empty: float  # µs: a graph without a node, from the event before it to the event after it
     call: float  # µs: the host's launch of a graph and its wait, beside the device's time
     copy: float  # µs: a copy of a few kilobytes between the host and the device, in a graph
@@ -66,7 +68,7 @@ class Phase:
     tensor: float = 0
     ordinary: float = 0
     weights: float = 0  # bytes from the second-level cache
-    trips: float = 0  # of weights, as often as the block's rings are filled anew
+    trips: float = 0  # of weights, as often as all that a warp has on their way is filled anew
     shared: float = 0  # bytes to and from shared memory
     barriers: int = 0
 
@@ -90,7 +92,7 @@ class Phase:
         return max(self.paced(by) + self.steps * by.step + self.loads * by.load, self.under_way(by))
 
     def under_way(self, by: Constants) -> float:
-        """Clocks in which the rings' weights come: a ring's blocks, but the one in use, in the time that one takes."""
+        """Clocks in which the weights come: as many as are on their way at a time, in the time that one takes."""
         return self.trips * (by.load + by.step)
 
     def paced(self, by: Constants) -> float:
@@ -163,6 +165,7 @@ class Launch:
     name: str
     draws: Sequence[Sequence[Block]]
     resident: int = 1
+    early: bool = False  # its blocks may start while the kernel before it runs
 
     def mean(self, name: str) -> float:
         """Of a count over the draws; "blocks" is one too."""

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 BLOCK, WARPS, LANES = 16, 8, 32  # kernels/launch.h: kBlock, kWarps
 THREADS = WARPS * LANES
-POLICY_FRAMES = 8  # kernels/launch.h: kPolicyFrames
+POLICY_ROWS = (4, 8, 16)  # kernels/launch.h: kFewPolicyRows, kMorePolicyRows, kManyPolicyRows
+SPLIT_ROWS = 32  # kernels/temporal.cu: a block has a clip of up to so many frames, and 16 columns
+STAGED = 32  # kernels/frame_coordinates.h: kStaged
+MAX_BRANCHES = 32  # kernels/launch.h: kMaxBranches
 PACKED_JOINTS = 32  # kernels/launch.h: kMaxBranchJoints
 
 BRANCH_ROWS = {"f16": (32, 64, 128), "f32": (32,)}
 """Rows of the tiles of kernels/branch_tiles.cu."""
 FRAME_ROWS = (16, 32)
 """Of a block per frame: up to 16 joints, and more."""
-RING = {("f16", 16): 8, ("f16", 32): 8, ("f16", 64): 4, ("f16", 128): 4, ("f32", 16): 3, ("f32", 32): 3}
-"""Blocks of weights in a warp's ring, by precision and rows (kernels/tile.h)."""
+SLOTS = {("f16", 16): 16, ("f16", 32): 16, ("f16", 64): 8, ("f16", 128): 4, ("f32", 16): 3, ("f32", 32): 3}
+"""Blocks of weights that a warp has on their way, by precision and rows (kernels/tile.h): in registers in f16, in
+a ring in shared memory in f32."""
 
-TEMPORAL_SHAPES = {  # kernels/temporal.cu, by precision and rows: warps, blocks of 16 columns a warp, ring
-    ("f16", 32): (4, 1, 8),
-    ("f16", 64): (8, 2, 4),
+TEMPORAL_SHAPES = {  # kernels/temporal.cu, by precision and rows: warps, blocks of 16 columns a warp, slots
+    ("f16", 64): (4, 1, 8),
     ("f16", 128): (8, 2, 4),
-    ("f32", 32): (4, 1, 3),
-    ("f32", 64): (8, 2, 3),
+    ("f32", 64): (8, 1, 3),
 }
 
-TRANSFORM_AHEAD = 4
-"""Joints whose loads the compiled loop of the transform has under way together."""
+TRANSFORM_AHEAD = 8
+"""Joints whose weights the transform has under way together where a tile has several frames (kernels/branch.h)."""
 BLOCKS_AHEAD = 4
 """Blocks of results whose constants are loaded together after a product."""
 
 
 def temporal_rows(precision: str) -> tuple[int, ...]:
-    """Rows of the temporal module's tiles."""
-    return tuple(rows for kind, rows in TEMPORAL_SHAPES if kind == precision)
+    """Rows of the temporal module's tiles; 32: a block for a clip and 16 columns."""
+    return (SPLIT_ROWS, *(rows for kind, rows in TEMPORAL_SHAPES if kind == precision))
 
 
 def element(precision: str) -> int:
@@ -48,19 +50,38 @@ def stride(width: int, precision: str) -> int:
     return width * element(precision) + 16
 
 
+def ring_bytes(slots: int, precision: str) -> int:
+    """Shared memory of a warp's weights on their way."""
+    return slots * block_bytes(precision) if precision == "f32" else 0
+
+
 def tile_bytes(rows: int, precision: str) -> int:
     """Shared memory of a branch's tile."""
     widths = stride(256, precision) + 2 * stride(128, precision) + stride(PACKED_JOINTS, precision)
-    return rows * widths + WARPS * RING[precision, rows] * block_bytes(precision)
+    return rows * widths + WARPS * ring_bytes(SLOTS[precision, rows], precision)
 
 
-def frame_bytes(precision: str, policy_joints: int) -> int:
-    """Shared memory of a block per frame: its highest tile, three features, a logit for each branch."""
-    policy = tile_bytes(16 if policy_joints == 1 else 32, "f32")
-    return max(tile_bytes(FRAME_ROWS[1], precision), policy) + 4 * 3 * 256 + 4 * 32
+def one_joint_bytes(rows: int) -> int:
+    """Shared memory of kernels/one_joint.h."""
+    return 4 * rows * (2 * 64 + 4 * 64 + 64 + 256 + 6)
+
+
+def frame_bytes(precision: str) -> int:
+    """Shared memory of a block per frame: its highest tile or the policy's, a logit for each branch."""
+    return max(tile_bytes(FRAME_ROWS[1], precision), one_joint_bytes(3)) + 4 * MAX_BRANCHES
+
+
+def policy_bytes(rows: int) -> int:
+    """Shared memory of a block of policy_frames."""
+    return one_joint_bytes(rows) + 4 * (rows + MAX_BRANCHES)
 
 
 def temporal_bytes(rows: int, precision: str) -> int:
     """Shared memory of a tile of the temporal module."""
-    warps, _, ring = TEMPORAL_SHAPES[precision, rows]
-    return (rows + 2) * stride(256, precision) + warps * ring * block_bytes(precision) + 8 * rows
+    warps, _, slots = TEMPORAL_SHAPES[precision, rows]
+    return (rows + 2) * stride(256, precision) + warps * ring_bytes(slots, precision) + 8 * rows
+
+
+def split_bytes(precision: str) -> int:
+    """Shared memory of a block of a clip and 16 columns: each warp's channels of all rows, and its sums."""
+    return WARPS * (SPLIT_ROWS + 2) * stride(256 // WARPS, precision) + WARPS * SPLIT_ROWS * (BLOCK + 2) * 4

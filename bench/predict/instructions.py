@@ -13,7 +13,18 @@ from bench.kernel_report.compiler import ToolError
 from bench.kernel_report.machine_code import Code, Loop, read
 from bench.predict.geometry import BLOCK, TEMPORAL_SHAPES
 
-__all__ = ["adjacency", "branch_kernel", "code", "frame_kernel", "mix", "result_block", "step", "temporal_kernel"]
+__all__ = [
+    "adjacency",
+    "branch_kernel",
+    "code",
+    "frame_kernel",
+    "mix",
+    "refill",
+    "result_block",
+    "split",
+    "step",
+    "temporal_kernel",
+]
 
 FILE = Path(__file__).with_name("machine_code.json")
 RESULT_BLOCKS = 22
@@ -39,9 +50,9 @@ def branch_kernel(precision: str, rows: int) -> str:
     return f"branch_tiles<{precision}, {rows} rows>"
 
 
-def frame_kernel(precision: str, policy_joints: int) -> str:
+def frame_kernel(precision: str) -> str:
     """The readable name."""
-    return f"frame_blocks<{precision}, 16 or 32 rows; policy {16 if policy_joints == 1 else 32} rows>"
+    return f"frame_blocks<{precision}, 16 or 32 rows>"
 
 
 def temporal_kernel(kernel: str, precision: str, rows: int) -> str:
@@ -57,6 +68,8 @@ def step(architecture: str, kernel: str, tiles: int, blocks: int, precision: str
     for loop in code(architecture, kernel).loops:
         if times := _steps(loop, tiles, blocks, precision):
             found.append(loop.instructions / times)
+    if not found and precision == "f16":  # short products are compiled without a loop
+        return 2 * tiles * blocks + tiles + blocks * (1 + refill(architecture, kernel))
     if not found:
         raise ToolError(
             f"{FILE.name}: {architecture}: {kernel}: expected a loop of a product of {16 * tiles} rows by "
@@ -65,12 +78,25 @@ def step(architecture: str, kernel: str, tiles: int, blocks: int, precision: str
     return sum(found) / len(found)
 
 
+@cache
+def refill(architecture: str, kernel: str) -> float:
+    """Instructions that go with the load of one more block of weights: addresses, counts, predicates."""
+    found = [
+        (loop.instructions - loop["HMMA"] - loop["LDSM"] - loop["LDG.128"]) / loop["LDG.128"]
+        for loop in code(architecture, kernel).loops
+        if loop["HMMA"] and loop["LDG.128"] and not loop["MUFU"]
+    ]
+    if not found:
+        raise ToolError(f"{FILE.name}: {architecture}: {kernel}: expected a loop of a product, found none")
+    return sum(found) / len(found)
+
+
 def _steps(loop: Loop, tiles: int, blocks: int, precision: str) -> int:
     """How many steps a pass through the loop is; 0: it is no such product."""
     kind, each, fetched = ("HMMA", 2, 1) if precision == "f16" else ("FFMA", 128, 2)
     times, rest = divmod(loop[kind], each * tiles * blocks)
     weights = loop["LDGSTS"] or loop["LDG.128"]
-    left = loop["LDSM"] == tiles * times if precision == "f16" else loop["HMMA"] == 0
+    left = loop["LDSM"] == tiles * times and not loop["MUFU"] if precision == "f16" else loop["HMMA"] == 0
     return times if times and not rest and left and weights == fetched * blocks * times else 0
 
 
@@ -96,24 +122,20 @@ SOFTMAX = 250
 @cache
 def mix(architecture: str, blocks: int, joint_tiles: int, precision: str) -> float:
     """Of one frame's sums over neighbours, `blocks` x 16 columns of one warp, in whichever kernel."""
+    if (
+        precision == "f32"
+    ):  # 16 inputs a joint tile: the left side's rows, two pairs of columns, multiply-adds, the loop's
+        return joint_tiles * BLOCK * (2 * joint_tiles + blocks * (2 + 8 * joint_tiles) + 4)
     kernel = branch_kernel(precision, 32)  # a block per frame has no loop over frames to be found by
-    loops = code(architecture, kernel).loops
-    if precision == "f16":  # both cases of a frame's joints in one loop, of which a frame takes one
-        most = 10 * blocks
-        found = [loop for loop in loops if loop["HMMA"] == most and not loop["LDGSTS"] and not loop["MUFU"]]
-        scale = {1: 0.55, 2: 0.75}[joint_tiles]
-    else:
-        multiplied = 32 * joint_tiles * blocks  # a pass of one input
-        found = [
-            loop
-            for loop in loops
-            if loop["FFMA"] and loop["FFMA"] % multiplied == 0 and not loop["LDGSTS"] and not loop["LDG.128"]
-            and loop["FFMA"] == 128
-        ]  # fmt: skip
-        scale = joint_tiles * BLOCK * multiplied / 128
+    # Both cases of a frame's joints in one loop, of which a frame takes one.
+    found = [
+        loop
+        for loop in code(architecture, kernel).loops
+        if loop["HMMA"] == 10 * blocks and not loop["LDG.128"] and not loop["MUFU"]
+    ]
     if not found:
         raise ToolError(f"{FILE.name}: {architecture}: {kernel}: expected the loop of sums over neighbours, found none")
-    return scale * sum(loop.instructions for loop in found) / len(found)
+    return {1: 0.55, 2: 0.75}[joint_tiles] * sum(loop.instructions for loop in found) / len(found)
 
 
 @cache
@@ -121,5 +143,26 @@ def result_block(architecture: str, precision: str) -> float:
     """After a product, for 16 x 16 results of a warp: constants, sums, ReLU, conversion, stores."""
     if precision == "f32":  # one height alone; in f16 there is a conversion besides
         return result_block(architecture, "f16")
-    low, high = (code(architecture, branch_kernel(precision, rows)) for rows in (32, 128))
-    return (high.outside - low.outside) / (RESULT_BLOCKS * (128 - 32) / BLOCK)
+    low, high = (_beside_products(code(architecture, branch_kernel(precision, rows))) for rows in (64, 128))
+    return (high - low) / (RESULT_BLOCKS * (128 - 64) / BLOCK)
+
+
+def _beside_products(of: Code) -> float:
+    """Instructions outside of loops, without those of products that have none: half a load for each multiplication."""
+    multiplied = of.kinds.get("HMMA", 0) - sum(loop.times * loop["HMMA"] for loop in of.loops)
+    return of.outside - 1.5 * multiplied
+
+
+@cache
+def split(architecture: str, kernel: str, precision: str) -> tuple[float, float]:
+    """(instructions, those of them in products of f32) of a warp of across_split or widen_split: code without loops,
+    and in f32 a pass of the loop for each 16 inputs."""
+    of = code(architecture, f"{kernel}<{precision}>")
+    steps = {"across_split": 6, "widen_split": 2}[kernel]
+    loops = [loop.instructions for loop in of.loops]
+    exact = steps * sum(loops) / len(loops) if loops else 0.0
+    return of.outside * (1 if kernel == "across_split" else SPLIT_SHARE) + exact, exact
+
+
+SPLIT_SHARE = 0.64
+"""Of widen_split's code outside of loops, what all blocks run; the rest is the classifier, in a sample's last block."""

@@ -15,8 +15,8 @@ from bench.predict.geometry import (
     FRAME_ROWS,
     LANES,
     PACKED_JOINTS,
-    POLICY_FRAMES,
-    RING,
+    SLOTS,
+    STAGED,
     TEMPORAL_SHAPES,
     THREADS,
     TRANSFORM_AHEAD,
@@ -25,18 +25,26 @@ from bench.predict.geometry import (
     element,
 )
 
-__all__ = ["Tile", "branch_tile", "classify_block", "frame_block", "route_block", "temporal_block", "tiles_of"]
+__all__ = [
+    "Tile", "branch_tile", "classify_block", "frame_block", "policy_block", "split_block",
+    "temporal_block", "tiles_of",
+]  # fmt: skip
+
+
+BRANCH_START, POLICY_START = 450, 250
+"""Instructions of a warp around what is counted: addresses, first loads. What ncu found on an H100 beyond the rest."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Where products are compiled: sm_87 …, the kernel, and the tile's rows and precision and its warps' rings."""
+    """Where products are compiled: sm_87 …, the kernel, the tile's rows and precision, and how many blocks of weights
+    are on their way."""
 
     architecture: str
     kernel: str
     rows: int
     precision: str
-    ring: int  # blocks of weights
+    slots: int  # blocks of weights, of a warp
 
     @property
     def tiles(self) -> int:
@@ -46,7 +54,7 @@ class Tile:
 
 def branch_kernel_tile(architecture: str, precision: str, rows: int) -> Tile:
     """A tile of branch_tiles.cu."""
-    return Tile(architecture, instructions.branch_kernel(precision, rows), rows, precision, RING[precision, rows])
+    return Tile(architecture, instructions.branch_kernel(precision, rows), rows, precision, SLOTS[precision, rows])
 
 
 def _product(tile: Tile, tiles: int, depth: int, blocks: int, warps: int, share: float = 1) -> Phase:
@@ -65,7 +73,8 @@ def _product(tile: Tile, tiles: int, depth: int, blocks: int, warps: int, share:
         read = 256 * 4 * blocks * (2 * tiles + 4)
         shared = warps * steps * read + fetched
     else:
-        shared = warps * steps * left + 2 * fetched
+        shared = warps * steps * left
+    under_way = tile.slots - (tile.precision == "f32")  # a ring has one block in use
     stored = share * warps * count * BLOCK * BLOCK * element(tile.precision)
     return Phase(
         warps,
@@ -76,7 +85,7 @@ def _product(tile: Tile, tiles: int, depth: int, blocks: int, warps: int, share:
         tensor=0 if tile.precision == "f32" else multiplied,
         ordinary=multiplied if tile.precision == "f32" else 0,
         weights=fetched,
-        trips=fetched / (warps * (tile.ring - 1) * block_bytes(tile.precision)),
+        trips=fetched / (warps * under_way * block_bytes(tile.precision)),
         shared=shared + stored,
     )
 
@@ -125,12 +134,25 @@ def _mix(tile: Tile, joints: int, frames: int, width: int) -> Phase:
     )
 
 
+def _stage(frames: int, input_joints: int) -> Phase:
+    """Coordinates of frames to shared memory (kernels/frame_coordinates.h), two values of a thread at a time."""
+    rounds = math.ceil(frames * input_joints * COORDINATES / THREADS)
+    return Phase(
+        WARPS,
+        instructions=60 + 45 * rounds,
+        share=min(1, frames * input_joints * COORDINATES / THREADS / rounds),
+        loads=1 + math.ceil(rounds / 2),
+        shared=frames * input_joints * COORDINATES * 2 * 4,
+        barriers=1,
+    )
+
+
 def _pool(tile: Tile, joints: int, frames: int, listed: bool) -> Phase:
     """Maxima over each frame's rows: half a warp a frame."""
     rounds = math.ceil(frames / 2)
     return Phase(
         WARPS,
-        instructions=rounds * (joints * 6 + 20),
+        instructions=rounds * (joints * 8 + 20),
         loads=rounds if listed else 0,
         shared=tile.rows * FEATURE * element(tile.precision),
     )
@@ -140,25 +162,26 @@ def _pool(tile: Tile, joints: int, frames: int, listed: bool) -> Phase:
 def branch_tile(branch: Branch, tile: Tile, frames: int, input_joints: int, listed: bool = False) -> Block:
     """One tile of a branch (kernels/branch.h) holding `frames` frames; listed: the router's list says which."""
     joints, big, several = branch.joints, branch.size == "big", branch.joints > 1
+    one = tile.kernel.startswith("frame_blocks")  # all weights of the transform are on their way before coordinates are
+    staged = Phase(WARPS, instructions=BRANCH_START) + _stage(frames, input_joints)
     rounds = math.ceil(2 * COORDINATES * tile.rows / THREADS)
-    passes = 1 if tile.rows % LANES == 0 else 2  # a warp with positions and velocities takes both ways
-    ahead, alone = divmod(input_joints, TRANSFORM_AHEAD)
+    batches = math.ceil(input_joints / STAGED) if one else math.ceil(input_joints / TRANSFORM_AHEAD)
     transform = Phase(
         WARPS,
-        instructions=60 + rounds * (130 + passes * 23 * input_joints),
+        instructions=rounds * (40 + (100 if one else 0) + 4 * input_joints),
         share=min(1, 2 * COORDINATES * tile.rows / THREADS),
-        loads=rounds * (2 + listed + passes * (ahead + alone)),
+        loads=rounds * (0 if one else 1 + batches),
+        shared=rounds * THREADS * input_joints * 4,
         barriers=1,
     )
     hidden = Phase(
         WARPS,
-        instructions=2 * (20 + tile.rows / WARPS * 15),
-        loads=2,
+        instructions=20 + tile.rows / WARPS * 30,
         shared=2 * tile.rows * EMBEDDING * element(tile.precision),
         barriers=1,
     )
     half = _half_product(tile)
-    phases = [transform, hidden, replace(half + half, barriers=1)]
+    phases = [staged, transform, hidden, replace(half + half, barriers=1)]
     layers = [(EMBEDDING, NODE if big else FEATURE)] + ([(NODE, FEATURE), (FEATURE, FEATURE)] if big else [])
     for index, (depth, width) in enumerate(layers):
         product = _product(tile, tile.tiles, depth, width // WARPS // BLOCK, WARPS)
@@ -202,52 +225,86 @@ def find_tile(branches: int) -> Block:
     return Block((Phase(WARPS, instructions=30 + 20 * branches, loads=branches),))
 
 
+def one_joint(rows: int, input_joints: int) -> tuple[Phase, ...]:
+    """Features of a small branch of one joint, of `rows` frames (kernels/one_joint.h): a thread has a column of each
+    product, a half of the inputs of an output layer. With up to four rows all weights are on their way from the start,
+    else 16 at a time."""
+    ahead = rows <= 4
+    half = EMBEDDING // 2
+    staged = Phase(WARPS, instructions=POLICY_START) + _stage(rows, input_joints)
+    sums = math.ceil(rows * 2 * COORDINATES / LANES)
+    moved = Phase(WARPS, instructions=20 + sums * 70, loads=1 + sums, barriers=1)
+    hidden = Phase(WARPS, instructions=math.ceil(rows / 2) * 16, barriers=1)
+
+    def product(inputs: int) -> Phase:
+        return Phase(
+            WARPS,
+            instructions=inputs + rows * (inputs + inputs / 4 + 6),
+            exact=rows * (inputs + inputs / 4),
+            loads=0 if ahead else inputs / 16,
+            ordinary=float(THREADS * inputs * rows),
+            weights=THREADS * inputs * 4,
+            shared=rows * inputs * 4 * WARPS + rows * THREADS * 4,
+            barriers=1,
+        )
+
+    added = Phase(WARPS, instructions=math.ceil(rows / 4) * 20, barriers=1)
+    return staged, moved, hidden, product(half), added, product(EMBEDDING)
+
+
+@cache
+def policy_block(rows: int, branches: int, input_joints: int) -> Block:
+    """kernels/route.cu, policy_frames: features of `rows` frames, actions and lists of all but two."""
+    frames = rows - 2
+    rounds = math.ceil(branches / WARPS)
+    logits = Phase(
+        WARPS,
+        instructions=rounds * (60 + rows * 8 + frames * (3 * FEATURE / LANES + 14)),
+        share=branches / WARPS / rounds,
+        loads=rounds,
+        shared=rounds * branches * rows * FEATURE * 4,
+        barriers=1,
+    )
+    put = Phase(WARPS, instructions=40, share=1 / WARPS, barriers=1)
+    listed = Phase(WARPS, instructions=60 + 12 * branches, share=1 / WARPS, loads=2)
+    phases = (*one_joint(rows, input_joints), logits, put, listed)
+    static = sum(phase.instructions for phase in phases)
+    return Block(phases, ((f"policy_frames<{rows}>", 16 * static),))
+
+
 @cache
 def frame_block(config: ModelConfig, action: int | None, neighbours: int, architecture: str, precision: str) -> Block:
     """A block that takes one frame through policy and branch (kernels/branch_frames.cu).
 
     action None: dense, no policy; neighbours: frames that the policy's convolution sees, this one among them.
     """
-    policy = config.branches[0]
-    kernel = instructions.frame_kernel(precision, policy.joints if action is not None else 1)
+    kernel = instructions.frame_kernel(precision)
     work = Block(())
     if action is not None:
-        rows = 16 if policy.joints == 1 else 32
-        tile = Tile(architecture, kernel, rows, "f32", RING["f32", rows])
-        for block in tiles_of(policy, neighbours, tile, config.joints):
-            work += block
-            work += Block((Phase(WARPS, barriers=1),))
         candidates = math.ceil(len(config.branches) / WARPS)
         logits = Phase(
             WARPS,
-            instructions=60 + candidates * 180,
+            instructions=40 + candidates * 110,
             share=len(config.branches) / WARPS / candidates,
-            loads=1 + candidates * 2,
+            loads=candidates - 1,  # the first weights set out with the features'
             barriers=1,
         )
-        work += Block((logits,), ((f"{kernel} logits", 16 * 250),))
+        phases = one_joint(neighbours, config.joints)
+        static = sum(phase.instructions for phase in (*phases, logits))
+        work = Block((*phases, logits), ((f"{kernel} policy", 16 * static),))
         if action == 0:
             return work
     branch = config.branches[action or 0]
     rows = FRAME_ROWS[0] if branch.joints <= FRAME_ROWS[0] else FRAME_ROWS[1]
-    tile = Tile(architecture, kernel, rows, precision, RING[precision, rows])
+    tile = Tile(architecture, kernel, rows, precision, SLOTS[precision, rows])
     return work + branch_tile(branch, tile, 1, config.joints)
-
-
-@cache
-def route_block(branches: int) -> Block:
-    """kernels/route.cu: a warp per frame, then the block's lists."""
-    frames = POLICY_FRAMES // WARPS
-    decide = Phase(WARPS, instructions=60 + frames * (60 + 90 * branches), loads=frames * (1 + branches), barriers=1)
-    rank = Phase(WARPS, instructions=60 + 12 * branches, share=1 / WARPS, loads=2)
-    return Block((decide, rank), (("route_frames", 16 * 500),))
 
 
 @cache
 def temporal_block(kernel: str, architecture: str, precision: str, rows: int, clips: int, frames: int) -> Block:
     """A tile of the temporal module (kernels/temporal.cu); kernel: across_frames or widen_and_pool."""
-    warps, blocks, ring = TEMPORAL_SHAPES[precision, rows]
-    tile = Tile(architecture, instructions.temporal_kernel(kernel, precision, rows), rows, precision, ring)
+    warps, blocks, slots = TEMPORAL_SHAPES[precision, rows]
+    tile = Tile(architecture, instructions.temporal_kernel(kernel, precision, rows), rows, precision, slots)
     across = kernel == "across_frames"
     each = 4 * 4 if across else 16  # bytes that a thread reads at once
     bytes_ = (rows + 2) * FEATURE * 4 if across else rows * FEATURE * element(precision)
@@ -271,13 +328,51 @@ def temporal_block(kernel: str, architecture: str, precision: str, rows: int, cl
 
 
 @cache
+def split_block(kernel: str, architecture: str, precision: str, classes: int = 0) -> Block:
+    """A clip and 16 columns (kernels/temporal.cu): across_split, or widen_split; with classes, the block of a sample
+    that is the last to finish and classifies it."""
+    issued, exact = instructions.split(architecture, kernel, precision)
+    steps = {"across_split": 6, "widen_split": 2}[kernel]
+    multiplied = float(WARPS * steps * 2 * BLOCK**3)
+    wide = 4 if kernel == "across_split" else element(precision)
+    phases = [
+        Phase(
+            WARPS,
+            instructions=issued,
+            exact=exact,
+            steps=steps,
+            loads=2,  # weights; features
+            tensor=multiplied if precision == "f16" else 0,
+            ordinary=multiplied if precision == "f32" else 0,
+            weights=WARPS * steps * block_bytes(precision) + 2 * BLOCK * FEATURE * wide,
+            shared=2 * BLOCK * FEATURE * element(precision) * (1 + steps / 2) + 2 * WARPS * 2 * BLOCK * BLOCK * 4,
+            barriers=1,
+        )
+    ]
+    if kernel == "widen_split":
+        phases.append(Phase(WARPS, loads=2, barriers=2))  # what is pooled is seen, then counted
+    if classes:
+        rounds = math.ceil(classes / WARPS)
+        phases.append(
+            Phase(
+                WARPS,
+                instructions=40 + rounds * 60,
+                share=classes / WARPS / rounds,
+                loads=2 + max(0, rounds - 2),  # pooled, bias; of the first classes the weights are there
+                weights=classes * TEMPORAL * 4 * 2,
+            )
+        )
+    return Block(tuple(phases), ((f"{kernel}<{precision}>", 16 * issued),))
+
+
+@cache
 def classify_block(classes: int) -> Block:
     """A warp per class: one dot product of 512."""
     return Block(
         (
             Phase(
                 WARPS,
-                instructions=110,
+                instructions=85,
                 share=min(1, classes / WARPS),
                 loads=3,  # weights, pooled, bias
                 weights=min(WARPS, classes) * TEMPORAL * 4 * 2,

@@ -13,9 +13,9 @@ from adasgn_edge.model.config import ModelConfig
 from bench.kernel_report.compiler import ToolError
 from bench.predict.boards import ROOT, Board, span
 from bench.predict.costs import Constants
-from bench.predict.kernels import frame_block
+from bench.predict.kernels import frame_block, policy_block
 from bench.predict.prediction import device_microseconds
-from bench.predict.schedule import NEIGHBOURS, Run, Schedule, head, launches
+from bench.predict.schedule import NEIGHBOURS, Run, Schedule, launches
 
 __all__ = ["MEASURED", "PROFILE", "Measurement", "calibrate", "counted", "error", "fit", "read_measured"]
 
@@ -64,7 +64,7 @@ def _schedule(name: str) -> Schedule:
 
 def counted(path: Path, board: Board, models: dict[str, ModelConfig]) -> Iterator[tuple[str, int, str, float, float]]:
     """(model, clips, kernel, instructions of all warps as counted, as the profiler found) of every kernel of a profile
-    in f16, a block per frame."""
+    in f16; of one clip a block per frame, of more by tiles of 128 rows."""
     for row in json.loads(path.read_text())["kernels"]:
         config = models[row["model"]]
         if row["kernel"] == "frame_blocks":
@@ -73,9 +73,16 @@ def counted(path: Path, board: Board, models: dict[str, ModelConfig]) -> Iterato
                 count * frame_block(config, action, NEIGHBOURS, board.architecture, "f16").total("issued")
                 for action, count in actions.items()
             )
+        elif match := re.fullmatch(r"policy_frames<(\d+)>", row["kernel"]):
+            rows = int(match[1])
+            blocks = math.ceil(row["clips"] * config.frames / (rows - 2))
+            issued = blocks * policy_block(rows, len(config.branches), config.joints).total("issued")
         else:
-            launch = next(one for one in head(config, board, row["clips"], "f16", 32) if one.name == row["kernel"])
-            issued = launch.mean("issued")
+            one = row["clips"] == 1
+            schedule = Schedule(one, 32 if one else 128, 32 if one else 128)
+            shares = [count / sum(row["actions"]) for count in row["actions"]] if "actions" in row else ()
+            run = launches(config, board, row["clips"], "f16", shares, schedule)
+            issued = next(launch.mean("issued") for launch in run.launches if launch.name == row["kernel"])
         yield row["model"], row["clips"], row["kernel"], issued, float(row["instructions"])
 
 

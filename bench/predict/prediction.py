@@ -7,15 +7,15 @@ from dataclasses import dataclass, fields
 
 from adasgn_edge.model.config import COORDINATES, FEATURE, TAPS, TEMPORAL, ModelConfig
 from bench.predict.boards import Board, span
-from bench.predict.costs import Constants
+from bench.predict.costs import Constants, Launch
 from bench.predict.geometry import element
 from bench.predict.kernels import branch_kernel_tile, branch_tile
 from bench.predict.schedule import Run, Schedule, choose, launches, streaming
 
 __all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity"]
 
-COPIES = 4
-"""Clips up; actions, scores and checks down (csrc/adasgn/cuda/engine.cpp)."""
+COPIES = 1
+"""Clips up; actions and scores are written to the host's memory (csrc/adasgn/cuda/engine.cpp)."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,13 @@ class Prediction:
 
 def device_microseconds(run: Run, board: Board, by: Constants, weights: float = 0) -> float:
     """Of a run's graph. weights: bytes that a run reads once from DRAM where the cache does not keep them."""
-    total = by.empty + by.node * (len(run.launches) + run.fills)
+    total = by.empty + by.fill * run.fills + sum(_node(one, by) for one in run.launches)
     total += sum(launch.microseconds(board.multiprocessors, board.clock, by) for launch in run.launches)
     return total + (weights / (by.dram * 1e3) if by.dram else 0)
+
+
+def _node(launch: Launch, by: Constants) -> float:
+    return by.early if launch.early else by.node
 
 
 def predict(
@@ -86,8 +90,8 @@ def _priced(
     sides = (ranges.low, ranges.high)
     each = [
         (
-            launch.microseconds(board.multiprocessors, board.clock, ranges.low) + ranges.low.node,
-            launch.microseconds(board.multiprocessors, board.clock, ranges.high) + ranges.high.node,
+            launch.microseconds(board.multiprocessors, board.clock, ranges.low) + _node(launch, ranges.low),
+            launch.microseconds(board.multiprocessors, board.clock, ranges.high) + _node(launch, ranges.high),
         )
         for launch in run.launches
     ]

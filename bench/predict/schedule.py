@@ -13,13 +13,17 @@ from bench.predict import instructions
 from bench.predict.boards import Board
 from bench.predict.costs import Block, Launch
 from bench.predict.geometry import (
+    BLOCK,
     BRANCH_ROWS,
     LANES,
-    POLICY_FRAMES,
+    POLICY_ROWS,
+    SPLIT_ROWS,
     TEMPORAL_SHAPES,
     THREADS,
     WARPS,
     frame_bytes,
+    policy_bytes,
+    split_bytes,
     temporal_bytes,
     temporal_rows,
     tile_bytes,
@@ -30,25 +34,26 @@ from bench.predict.kernels import (
     classify_block,
     find_tile,
     frame_block,
-    route_block,
+    policy_block,
+    split_block,
     temporal_block,
     tiles_of,
 )
 
-__all__ = ["Run", "Schedule", "choose", "launches", "schedules", "streaming"]
+__all__ = ["Run", "Schedule", "choose", "launches", "policy_rows", "schedules", "streaming"]
 
 NEIGHBOURS = 3
 """Frames that the policy's convolution sees."""
-TILE_COST = {32: 1.0, 64: 1.37, 128: 2.36}
-"""A branch's tile against one of 32 rows, with many of them one after another (measured on an H100)."""
-TEMPORAL_COST = {32: 1.0, 64: 1.9, 128: 2.8}
-"""Likewise of the temporal module's."""
-SMALL_COST = 0.55
-"""A tile of a small branch against one of a big branch."""
-POLICY_COST = 0.6
-"""The policy in a block of its own frame, against the tile of a big branch, 32 rows."""
-ROUTER_COST = 0.4
-"""Three nodes more, likewise: the counts, the policy's branch, the router."""
+TILE_COST = {32: 1.0, 64: 1.65, 128: 2.9}
+"""A wave of tiles against one of 32 rows, as measured on an H100: the engine's constants
+(csrc/adasgn/cuda/schedule.cpp), like all that follow."""
+FRAME_COST, FRAME_POLICY_COST, ROUTER_COST = 0.92, 0.10, 0.35
+"""Likewise a wave of blocks per frame, its policy in the same blocks; a policy and router of their own."""
+SPLIT_CLIPS, HIGH_TEMPORAL = 1 / 6, 1.0
+"""Clips a multiprocessor up to which the temporal module divides a clip among blocks, and from which on tiles of 128
+rows are better than of 64."""
+POLICY_BLOCKS = 2
+"""Of the policy's kernel that a multiprocessor runs at once or nearly so."""
 
 
 @dataclass(frozen=True)
@@ -74,64 +79,84 @@ class Run:
 
 def schedules(config: ModelConfig, precision: str) -> Iterator[Schedule]:
     """All that can run the model."""
-    fit = [rows for rows in temporal_rows(precision) if config.frames + TAPS - 1 <= rows]
+    fit = [rows for rows in temporal_rows(precision) if config.frames + (TAPS - 1) * (rows > SPLIT_ROWS) <= rows]
     for temporal in fit:
         yield Schedule(True, 32, temporal)
         for rows in BRANCH_ROWS[precision]:
             yield Schedule(False, rows, temporal)
 
 
-def choose(config: ModelConfig, multiprocessors: int, frames: int, shares: Sequence[float], precision: str) -> Schedule:
-    """What the engine chooses for `frames` frames, of which the branches take `shares` (dense: none are given).
+def choose(
+    config: ModelConfig, multiprocessors: int, frames: int, shares: Sequence[float] | None, precision: str
+) -> Schedule:
+    """What the engine chooses for `frames` frames: choose_schedule of csrc/adasgn/cuda/schedule.cpp.
 
-    Tiles come dearest first, so that they take as long as the longest of them, or as all together divided among the
-    multiprocessors, or as waves of the cheapest. A block per frame comes in the order of the frames: where they are
-    more than the multiprocessors, the longest may come last. The way with the least is taken, of equals the lower tile.
+    shares: of the branches; None: not known, as in a model file that does not say them, or of a dense model.
     """
-    branches = config.branches
-    counts = [frames * share for share in shares] if config.adaptive else [float(frames)]
-    costs = [1.0 if branch.size == "big" else SMALL_COST for branch in branches]
-    policy = POLICY_COST if config.adaptive else 0.0
-    first = 1 if config.adaptive else 0  # branch 0 has its features from the policy
-    whole = sum(count * cost for count, cost in zip(counts[first:], costs[first:], strict=True)) + frames * policy
-    longest = max(costs) + policy
-    by_frame = longest if frames <= multiprocessors else whole / multiprocessors + longest
-    best, least = Schedule(True, 32, 0), by_frame
-    for rows in BRANCH_ROWS[precision]:
-        tiles = [
-            max(count / (rows // branch.joints), min(1, count))
-            for branch, count in zip(branches[first:], counts[first:], strict=True)
-        ]
-        present = [cost for cost, count in zip(costs[first:], tiles, strict=True) if count > 0] or [0.0]
-        together = sum(count * cost for count, cost in zip(tiles, costs[first:], strict=True)) / multiprocessors
-        waves = math.ceil(sum(tiles) / multiprocessors)
-        cost = TILE_COST[rows] * max(max(present), together, waves * min(present))
-        if config.adaptive:
-            policy_tiles = math.ceil(frames / (32 // branches[0].joints))
-            cost += math.ceil(policy_tiles / multiprocessors) * policy + ROUTER_COST
-        if cost < least:
-            best, least = Schedule(False, rows, 0), cost
-    return Schedule(best.block_per_frame, best.branch_rows, _temporal(config, multiprocessors, frames, precision))
+    if not config.adaptive:
+        shares = None
+
+    def waves(blocks: float) -> int:
+        return math.ceil(blocks / multiprocessors)
+
+    router = ROUTER_COST if config.adaptive else 0
+    totals = {
+        rows: waves(expected_tiles(config, rows, frames, shares)) * TILE_COST[rows] + router
+        for rows in BRANCH_ROWS[precision]
+    }
+    rows = min(totals, key=lambda each: totals[each])
+    by_frame = waves(frames) * FRAME_COST + (FRAME_POLICY_COST if config.adaptive else 0)
+    per_frame = has_frame_blocks(config) and by_frame < totals[rows]
+    return Schedule(
+        per_frame, 32 if per_frame else rows, chosen_temporal_rows(config, multiprocessors, frames, precision)
+    )
 
 
-def _temporal(config: ModelConfig, multiprocessors: int, frames: int, precision: str) -> int:
-    clips = math.ceil(frames / config.frames)
-    best, least = 0, math.inf
-    for rows in temporal_rows(precision):
-        if config.frames + TAPS - 1 > rows:
-            continue
-        warps, blocks, _ = TEMPORAL_SHAPES[precision, rows]
-        tiles = math.ceil(clips / (rows // (config.frames + TAPS - 1))) * FEATURE // (warps * blocks * 16)
-        waves = math.ceil(tiles * warps / WARPS / multiprocessors)
-        if waves * TEMPORAL_COST[rows] < least:
-            best, least = rows, waves * TEMPORAL_COST[rows]
-    return best
+def has_frame_blocks(config: ModelConfig) -> bool:
+    """Whether a block can take a frame through policy and branch: where the policy looks at a small branch of one
+    joint, or there is none."""
+    first = config.branches[0]
+    return not config.adaptive or (first.joints == 1 and first.size == "small")
+
+
+def expected_tiles(config: ModelConfig, rows: int, frames: int, shares: Sequence[float] | None) -> float:
+    """Tiles that so many frames make: of each branch its share of them, and what is empty of its last tile."""
+    first = 1 if config.adaptive else 0  # the policy's branch has its features
+    branches = len(config.branches) - first
+    if branches == 1 and shares is None:
+        return math.ceil(frames / (rows // config.branches[first].joints))
+    total = 0.0
+    for index in range(first, len(config.branches)):
+        expected = frames * (1 / branches if shares is None else shares[index])
+        total += expected / (rows // config.branches[index].joints) + 0.5 * (1 - math.exp(-expected))
+    return total
+
+
+def policy_rows(multiprocessors: int, frames: int) -> int:
+    """Rows of the policy's blocks."""
+    for rows in POLICY_ROWS[:-1]:
+        if frames <= (rows - 2) * POLICY_BLOCKS * multiprocessors:
+            return rows
+    return POLICY_ROWS[-1]
+
+
+def chosen_temporal_rows(config: ModelConfig, multiprocessors: int, frames: int, precision: str) -> int:
+    """Of the temporal module."""
+    clips = frames / config.frames
+    if config.frames <= SPLIT_ROWS and clips <= max(1, SPLIT_CLIPS * multiprocessors):
+        return SPLIT_ROWS
+    highest = temporal_rows(precision)[-1]
+    fits = config.frames + TAPS - 1 <= 64
+    return 64 if fits and clips < HIGH_TEMPORAL * multiprocessors else highest
 
 
 def launches(
     config: ModelConfig, board: Board, batch: int, precision: str, shares: Sequence[float], schedule: Schedule
 ) -> Run:
-    """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it."""
+    """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it; an adaptive model's policy looks at a
+    small branch of one joint."""
+    if not has_frame_blocks(config):
+        raise ValueError("expected a policy that looks at a small branch of one joint")
     frames = batch * config.frames
     random = np.random.default_rng(0)
     architecture = board.architecture
@@ -142,32 +167,38 @@ def launches(
         resident = _resident_tiles(board, precision, schedule.branch_rows)
         fills = 1  # the lists' counts, or the actions of a dense model, are set to zero
         if config.adaptive:
-            policy_tile = branch_kernel_tile(architecture, "f32", 32)  # the policy is exact
-            policy = tiles_of(config.branches[0], frames, policy_tile, config.joints)
-            route = [route_block(len(config.branches))] * math.ceil(frames / POLICY_FRAMES)
             draws = [
                 _sorted_tiles(config, tile, random.multinomial(frames, shares).tolist()) for _ in range(_draws(frames))
             ]
-            first = [
-                Launch("branch_tiles, policy", [policy], _resident_tiles(board, "f32", 32)),
-                Launch("route_frames", [route], _resident_small(board, "route_frames")),
-                Launch("branch_tiles", draws, resident),
-            ]
+            first = [_policy(config, board, frames), Launch("branch_tiles", draws, resident)]
         else:
             first = [Launch("branch_tiles", [tiles_of(config.branches[0], frames, tile, config.joints)], resident)]
-    return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows)], fills)
+    after = schedule.block_per_frame
+    return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows, after)], fills)
+
+
+def _policy(config: ModelConfig, board: Board, frames: int) -> Launch:
+    rows = policy_rows(board.multiprocessors, frames)
+    block = policy_block(rows, len(config.branches), config.joints)
+    registers = instructions.code(board.architecture, f"policy_frames<{rows}>").registers
+    resident = board.resident(THREADS, registers, policy_bytes(rows))
+    return Launch(f"policy_frames<{rows}>", [[block] * math.ceil(frames / (rows - 2))], resident)
 
 
 def streaming(config: ModelConfig, board: Board, tracks: int, precision: str, shares: Sequence[float]) -> Run:
     """One new frame of each of `tracks` tracks: a block per frame, then the temporal module on whole windows."""
     random = np.random.default_rng(0)
     frames = _frame_blocks(config, board, tracks, precision, shares, random)
-    rows = _temporal(config, board.multiprocessors, tracks * config.frames, precision)
+    rows = chosen_temporal_rows(config, board.multiprocessors, tracks * config.frames, precision)
     return Run([frames, *head(config, board, tracks, precision, rows)], 0)
 
 
-def head(config: ModelConfig, board: Board, clips: int, precision: str, rows: int) -> list[Launch]:
-    """kernels/temporal.cu."""
+def head(
+    config: ModelConfig, board: Board, clips: int, precision: str, rows: int, after_frames: bool = True
+) -> list[Launch]:
+    """kernels/temporal.cu. after_frames: the kernel before is frame_blocks, beside which the first one starts."""
+    if rows == SPLIT_ROWS:
+        return _split_head(config, board, clips, precision, after_frames)
     warps, blocks, _ = TEMPORAL_SHAPES[precision, rows]
     found = []
     for kernel, width, clip_rows in (
@@ -184,6 +215,19 @@ def head(config: ModelConfig, board: Board, clips: int, precision: str, rows: in
     classes = math.ceil(config.classes / WARPS)
     resident = _resident_small(board, "classify_samples")
     return [*found, Launch("classify_samples", [[classify_block(config.classes)] * (clips * classes)], resident)]
+
+
+def _split_head(config: ModelConfig, board: Board, clips: int, precision: str, after_frames: bool) -> list[Launch]:
+    """A clip and 16 columns a block; the last of a clip's blocks classifies it."""
+    found = []
+    for kernel, width, early in (("across_split", FEATURE, after_frames), ("widen_split", TEMPORAL, True)):
+        registers = instructions.code(board.architecture, f"{kernel}<{precision}>").registers
+        resident = board.resident(THREADS, registers, split_bytes(precision))
+        blocks = [split_block(kernel, board.architecture, precision)] * (clips * width // BLOCK)
+        if kernel == "widen_split":
+            blocks[-clips:] = [split_block(kernel, board.architecture, precision, config.classes)] * clips
+        found.append(Launch(kernel, [blocks], resident, early and board.starts_early))
+    return found
 
 
 def _sorted_tiles(config: ModelConfig, tile: Tile, counts: Sequence[int]) -> list[Block]:
@@ -216,9 +260,8 @@ def _frame_blocks(
     for _ in range(_draws(frames) if config.adaptive else 1):
         actions = random.choice(len(shares), frames, p=shares).tolist() if config.adaptive else [None] * frames
         draws.append([frame_block(config, action, NEIGHBOURS, board.architecture, precision) for action in actions])
-    policy_joints = config.branches[0].joints if config.adaptive else 1
-    registers = instructions.code(board.architecture, instructions.frame_kernel(precision, policy_joints)).registers
-    return Launch("frame_blocks", draws, board.resident(THREADS, registers, frame_bytes(precision, policy_joints)))
+    registers = instructions.code(board.architecture, instructions.frame_kernel(precision)).registers
+    return Launch("frame_blocks", draws, board.resident(THREADS, registers, frame_bytes(precision)))
 
 
 def _resident_tiles(board: Board, precision: str, rows: int) -> int:

@@ -55,17 +55,18 @@ def test_reads_ptxas() -> None:
 def test_names_are_readable() -> None:
     space = "adasgn::cuda::"
     hidden = space + "(anonymous namespace)::"
-    policy = f"{space}Tile<{space}Binary32, 1, 3>"
-    low, high = (f"{space}Tile<{space}Binary16, {tiles}, 8>" for tiles in (1, 2))
-    assert readable(f"void {hidden}branch_tiles<{space}Tile<{space}Binary16, 8, 4> >({space}P)") == (
+    low, high = (f"{space}Tile<{space}Binary16, {tiles}, 16, true>" for tiles in (1, 2))
+    assert readable(f"void {hidden}branch_tiles<{space}Tile<{space}Binary16, 8, 4, false> >({space}P)") == (
         "branch_tiles<f16, 128 rows>"
     )
-    assert readable(f"void {hidden}frame_blocks<{hidden}FrameBlock<{policy}, {low}, {high} > >({space}P)") == (
-        "frame_blocks<f16, 16 or 32 rows; policy 16 rows>"
+    assert readable(f"void {hidden}frame_blocks<{hidden}FrameBlock<{low}, {high} > >({space}P)") == (
+        "frame_blocks<f16, 16 or 32 rows>"
     )
-    assert readable(f"void {hidden}across_frames<{hidden}TemporalTile<{space}Binary32, 2, 4, 1, 3> >({space}P)") == (
-        "across_frames<f32, 32 rows x 64 columns>"
+    assert readable(f"void {hidden}across_frames<{hidden}TemporalTile<{space}Binary32, 4, 3, 8, 1> >({space}P)") == (
+        "across_frames<f32, 64 rows x 128 columns>"
     )
+    assert readable(f"void {hidden}widen_split<{space}Binary16>({space}P)") == "widen_split<f16>"
+    assert readable(f"void {hidden}policy_frames<8>({space}P)") == "policy_frames<8>"
     assert readable(f"{hidden}route_frames({space}P)") == "route_frames"
 
 
