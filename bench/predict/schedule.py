@@ -49,6 +49,8 @@ TILE_COST = {32: 1.0, 64: 1.65, 128: 2.9}
 (csrc/adasgn/cuda/schedule.cpp), like all that follow."""
 FRAME_COST, FRAME_POLICY_COST, ROUTER_COST = 0.92, 0.10, 0.35
 """Likewise a wave of blocks per frame, its policy in the same blocks; a policy and router of their own."""
+SELDOM = 0.15
+"""A part of a wave of tiles that counts for none: they are the cheapest branch's, and seldom there."""
 SPLIT_CLIPS, HIGH_TEMPORAL = 1 / 6, 1.0
 """Clips a multiprocessor up to which the temporal module divides a clip among blocks, and from which on tiles of 128
 rows are better than of 64."""
@@ -96,12 +98,13 @@ def choose(
     if not config.adaptive:
         shares = None
 
-    def waves(blocks: float) -> int:
-        return math.ceil(blocks / multiprocessors)
+    def waves(blocks: float, seldom: float = 0.0) -> int:
+        return max(1, math.ceil(blocks / multiprocessors - seldom))
 
     router = ROUTER_COST if config.adaptive else 0
     totals = {
-        rows: waves(expected_tiles(config, rows, frames, shares)) * TILE_COST[rows] + router
+        rows: waves(expected_tiles(config, rows, frames, shares), SELDOM if config.adaptive else 0.0) * TILE_COST[rows]
+        + router
         for rows in BRANCH_ROWS[precision]
     }
     rows = min(totals, key=lambda each: totals[each])
