@@ -557,7 +557,8 @@ class BranchTile {
                 most.y = maximum(most.y, shuffle_xor(most.y, mask));
             }
             if (lane() < 4) {
-                *reinterpret_cast<float2*>(feature + 8 * i + 2 * lane()) = most;
+                // Rounded as where a frame's rows pass through shared memory: its feature is the same by every way.
+                *reinterpret_cast<float2*>(feature + 8 * i + 2 * lane()) = Precision::rounded(most.x, most.y);
             }
         }
     }

@@ -105,6 +105,8 @@ struct Binary16 {
 
     ADASGN_DEVICE static float2 load_pair(const Half* at) { return unpack(*reinterpret_cast<const uint32_t*>(at)); }
     ADASGN_DEVICE static void store_pair(Half* at, float x, float y) { *reinterpret_cast<uint32_t*>(at) = pack(x, y); }
+    // As stored and loaded.
+    ADASGN_DEVICE static float2 rounded(float x, float y) { return unpack(pack(x, y)); }
 
     // kernels/weight_stream.h: multiply. The left side of the next tile is on its way while this one is multiplied.
     template <int Depth, int Start, int Tiles, int Blocks, class Weights>
@@ -238,6 +240,7 @@ struct Binary32 {
 
     ADASGN_DEVICE static float2 load_pair(const float* at) { return *reinterpret_cast<const float2*>(at); }
     ADASGN_DEVICE static void store_pair(float* at, float x, float y) { *reinterpret_cast<float2*>(at) = {x, y}; }
+    ADASGN_DEVICE static float2 rounded(float x, float y) { return {x, y}; }
 
     ADASGN_DEVICE static void add_product(float (&values)[2][4], int half_rows, float left, const float4& right) {
         float(&low)[4] = values[0];
