@@ -65,8 +65,13 @@ void launch_all() {
     branch.branch_count = 1;
     FrameParameters frame{};
     frame.frames.count = 1;
-    const float policy = 0;
-    frame.policy.weight = &policy;  // adaptive
+    const float weight = 0;
+    frame.policy.weight = &weight;  // adaptive
+    frame.branches[0].joints = 1;
+    frame.branches[0].plain = &weight;
+    PolicyParameters features{};
+    features.frames.count = 1;
+    features.branch.plain = &weight;
     RouteParameters router{};
     router.frames = 1;
     TemporalParameters head{};
@@ -80,10 +85,10 @@ void launch_all() {
                 expect_ok(temporal(head, precision, rows, nullptr), "temporal");
             }
         }
-        for (const std::int16_t policy_joints : {1, 2}) {
-            frame.branches[0].joints = policy_joints;
-            expect_ok(run_frames(frame, precision, nullptr), "run_frames");
-        }
+        expect_ok(run_frames(frame, precision, nullptr), "run_frames");
+    }
+    for (const int rows : {kFewPolicyRows, kMorePolicyRows, kManyPolicyRows}) {
+        expect_ok(adasgn::cuda::policy(features, rows, nullptr), "policy");
     }
     expect_ok(route(router, nullptr), "route");
 }
@@ -134,6 +139,20 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 /*grid*/, dim3 block, v
 cudaError_t cudaLaunchKernel(const void* stub, dim3 /*grid*/, dim3 block, void** /*arguments*/, std::size_t shared,
                              cudaStream_t /*stream*/) {
     return record(stub, block, shared);
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* stub, void** /*arguments*/) {
+    return record(stub, config->blockDim, config->dynamicSmemBytes);
+}
+
+// A device of compute capability 9.0, so that launches that may start early are made with their attribute.
+cudaError_t cudaGetDevice(int* device) {
+    *device = 0;
+    return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*device*/) {
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
+    return cudaSuccess;
 }
 
 cudaError_t cudaFuncSetAttribute(const void* stub, cudaFuncAttribute attribute, int value) {
