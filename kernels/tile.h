@@ -26,7 +26,12 @@ struct Tile {
     static constexpr int kRows = kBlock * kTiles;
     static constexpr bool kOneFrame = OneFrame_;
     static constexpr bool kAhead = kTiles <= 2;  // registers are left for what results will need
-    using Stream = WeightStream<Precision, Slots_>;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+    static constexpr int kSlots = Slots_ / 2;  // compiled for these, a lane's registers hold no more without spilling
+#else
+    static constexpr int kSlots = Slots_;
+#endif
+    using Stream = WeightStream<Precision, Precision::kOwnShare ? kSlots : Slots_>;
 
     static constexpr int kStride64 = row_stride<Precision>(kEmbedding);
     static constexpr int kStride128 = row_stride<Precision>(kNode);
@@ -49,14 +54,28 @@ struct Tile {
 
     // Coordinates on their way to `moved`, where hidden layers and d come later.
     static_assert(kRows * kStagedFloats * static_cast<int>(sizeof(float)) <= kAdjacency, "a row is a frame at most");
-    ADASGN_DEVICE static float* staged() { return reinterpret_cast<float*>(shared_memory() + kWide); }
-    ADASGN_DEVICE static Element* wide() { return reinterpret_cast<Element*>(shared_memory() + kWide); }
-    ADASGN_DEVICE static Element* near() { return reinterpret_cast<Element*>(shared_memory() + kNear); }
-    ADASGN_DEVICE static Element* far() { return reinterpret_cast<Element*>(shared_memory() + kFar); }
-    ADASGN_DEVICE static Element* adjacency() { return reinterpret_cast<Element*>(shared_memory() + kAdjacency); }
-    ADASGN_DEVICE static float* moved() { return reinterpret_cast<float*>(shared_memory() + kAdjacency); }
+    ADASGN_DEVICE static float* staged() {
+        return reinterpret_cast<float*>(shared_memory() + kWide);
+    }
+    ADASGN_DEVICE static Element* wide() {
+        return reinterpret_cast<Element*>(shared_memory() + kWide);
+    }
+    ADASGN_DEVICE static Element* near() {
+        return reinterpret_cast<Element*>(shared_memory() + kNear);
+    }
+    ADASGN_DEVICE static Element* far() {
+        return reinterpret_cast<Element*>(shared_memory() + kFar);
+    }
+    ADASGN_DEVICE static Element* adjacency() {
+        return reinterpret_cast<Element*>(shared_memory() + kAdjacency);
+    }
+    ADASGN_DEVICE static float* moved() {
+        return reinterpret_cast<float*>(shared_memory() + kAdjacency);
+    }
     // Of this warp, in bytes of shared memory.
-    ADASGN_DEVICE static int ring() { return kRings + warp() * Stream::kSharedBytes; }
+    ADASGN_DEVICE static int ring() {
+        return kRings + warp() * Stream::kSharedBytes;
+    }
 };
 
 using ExactTile32 = Tile<Binary32, 2, 3>;
