@@ -9,6 +9,7 @@
 #pragma once
 
 #include "frame_coordinates.h"
+#include "relu.h"
 #include "tile.h"
 
 namespace adasgn::cuda {
@@ -21,20 +22,6 @@ struct TileFrames {
 
     ADASGN_DEVICE int frame(int f) const { return list == nullptr ? first + f : load_global(list + f); }
 };
-
-// Where features go: (256,) of frame f of the tile to base + index · 256, the index being the frame's number or f.
-struct FeatureOutput {
-    float* base;
-    bool by_frame;
-
-    ADASGN_DEVICE float* feature(const TileFrames& frames, int f) const {
-        return base + static_cast<size_t>(by_frame ? frames.frame(f) : f) * kFeature;
-    }
-};
-
-ADASGN_DEVICE float relu(float x) {
-    return maximum(x, 0.0F);
-}
 
 // One branch on one tile. Several: more than one joint, and so an adjacency. Big: three graph layers.
 template <class Tile, bool Several, bool Big>
@@ -54,8 +41,8 @@ class BranchTile {
                        static_cast<size_t>(warp()) * branch.stream_blocks * Precision::kBlockBytes,
                    branch.stream_blocks, 1, Tile::ring()) {}
 
-    // All threads of the block; `to` is complete after the caller's next barrier.
-    ADASGN_DEVICE void run(const FeatureOutput& to) {
+    // All threads of the block. Each frame's feature goes to its place in `features`, (N, 256).
+    ADASGN_DEVICE void run(float* features) {
         const HiddenWeights weights(constants_ + at_.hidden);
         transform();
         block_barrier();  // moved
@@ -78,9 +65,9 @@ class BranchTile {
         if constexpr (!Big) {
             Results<2> results = first_layer(first);
             if constexpr (Several) {
-                pool(results, first, to);
+                pool(results, first, features);
             } else {
-                put(results, to);
+                put(results, features);
             }
             return;
         }
@@ -97,9 +84,9 @@ class BranchTile {
         Results<2> results = layer<kFeature, kAtThird>(2, Tile::wide(), Tile::kStride256, Tile::near());
         if constexpr (Several) {
             block_barrier();  // x2 is done with
-            pool(results, Tile::wide(), to);
+            pool(results, Tile::wide(), features);
         } else {
-            put(results, to);
+            put(results, features);
         }
     }
 
@@ -147,8 +134,7 @@ class BranchTile {
                 }
                 float sum =
                     first == 0 ? load_global(constants_ + at_.shift + part * joints_ + joint_of(row)) : moved[i];
-                const float* const from =
-                    Tile::staged() + f * kStagedFloats + part / kCoordinates * kStagedFloats / 2 + part % kCoordinates;
+                const float* const from = staged_coordinate(Tile::staged(), f, part);
                 if constexpr (Tile::kOneFrame) {
                     sum = ahead.add_to(sum, from, joints);
                 } else {
@@ -159,11 +145,8 @@ class BranchTile {
                         sum = now.add_to(sum, from + v * kCoordinates, joints - v);
                     }
                 }
-                if (first + kStaged >= inputs && !(sum - sum == 0)) {  // some coordinate was not finite, or too large
-                    atomic_max(input_.fault, frames_.frame(f) + 1);
-                    sum = kNan;  // which all that follows keeps, so that the clip's scores say it too
-                }
-                moved[i] = sum;
+                const bool complete = first + kStaged >= inputs;
+                moved[i] = complete ? finite_or_fault(input_, frames_.frame(f), sum) : sum;
             }
             if (first + kStaged < inputs) {
                 block_barrier();  // the coordinates are done with
@@ -449,7 +432,7 @@ class BranchTile {
         Results<kFirstBlocks> results;
         results.clear();
         multiply<kEmbedding, Start>(results, static_cast<const Element*>(Tile::far()), Tile::kStride64, weights_);
-        if constexpr (!Tile::kAhead) {
+        if constexpr (!Tile::kAhead) {  // one by one: registers hold no Addends beside the results of a high tile
             results.pairs([&](int row, int column, float& x, float& y) {
                 const float2 addend = load_global(reinterpret_cast<const float2*>(place(row, column)));
                 x += addend.x;
@@ -501,22 +484,26 @@ class BranchTile {
         });
     }
 
+    // Of frame f of the tile.
+    ADASGN_DEVICE float* feature(float* features, int f) const {
+        return features + static_cast<size_t>(frames_.frame(f)) * kFeature;
+    }
+
     // One joint: features as they are.
-    ADASGN_DEVICE void put(Results<2>& results, const FeatureOutput& to) const {
+    ADASGN_DEVICE void put(Results<2>& results, float* features) const {
         const int first_column = warp() * kFeatureColumns;
         results.pairs([&](int row, int column, float& x, float& y) {
             if (row < frames_.count) {
-                float* const feature = to.feature(frames_, row) + first_column + column;
-                *reinterpret_cast<float2*>(feature) = {x, y};
+                *reinterpret_cast<float2*>(feature(features, row) + first_column + column) = {x, y};
             }
         });
     }
 
     // Maxima over each frame's rows of this warp's columns; the rows pass through `rows`, of which the warp's columns
     // are free: half a warp takes a frame's 16 pairs of columns, row by row.
-    ADASGN_DEVICE void pool(Results<2>& results, Element* rows, const FeatureOutput& to) const {
+    ADASGN_DEVICE void pool(Results<2>& results, Element* rows, float* features) const {
         if constexpr (Tile::kOneFrame) {
-            pool_frame(results, to);
+            pool_frame(results, features);
             return;
         }
         store(results, rows, Tile::kStride256);
@@ -530,13 +517,13 @@ class BranchTile {
                 most.x = maximum(most.x, pair.x);
                 most.y = maximum(most.y, pair.y);
             }
-            *reinterpret_cast<float2*>(to.feature(frames_, f) + column) = most;
+            *reinterpret_cast<float2*>(feature(features, f) + column) = most;
         }
     }
 
     // Likewise of the one frame, in registers: the lanes that hold a pair of columns are 4, 8 and 16 apart.
-    ADASGN_DEVICE void pool_frame(Results<2>& results, const FeatureOutput& to) const {
-        float* const feature = to.feature(frames_, 0) + warp() * kFeatureColumns;
+    ADASGN_DEVICE void pool_frame(Results<2>& results, float* features) const {
+        float* const columns = feature(features, 0) + warp() * kFeatureColumns;
 #pragma unroll
         for (int i = 0; i < 4; ++i) {  // 8 columns each
             float2 most{0, 0};
@@ -558,7 +545,7 @@ class BranchTile {
             }
             if (lane() < 4) {
                 // Rounded as where a frame's rows pass through shared memory: its feature is the same by every way.
-                *reinterpret_cast<float2*>(feature + 8 * i + 2 * lane()) = Precision::rounded(most.x, most.y);
+                *reinterpret_cast<float2*>(columns + 8 * i + 2 * lane()) = Precision::rounded(most.x, most.y);
             }
         }
     }
@@ -576,21 +563,21 @@ class BranchTile {
 // The one place that tells branch shapes apart.
 template <class Tile>
 ADASGN_DEVICE void run_one_joint(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
-                                 const FeatureOutput& to) {
+                                 float* features) {
     if (branch.big) {
-        BranchTile<Tile, false, true>(branch, input, frames).run(to);
+        BranchTile<Tile, false, true>(branch, input, frames).run(features);
     } else {
-        BranchTile<Tile, false, false>(branch, input, frames).run(to);
+        BranchTile<Tile, false, false>(branch, input, frames).run(features);
     }
 }
 
 template <class Tile>
 ADASGN_DEVICE void run_several_joints(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
-                                      const FeatureOutput& to) {
+                                      float* features) {
     if (branch.big) {
-        BranchTile<Tile, true, true>(branch, input, frames).run(to);
+        BranchTile<Tile, true, true>(branch, input, frames).run(features);
     } else {
-        BranchTile<Tile, true, false>(branch, input, frames).run(to);
+        BranchTile<Tile, true, false>(branch, input, frames).run(features);
     }
 }
 

@@ -55,13 +55,12 @@ void frame_blocks(const __grid_constant__ FrameParameters p) {
         // place, and a warp with several comes back for them.
         const ActionWeights weights(p.policy, minimum(warp(), p.branch_count - 1));
         policy_features<Block>(p, n);
-        const int t = n % p.frames.clip_frames;
-        const float* const before = t > 0 ? at - kFeature : nullptr;
-        const float* const after = t + 1 < p.frames.clip_frames ? at + kFeature : nullptr;
-        put_logit<Block>(warp(), p.branch_count, action_logit(weights, before, at, after));
+        const int length = p.frames.clip_frames;
+        const int t = n % length;
+        put_logit<Block>(warp(), p.branch_count, action_logit(weights, at, t, length));
         for (int candidate = warp() + kWarps; candidate < p.branch_count; candidate += kWarps) {
             put_logit<Block>(candidate, p.branch_count,
-                             action_logit(ActionWeights(p.policy, candidate), before, at, after));
+                             action_logit(ActionWeights(p.policy, candidate), at, t, length));
         }
         block_barrier();  // logits; also all are done with the features, unless the frame's is the result
         action = argmax(Block::logits(), p.branch_count);
@@ -77,13 +76,12 @@ void frame_blocks(const __grid_constant__ FrameParameters p) {
     }
     const BranchWeights& branch = p.branches[action];
     const TileFrames frame{nullptr, n, 1};
-    const FeatureOutput to{p.features, true};
     if (branch.joints == 1) {
-        run_one_joint<typename Block::Low>(branch, p.frames, frame, to);
+        run_one_joint<typename Block::Low>(branch, p.frames, frame, p.features);
     } else if (branch.joints <= Block::Low::kRows) {
-        run_several_joints<typename Block::Low>(branch, p.frames, frame, to);
+        run_several_joints<typename Block::Low>(branch, p.frames, frame, p.features);
     } else {
-        run_several_joints<typename Block::High>(branch, p.frames, frame, to);
+        run_several_joints<typename Block::High>(branch, p.frames, frame, p.features);
     }
 }
 

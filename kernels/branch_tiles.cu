@@ -5,7 +5,7 @@ namespace adasgn::cuda {
 
 namespace {
 
-// A tile of a list of frames, or none.
+// A tile of one branch's frames.
 struct Place {
     int branch;
     int tile;   // of the branch's
@@ -52,11 +52,10 @@ void branch_tiles(const __grid_constant__ BranchParameters p) {
     const int first = tile * size;
     const int* const list = p.lists == nullptr ? nullptr : p.lists + branch * p.frames.count + first;
     const TileFrames frames{list, first, minimum(size, count - first)};
-    const FeatureOutput to{p.features, true};
     if (p.branches[branch].joints > 1) {
-        run_several_joints<Tile>(p.branches[branch], p.frames, frames, to);
+        run_several_joints<Tile>(p.branches[branch], p.frames, frames, p.features);
     } else {
-        run_one_joint<Tile>(p.branches[branch], p.frames, frames, to);
+        run_one_joint<Tile>(p.branches[branch], p.frames, frames, p.features);
     }
 }
 

@@ -42,4 +42,20 @@ ADASGN_DEVICE void stage(const Frames& input, float* to, int count, int first, i
     }
 }
 
+// Where a coordinate of a staged frame begins, joint by joint kCoordinates apart. part: position's coordinates, then
+// velocity's.
+ADASGN_DEVICE const float* staged_coordinate(const float* staged, int f, int part) {
+    return staged + f * kStagedFloats + part / kCoordinates * (kStagedFloats / 2) + part % kCoordinates;
+}
+
+// A sum over all joints of a frame's coordinates; where it is not finite, one of them was not, or too large: that is
+// noted, and the NaN is kept by all that follows, so that the clip's scores say it too.
+ADASGN_DEVICE float finite_or_fault(const Frames& input, int frame, float sum) {
+    if (sum - sum == 0) {
+        return sum;
+    }
+    atomic_max(input.fault, frame + 1);
+    return kNan;
+}
+
 }  // namespace adasgn::cuda

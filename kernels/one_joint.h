@@ -9,6 +9,7 @@
 
 #include "frame_coordinates.h"
 #include "launch.h"
+#include "relu.h"
 
 namespace adasgn::cuda {
 
@@ -55,8 +56,8 @@ class OneJoint {
         for (int i = thread_index(); i < Rows * kEmbedding; i += kThreads) {
             const float* const partial = shared() + kPartial + i;
             constexpr int kStep = Rows * kEmbedding;
-            shared()[kD + i] = positive(partial[0] + partial[kStep] + output_bias_[0]) +
-                               positive(partial[2 * kStep] + partial[3 * kStep] + output_bias_[1]);
+            shared()[kD + i] = relu(partial[0] + partial[kStep] + output_bias_[0]) +
+                               relu(partial[2 * kStep] + partial[3 * kStep] + output_bias_[1]);
         }
         block_barrier();  // d
         layer();
@@ -101,9 +102,6 @@ class OneJoint {
     ADASGN_DEVICE static int column() {
         return thread_index() % kEmbedding;
     }
-    ADASGN_DEVICE static float positive(float x) {
-        return maximum(x, 0.0F);
-    }
 
     ADASGN_DEVICE void transform(int first, int end) const {
         static_assert(kStagedFloats <= kFeature);
@@ -125,8 +123,7 @@ class OneJoint {
                 const int row = i / (2 * kCoordinates);
                 const int part = i % (2 * kCoordinates);
                 const float* const weight = constants_ + at_.transform + part * inputs + begin;
-                const float* const x =
-                    staged + row * kStagedFloats + part / kCoordinates * kStagedFloats / 2 + part % kCoordinates;
+                const float* const x = staged_coordinate(staged, row, part);
                 float sum = 0;
 #pragma unroll
                 for (int k = 0; k < kStaged / kLanes; ++k) {
@@ -141,11 +138,8 @@ class OneJoint {
                 }
                 if (of_warp + lane() / kLanes < kSums && lane() % kLanes == 0) {
                     sum += begin == 0 ? load_global(constants_ + at_.shift + part) : moved[i];
-                    if (begin + kStaged >= inputs && !(sum - sum == 0)) {  // not finite, or too large
-                        atomic_max(input_.fault, first + row + 1);
-                        sum = kNan;
-                    }
-                    moved[i] = sum;
+                    const bool complete = begin + kStaged >= inputs;
+                    moved[i] = complete ? finite_or_fault(input_, first + row, sum) : sum;
                 }
             }
             if (begin + kStaged < inputs) {
@@ -162,7 +156,7 @@ class OneJoint {
             for (int c = 0; c < kCoordinates; ++c) {
                 sum += moved[c] * hidden_[c];
             }
-            shared()[kHidden + (part() * Rows + row) * kEmbedding + column()] = positive(sum);
+            shared()[kHidden + (part() * Rows + row) * kEmbedding + column()] = relu(sum);
         }
     }
 
@@ -181,7 +175,7 @@ class OneJoint {
         multiply<kEmbedding, kFeature>(sums, shared() + kD, layer_, layer_weights_);
 #pragma unroll
         for (int row = 0; row < Rows; ++row) {
-            features()[row * kFeature + thread_index()] = positive(sums[row] + layer_bias_);
+            features()[row * kFeature + thread_index()] = relu(sums[row] + layer_bias_);
         }
     }
 
@@ -200,24 +194,16 @@ class OneJoint {
             if constexpr (!kAhead) {
                 now.load(weights + first * Width);
             }
+            const float* const w = kAhead ? ahead.values + first : now.values;
 #pragma unroll
             for (int k = 0; k < kAtOnce; k += 4) {
 #pragma unroll
                 for (int row = 0; row < Rows; ++row) {
                     const float4 x = *reinterpret_cast<const float4*>(left + row * kEmbedding + first + k);
-                    const float(&w)[Inputs] = ahead.values;
-                    const float(&n)[kAtOnce] = now.values;
-                    if constexpr (kAhead) {
-                        sums[row] += x.x * w[first + k];
-                        sums[row] += x.y * w[first + k + 1];
-                        sums[row] += x.z * w[first + k + 2];
-                        sums[row] += x.w * w[first + k + 3];
-                    } else {
-                        sums[row] += x.x * n[k];
-                        sums[row] += x.y * n[k + 1];
-                        sums[row] += x.z * n[k + 2];
-                        sums[row] += x.w * n[k + 3];
-                    }
+                    sums[row] += x.x * w[k];
+                    sums[row] += x.y * w[k + 1];
+                    sums[row] += x.z * w[k + 2];
+                    sums[row] += x.w * w[k + 3];
                 }
             }
         }

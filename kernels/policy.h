@@ -50,16 +50,15 @@ ADASGN_DEVICE void load_feature(float (&to)[ActionWeights::kChannels], const flo
     }
 }
 
-// The logit of one frame; null: beyond the clip.
-ADASGN_DEVICE float action_logit(const ActionWeights& weights, const float* before, const float* at,
-                                 const float* after) {
-    const float* const taps[kTaps] = {before, at, after};
+// The logit of frame t of a clip of `length`, whose feature is `at`; those beside it lie before and after it.
+ADASGN_DEVICE float action_logit(const ActionWeights& weights, const float* at, int t, int length) {
     float sum = 0;
 #pragma unroll
     for (int tap = 0; tap < kTaps; ++tap) {
-        if (taps[tap] != nullptr) {
+        const int beside = tap - kTaps / 2;
+        if (t + beside >= 0 && t + beside < length) {
             float feature[ActionWeights::kChannels];
-            load_feature(feature, taps[tap]);
+            load_feature(feature, at + beside * kFeature);
             sum = weights.add(sum, tap, feature);
         }
     }

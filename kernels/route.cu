@@ -57,12 +57,10 @@ struct Sorted {
 // The policy's action of frame n, on all lanes; features of branch 0 of it and those beside it from `at` on.
 ADASGN_DEVICE int policy_action(const RouteParameters& p, int n, const float* at) {
     const int t = n % p.clip_frames;
-    const float* const before = t > 0 ? at - kFeature : nullptr;
-    const float* const after = t + 1 < p.clip_frames ? at + kFeature : nullptr;
     int best = 0;
     float most = 0;
     for (int action = 0; action < p.branch_count; ++action) {
-        const float logit = action_logit(ActionWeights(p.policy, action), before, at, after);
+        const float logit = action_logit(ActionWeights(p.policy, action), at, t, p.clip_frames);
         if (action == 0 || logit > most) {
             best = action;
             most = logit;

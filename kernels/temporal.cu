@@ -4,6 +4,7 @@
 //
 // Few: a block has a clip and 16 columns, so that many multiprocessors have a part; its warps divide the sum's channels
 // among them, so that the sum is soon done. The last block to finish a sample's clips classifies it.
+#include "relu.h"
 #include "tile.h"
 #include "weight_stream.h"
 
@@ -109,7 +110,7 @@ void across_frames(const __grid_constant__ TemporalParameters p) {
             const float* const bias = p.weights.across_bias + place.t * kFeature + column;
             const size_t frame = static_cast<size_t>(first) * length + place.frame;
             Precision::store_pair(static_cast<Element*>(p.across) + frame * kFeature + column,
-                                  maximum(x + load_global(bias), 0.0F), maximum(y + load_global(bias + 1), 0.0F));
+                                  relu(x + load_global(bias)), relu(y + load_global(bias + 1)));
         }
     });
 }
@@ -146,8 +147,8 @@ void widen_and_pool(const __grid_constant__ TemporalParameters p) {
     const float* const bias = p.weights.widen_bias + Tile::first_column();
     Element* const rows = Tile::rows() + warp() * Tile::kBlocks * kBlock;
     results.pairs([&](int row, int column, float& x, float& y) {
-        Precision::store_pair(rows + row * Tile::kStride + column, maximum(x + load_global(bias + column), 0.0F),
-                              maximum(y + load_global(bias + column + 1), 0.0F));
+        Precision::store_pair(rows + row * Tile::kStride + column, relu(x + load_global(bias + column)),
+                              relu(y + load_global(bias + column + 1)));
     });
     warp_barrier();                                     // rows
     constexpr int kPairs = Tile::kBlocks * kBlock / 2;  // of columns: a part of the warp takes a clip, frame by frame
@@ -391,7 +392,7 @@ void across_split(const __grid_constant__ TemporalParameters p) {
     if (row < length) {
         const float2 sum = Part::sum(row, column);
         auto* const to = static_cast<typename Part::Element*>(p.across) + (first + row) * kFeature + Part::column();
-        Precision::store_pair(to + column, maximum(sum.x + bias.x, 0.0F), maximum(sum.y + bias.y, 0.0F));
+        Precision::store_pair(to + column, relu(sum.x + bias.x), relu(sum.y + bias.y));
     }
 }
 
@@ -431,7 +432,7 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     block_barrier();  // sums
     const float2 sum = Part::sum(lane(), column);
     const bool there = lane() < length;
-    float2 most{there ? maximum(sum.x + bias.x, 0.0F) : 0, there ? maximum(sum.y + bias.y, 0.0F) : 0};
+    float2 most{there ? relu(sum.x + bias.x) : 0, there ? relu(sum.y + bias.y) : 0};
 #pragma unroll
     for (int mask = 16; mask > 0; mask /= 2) {
         most.x = maximum(most.x, shuffle_xor(most.x, mask));
