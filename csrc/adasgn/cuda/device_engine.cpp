@@ -59,7 +59,6 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     across_ = DeviceMemory<unsigned char>(frames * kFeature * element);
     pooled_ = DeviceMemory<float>(static_cast<std::size_t>(options_.max_batch) * kTemporal);
     done_ = DeviceMemory<int>(static_cast<std::size_t>(options_.max_batch));
-    actions_ = DeviceMemory<std::int32_t>(frames);
     counts_ = DeviceMemory<int>(kMaxBranches);
     lists_ = DeviceMemory<int>(frames * branches_.size());
     fault_ = DeviceMemory<int>(2);
@@ -140,10 +139,17 @@ PolicyParameters DeviceEngine::policy_parameters(const Frames& frames, float* fe
 }
 
 void DeviceEngine::run_policy(const PolicyParameters& p, Stream stream) {
-    if (p.routes && p.route.counts != nullptr) {
-        expect_ok(zero(p.route.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
+    if (p.routes) {
+        clear_counts(p.route, stream);
     }
     expect_ok(policy(p, policy_rows(traits_, p.frames.count), stream), "the policy");
+}
+
+// Of a router that makes lists.
+void DeviceEngine::clear_counts(const RouteParameters& p, Stream stream) const {
+    if (p.counts != nullptr) {
+        expect_ok(zero(p.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
+    }
 }
 
 RouteParameters DeviceEngine::route_parameters(int frames, const std::int32_t* given, std::int32_t* actions,
@@ -165,9 +171,7 @@ RouteParameters DeviceEngine::route_parameters(int frames, const std::int32_t* g
 }
 
 void DeviceEngine::route_frames(const RouteParameters& p, Stream stream) {
-    if (p.counts != nullptr) {
-        expect_ok(zero(p.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
-    }
+    clear_counts(p, stream);
     expect_ok(route(p, stream), "the router");
 }
 
@@ -196,7 +200,6 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
     const OnDevice device = make_current();
     const Frames frames = whole_clips(clips, count);
     float* const features = result.features != nullptr ? result.features : features_.data();
-    std::int32_t* const actions = result.actions != nullptr ? result.actions : actions_.data();
     if (schedule(frames.count).block_per_frame) {
         FrameParameters p{};
         p.frames = frames;
@@ -204,33 +207,36 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
         p.branch_count = static_cast<int>(branches_.size());
         p.policy = policy_;
         p.given = given;
-        p.actions = actions;
+        p.actions = result.actions;
         p.features = features;
         expect_ok(run_frames(p, options_.precision, stream), "the frames");
+    } else if (description_.adaptive) {
+        run_tiles(frames, given, result.actions, features, stream);
     } else {
-        const RouteParameters routing = route_parameters(frames.count, given, actions, description_.adaptive);
-        if (has_plain_policy()) {
-            PolicyParameters p = policy_parameters(frames, features);
-            p.routes = true;
-            p.route = routing;
-            run_policy(p, stream);
-        } else {
-            run_one_branch(frames, 0, features, stream);  // dense: all there is; adaptive: what the policy looks at
-        }
-        if (description_.adaptive) {
-            if (!has_plain_policy()) {
-                RouteParameters p = routing;
-                p.features = features;
-                route_frames(p, stream);
-            }
-            run_routed(frames, features, stream);
-        } else if (given != nullptr) {
-            route_frames(routing, stream);  // checks them
+        run_one_branch(frames, 0, features, stream);
+        if (given != nullptr) {
+            route_frames(route_parameters(frames.count, given, result.actions, false), stream);  // checks them
         } else if (result.actions != nullptr) {
-            expect_ok(zero(actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
+            expect_ok(zero(result.actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
         }
     }
     head(features, samples, persons, result.logits, 1.0F, false, stream);
+}
+
+void DeviceEngine::run_tiles(const Frames& frames, const std::int32_t* given, std::int32_t* actions, float* features,
+                             Stream stream) {
+    RouteParameters routing = route_parameters(frames.count, given, actions, true);
+    if (has_plain_policy()) {
+        PolicyParameters p = policy_parameters(frames, features);
+        p.routes = true;
+        p.route = routing;
+        run_policy(p, stream);
+    } else {
+        run_one_branch(frames, 0, features, stream);  // what the policy looks at
+        routing.features = features;
+        route_frames(routing, stream);
+    }
+    run_routed(frames, features, stream);
 }
 
 void DeviceEngine::run_fuse(const float* clips, int samples, int persons, float* logits, Stream stream) {

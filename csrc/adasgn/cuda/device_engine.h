@@ -89,6 +89,10 @@ class DeviceEngine {
     void run_one_branch(const Frames& frames, int branch, float* features, Stream stream);
     PolicyParameters policy_parameters(const Frames& frames, float* features) const;
     void run_policy(const PolicyParameters& parameters, Stream stream);
+    void clear_counts(const RouteParameters& parameters, Stream stream) const;
+    // An adaptive model's features by tiles; actions may be null.
+    void run_tiles(const Frames& frames, const std::int32_t* given, std::int32_t* actions, float* features,
+                   Stream stream);
     RouteParameters route_parameters(int frames, const std::int32_t* given, std::int32_t* actions, bool lists) const;
     void run_routed(const Frames& frames, float* features, Stream stream);
     void route_frames(const RouteParameters& parameters, Stream stream);
@@ -109,7 +113,6 @@ class DeviceEngine {
     DeviceMemory<unsigned char> across_;  // (max_batch, T, 256)
     DeviceMemory<float> pooled_;          // (max_batch, 512)
     DeviceMemory<int> done_;              // (max_batch,) zero between runs (kernels/launch.h: TemporalParameters)
-    DeviceMemory<std::int32_t> actions_;  // (max_batch, T)
     DeviceMemory<int> counts_;            // (A,)
     DeviceMemory<int> lists_;             // (A, max_batch · T)
     DeviceMemory<int> fault_;             // (2,)

@@ -34,7 +34,7 @@ struct Engine::State {
     DeviceEngine device;
     OwnStream stream;
     OwnStream capturing;  // graphs: libraries that clips come from may give work to `stream` meanwhile
-    OwnEvent others_work;
+    OwnEvent others_work{create_ordering_event};
     std::size_t frames;                  // max_batch · T
     std::size_t coordinates;             // of a frame, V · 3
     DeviceMemory<float> clips;           // (max_batch, T, V, 3)

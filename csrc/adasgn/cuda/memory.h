@@ -98,7 +98,9 @@ class OwnStream {
 
 class OwnEvent {
   public:
-    OwnEvent() { expect_ok(create_event(event_), "an event"); }
+    OwnEvent() : OwnEvent(create_event) {}
+    // create: create_event, or create_ordering_event where no time is asked for.
+    explicit OwnEvent(Status (*create)(Event&)) { expect_ok(create(event_), "an event"); }
     ~OwnEvent() { destroy_event(event_); }
     OwnEvent(OwnEvent&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
     OwnEvent& operator=(OwnEvent&&) = delete;

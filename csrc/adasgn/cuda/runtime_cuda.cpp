@@ -41,6 +41,13 @@ Status copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, 
     return outcome(cudaMemcpyAsync(to, from, bytes, kind, native(stream)));
 }
 
+Status make_event(Event& event, unsigned flags) {
+    cudaEvent_t created = nullptr;
+    const Status status = outcome(cudaEventCreateWithFlags(&created, flags));
+    event = created;
+    return status;
+}
+
 }  // namespace
 
 const char* Status::text() const {
@@ -161,17 +168,11 @@ void destroy_graph(GraphHandle* graph) noexcept {
 }
 
 Status create_event(Event& event) {
-    cudaEvent_t created = nullptr;
-    const Status status = outcome(cudaEventCreate(&created));
-    event = created;
-    return status;
+    return make_event(event, cudaEventDefault);
 }
 
 Status create_ordering_event(Event& event) {
-    cudaEvent_t created = nullptr;
-    const Status status = outcome(cudaEventCreateWithFlags(&created, cudaEventDisableTiming));
-    event = created;
-    return status;
+    return make_event(event, cudaEventDisableTiming);
 }
 
 void destroy_event(Event event) noexcept {
