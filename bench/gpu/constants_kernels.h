@@ -188,7 +188,8 @@ __global__ void ordinary_chains(Found* found, float factor) {
 constexpr int kSharedBytes = 32 * 1024;
 constexpr int kLoads = 8;  // of each round
 
-// Each lane 16 bytes, those of a warp side by side.
+// Each lane 16 bytes, those of a warp side by side. Volatile for ptxas too, which otherwise loads once for several
+// rounds.
 __global__ void shared_loads(Found* found) {
     clear_shared(kSharedBytes);
     const std::uint32_t start = shared_address(shared_memory()) + threadIdx.x % kThreads * 16;
@@ -198,7 +199,7 @@ __global__ void shared_loads(Found* found) {
 #pragma unroll
         for (int load = 0; load < kLoads; ++load) {
             uint4 v;
-            asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+            asm volatile("ld.volatile.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
                          : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                          : "r"(start + load * kThreads * 16));
             sum ^= v.x ^ v.y ^ v.z ^ v.w;
