@@ -101,10 +101,11 @@ class ModelDescription:
         """The description of a model file that the native engine has found sound; ModelFileError if it is not."""
         try:
             facts = json.loads(text)
+            config = ModelConfig.from_dict(facts["config"])
             return cls(
                 kind=facts["kind"],
-                config=ModelConfig.from_dict(facts["config"]),
-                branches=tuple(facts["branches"]),
+                config=config,
+                branches=config.branch_names,
                 layout=SkeletonLayout.from_dict(facts["layout"]),
                 class_names=tuple(facts["class_names"]),
                 stream=facts["stream"],

@@ -25,16 +25,17 @@ from adasgn_edge.model.config import (
     EMBEDDING,
     FEATURE,
     GRAPH_WIDTHS,
+    POSE_HIDDEN,
     TAPS,
     TEMPORAL,
     Branch,
     ModelConfig,
 )  # fmt: skip
-from adasgn_edge.model.cost import CostTable
+from adasgn_edge.model.cost import CostTable, pose_macs
 
 __all__ = [
-    "Adjacency", "Affine", "CoordinateEmbedding", "FoldedBranch", "FoldedModel", "FoldedPrediction", "GraphLayer",
-    "Temporal", "folded_cost", "motion",
+    "Adjacency", "Affine", "CoordinateEmbedding", "FoldedBranch", "FoldedModel", "FoldedPose", "FoldedPrediction",
+    "GraphLayer", "Temporal", "folded_cost", "motion",
 ]  # fmt: skip
 
 Array = NDArray[np.floating]
@@ -120,6 +121,20 @@ class FoldedBranch:
 
 
 @dataclass(frozen=True)
+class FoldedPose:
+    """A pose branch: joints of a frame to its feature. All positions, then all velocities, joint by joint, are the
+    inputs of `hidden`, which holds the input batch norm too."""
+
+    hidden: Affine  # (6·V, 256), (256)
+    output: Affine  # (256, 256), (256)
+
+    def __call__(self, moving: Array) -> Array:  # (N, V, 2C) from `motion` → (N, 256)
+        parts = (moving[..., :COORDINATES], moving[..., COORDINATES:])
+        x = np.concatenate([part.reshape(len(moving), -1) for part in parts], axis=1)
+        return _relu(_relu(x @ self.hidden.weight + self.hidden.bias) @ self.output.weight + self.output.bias)
+
+
+@dataclass(frozen=True)
 class Temporal:
     """Features of a clip's frames to class logits; the frame-index embedding is in across.bias (T, 256)."""
 
@@ -146,7 +161,7 @@ class FoldedModel:
     """A whole model; policy is None for dense SGN and single branches."""
 
     config: ModelConfig
-    branches: tuple[FoldedBranch, ...]
+    branches: tuple[FoldedBranch | FoldedPose, ...]
     policy: Affine | None  # (3, 256, A), (A)
     temporal: Temporal
 
@@ -159,7 +174,8 @@ class FoldedModel:
 
         taps = (TAPS, FEATURE)
         branches = tuple(
-            _build_branch(f"branches.{i}", branch, config.joints, leaf) for i, branch in enumerate(config.branches)
+            (_build_pose if branch.pose else _build_branch)(f"branches.{i}", branch, config.joints, leaf)
+            for i, branch in enumerate(config.branches)
         )
         actions = len(branches)
         policy = affine("policy", (*taps, actions), (actions,)) if config.adaptive else None
@@ -257,6 +273,8 @@ def folded_cost(config: ModelConfig) -> NDArray[np.int64]:
 
 
 def _spatial_macs(branch: Branch, input_joints: int) -> int:
+    if branch.pose:
+        return pose_macs(branch.joints)
     joints, widths = branch.joints, (EMBEDDING, *GRAPH_WIDTHS[branch.size][1:])
     embeddings = 2 * joints * (COORDINATES * input_joints + COORDINATES * EMBEDDING + EMBEDDING * EMBEDDING)
     layers = joints * sum(a * b for a, b in pairwise(widths))
@@ -264,6 +282,14 @@ def _spatial_macs(branch: Branch, input_joints: int) -> int:
         return embeddings + layers
     adjacency = joints * EMBEDDING * EMBEDDING + 2 * joints * joints * EMBEDDING
     return embeddings + adjacency + 2 * layers + joints * joints * sum(widths[1:])
+
+
+def _build_pose(name: str, branch: Branch, input_joints: int, leaf: Leaf) -> FoldedPose:
+    def affine(part: str, inputs: int, outputs: int) -> Affine:
+        return Affine(leaf(f"{name}.{part}.weight", (inputs, outputs)), leaf(f"{name}.{part}.bias", (outputs,)))
+
+    inputs = 2 * input_joints * COORDINATES
+    return FoldedPose(affine("hidden", inputs, POSE_HIDDEN), affine("output", POSE_HIDDEN, FEATURE))
 
 
 def _build_branch(name: str, branch: Branch, input_joints: int, leaf: Leaf) -> FoldedBranch:

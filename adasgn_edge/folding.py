@@ -6,7 +6,7 @@
 3. The first graph layer's products with E become constants of each joint.
 4. With one joint the adjacency is 1, and the two weights of a graph layer add up to one.
 5. The frame-index embedding becomes a bias of the first temporal convolution that differs by frame.
-Every layer's batch norm goes into its weights.
+Every layer's batch norm goes into its weights; that of a pose branch's input into its first layer.
 """
 
 from __future__ import annotations
@@ -85,7 +85,23 @@ def _taps(weight: Array) -> Array:
     return weight.reshape(len(weight), TAPS, FEATURE).transpose(1, 2, 0)
 
 
+def _affine_norm(affine: _Weights, norm: _Weights) -> tuple[Array, Array]:
+    """A linear layer and the batch norm after it as weight (inputs, outputs) and bias."""
+    scale, shift = _norm(norm)
+    return affine["weight"].T * scale, affine["bias"] * scale + shift
+
+
+def _fold_pose(weights: _Weights) -> dict[str, Array]:
+    scale, shift = _norm(weights / "norm")
+    matrix, bias = _affine_norm(weights / "hidden", weights / "hidden_norm")
+    hidden = {"hidden.weight": scale[:, None] * matrix, "hidden.bias": bias + shift @ matrix}
+    matrix, bias = _affine_norm(weights / "output", weights / "output_norm")
+    return {**hidden, "output.weight": matrix, "output.bias": bias}
+
+
 def _fold_branch(weights: _Weights, branch: Branch, config: ModelConfig) -> dict[str, Array]:
+    if branch.pose:
+        return _fold_pose(weights)
     module = weights / "module"
     transform = weights["transform"] if config.transform else np.eye(config.joints)
     embedding = _one_hot_embedding(module / "joint")  # E, (V_i, 64)
@@ -145,13 +161,13 @@ def _fold_temporal(weights: _Weights) -> dict[str, Array]:
     bias[1:] += frame[:-1] @ across[0]  # the first frame has no neighbour before it,
     bias += frame @ across[1]
     bias[:-1] += frame[1:] @ across[2]  # the last none after it
-    widen_scale, widen_shift = _norm(weights / "widen_norm")
-    widen, classify = weights / "widen", weights / "classify"
+    widen, widen_bias = _affine_norm(weights / "widen", weights / "widen_norm")
+    classify = weights / "classify"
     return {
         "across.weight": across,
         "across.bias": bias,
-        "widen.weight": widen["weight"].T * widen_scale,
-        "widen.bias": widen["bias"] * widen_scale + widen_shift,
+        "widen.weight": widen,
+        "widen.bias": widen_bias,
         "classify.weight": classify["weight"].T,
         "classify.bias": classify["bias"],
     }

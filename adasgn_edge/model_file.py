@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib import resources
@@ -38,11 +39,13 @@ from adasgn_edge.skeletons import SkeletonLayout
 __all__ = ["ModelFile", "read_model_file", "shipped_model", "write_model_file"]
 
 FORMAT = "adasgn_edge.model"
-VERSION = "1"
+VERSION = "2"
+FIRST_VERSION = "1"
+"""Files of this version are read too: they say joint_sets and sizes where version 2 says branches."""
 PRECISIONS = ("f32", "f16")
 COST_CONVENTIONS = ("paper", "full", "folded")
 
-MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_JOINT_SETS = 256, 1024, 65536, 16
+MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_BRANCHES = 256, 1024, 65536, 32
 MAX_WINDOW = 3600
 MAX_COST = 1 << 62
 SHARE_TOLERANCE = 1e-3
@@ -52,10 +55,9 @@ MAX_DEPTH = 32
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _DESCRIPTION_KEYS = (
-    "kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing", "precision", "cost",
-    "provenance",
+    "kind", "config", "layout", "class_names", "stream", "window", "preprocessing", "precision", "cost", "provenance",
 )  # fmt: skip
-"""And "action_shares", which is absent where it is not known."""
+"""And "action_shares", which is absent where it is not known; in version 1 "branches" too."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,6 @@ class ModelFile:
         description = {
             "kind": self.kind,
             "config": self.config.to_dict(),
-            "branches": list(self.config.branch_names),
             "layout": self.layout.to_dict(),
             "class_names": list(self.class_names),
             "stream": self.stream,
@@ -165,19 +166,24 @@ class ModelFile:
         header, start = _read_header(content)
         metadata = header.pop("__metadata__")
         _check_keys("metadata", metadata, ("checksum", "format", "version", "model"))
-        for key, expected in (("format", FORMAT), ("version", VERSION)):
-            _expect(metadata[key] == expected, f"{key} {expected!r}", _shown(metadata[key]))
+        _expect(metadata["format"] == FORMAT, f"format {FORMAT!r}", _shown(metadata["format"]))
+        version = metadata["version"]
+        _expect(version in (VERSION, FIRST_VERSION), f"version {FIRST_VERSION!r} or {VERSION!r}", _shown(version))
         _check_ranges(header, len(content) - start)
         found, computed = content[DIGEST], _checksum(content)
         _expect(found == computed, f"checksum {computed!r}", f"{found!r}: the file is damaged")
         _expect(isinstance(metadata["model"], str), "the description as a string", _shown(metadata["model"]))
-        return cls._from_description(_parse(metadata["model"], "description"), header, content, start)
+        description = _parse(metadata["model"], "description")
+        return cls._from_description(description, version == FIRST_VERSION, header, content, start)
 
     @classmethod
-    def _from_description(cls, description: Any, entries: dict[str, Any], content: bytes, start: int) -> ModelFile:
+    def _from_description(
+        cls, description: Any, first: bool, entries: dict[str, Any], content: bytes, start: int
+    ) -> ModelFile:
         known = isinstance(description, dict) and "action_shares" in description
-        _check_keys("description", description, (*_DESCRIPTION_KEYS, "action_shares") if known else _DESCRIPTION_KEYS)
-        config = _read_config(description["config"])
+        keys = (*_DESCRIPTION_KEYS, *(["action_shares"] if known else []), *(["branches"] if first else []))
+        _check_keys("description", description, keys)
+        config = _read_config(description["config"], first)
         layout = _read_layout(description["layout"], config.joints)
         names, window = description["class_names"], description["window"]
         _expect(_all_are(names, str), "class names as a list of strings", _shown(names))
@@ -185,11 +191,9 @@ class ModelFile:
         precision, provenance = description["precision"], description["provenance"]
         _expect(precision in PRECISIONS, f"a precision among {', '.join(PRECISIONS)}", _shown(precision))
         _expect(isinstance(provenance, dict), "provenance as an object", _shown(provenance))
-        derived = {
-            "kind": _kind(config),
-            "branches": list(config.branch_names),
-            "preprocessing": _preprocessing(layout),
-        }
+        derived: dict[str, Any] = {"kind": _kind(config), "preprocessing": _preprocessing(layout)}
+        if first:
+            derived["branches"] = list(config.branch_names)
         for key, expected in derived.items():
             _expect(_same(description[key], expected), f"{key} {_shown(expected)}", _shown(description[key]))
         _check_cost(description["cost"], len(config.branches))
@@ -425,25 +429,41 @@ def _kind(config: ModelConfig) -> str:
 
 def _check_limits(config: ModelConfig) -> None:
     _expect(config.joints <= MAX_JOINTS, f"at most {MAX_JOINTS} joints", config.joints)
-    _expect(max(config.joint_sets) <= MAX_JOINTS, f"joint sets of at most {MAX_JOINTS} joints", max(config.joint_sets))
-    _expect(len(config.joint_sets) <= MAX_JOINT_SETS, f"at most {MAX_JOINT_SETS} joint sets", len(config.joint_sets))
+    joints, count = max(branch.joints for branch in config.branches), len(config.branches)
+    _expect(joints <= MAX_JOINTS, f"branches of at most {MAX_JOINTS} joints", joints)
+    _expect(count <= MAX_BRANCHES, f"at most {MAX_BRANCHES} branches", count)
     _expect(config.frames <= MAX_FRAMES, f"at most {MAX_FRAMES} frames", config.frames)
     _expect(config.classes <= MAX_CLASSES, f"at most {MAX_CLASSES} classes", config.classes)
 
 
-def _read_config(data: Any) -> ModelConfig:
+def _read_config(data: Any, first: bool) -> ModelConfig:
+    """The configuration as a file has it; first: of version 1."""
     types = {"joints": int, "classes": int, "frames": int, "transform": bool, "adaptive": bool}
-    _check_keys("config", data, (*types, "joint_sets", "sizes"))
+    lists = {"joint_sets": int, "sizes": str} if first else {"branches": str}
+    _check_keys("config", data, (*types, *lists))
     for key, kind in types.items():
         _expect(type(data[key]) is kind, f"config {key} of type {kind.__name__}", _shown(data[key]))
-    _expect(_all_are(data["joint_sets"], int), "config joint_sets as whole numbers", _shown(data["joint_sets"]))
-    _expect(_all_are(data["sizes"], str), "config sizes as strings", _shown(data["sizes"]))
+    for key, kind in lists.items():
+        expected = "whole numbers" if kind is int else "strings"
+        _expect(_all_are(data[key], kind), f"config {key} as {expected}", _shown(data[key]))
+        _expect(1 <= len(data[key]) <= MAX_BRANCHES, f"config {key} of 1 to {MAX_BRANCHES}", _shown(data[key]))
+    if first:
+        sizes = data["sizes"]
+        _expect(sizes in ([["small"], ["big"], ["small", "big"]]), "sizes small, big or both", _shown(sizes))
+    else:
+        names = data["branches"]
+        _expect(all(map(_canonical, names)), "config branches as names such as S-11", _shown(names))
     try:
         config = ModelConfig.from_dict(data)
     except AdaSGNError as error:
         raise ModelFileError(_shown(str(error))) from None
     _check_limits(config)
     return config
+
+
+def _canonical(name: str) -> bool:
+    """Whether a branch is written as its name is; `s-011` is not."""
+    return re.fullmatch(r"[PSB]-[1-9][0-9]{0,5}", name) is not None
 
 
 def _read_layout(data: Any, joints: int) -> SkeletonLayout:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from adasgn_edge.export import to_model_file
 from adasgn_edge.folded import folded_cost
 from adasgn_edge.model.adasgn import build_model
-from adasgn_edge.model.config import FEATURE, TAPS, TEMPORAL, ModelConfig
+from adasgn_edge.model.config import FEATURE, TAPS, TEMPORAL, ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.weights import TrainedModel, load_weights, shipped_weights
 from adasgn_edge.model_file import write_model_file
@@ -22,7 +22,10 @@ from bench.clips import Clips, default_clips
 
 __all__ = ["ADAPTIVE_MODELS", "AIM_SUBJECT", "SUBJECTS", "Adaptive", "StageCost", "Subject", "load_subject"]
 
-SUBJECTS = {"shrec22": ModelConfig(22, 14, (1, 11, 22)), "ntu25": ModelConfig(25, 60, (1, 9, 25))}
+SUBJECTS = {
+    "shrec22": ModelConfig(22, 14, branch_grid((1, 11, 22))),
+    "ntu25": ModelConfig(25, 60, branch_grid((1, 9, 25))),
+}
 """The adaptive models that are measured, by their layout's name; beside each, dense SGN of the same layout."""
 AIM_SUBJECT = "shrec22"
 """The one with trained weights, for which speed has aims."""

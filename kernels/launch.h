@@ -22,7 +22,6 @@ namespace adasgn::cuda {
 // accumulated in float; coordinates, softmax, policy and class scores stay float.
 enum class Precision { f32, f16 };
 
-constexpr int kMaxBranches = 2 * kMaxJointSets;
 constexpr int kMaxBranchJoints = 32;  // V_i
 
 constexpr int kBlock = 16;  // packed weights come in blocks of 16 x 16 (kernels/weight_stream.h)

@@ -11,7 +11,7 @@ from adasgn_edge.data.preprocess import make_clip, normalise
 from adasgn_edge.errors import CheckpointError, ClipError, ModelConfigError
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.reference import ReferenceClassifier
 from adasgn_edge.model.weights import TrainedModel, save_weights
@@ -19,7 +19,7 @@ from adasgn_edge.replay import Replay
 from adasgn_edge.skeletons import load_layout
 
 LAYOUT = load_layout("shrec22")
-CONFIG = ModelConfig(22, 14, (1, 11, 22))
+CONFIG = ModelConfig(22, 14, branch_grid((1, 11, 22)))
 
 
 def random_model(config: ModelConfig = CONFIG, seed: int = 0) -> torch.nn.Module:

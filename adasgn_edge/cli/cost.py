@@ -26,18 +26,21 @@ def command(
 
     from adasgn_edge.cli.console import console
     from adasgn_edge.cli.train import numbers
-    from adasgn_edge.model.config import ModelConfig
+    from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
     from adasgn_edge.model.cost import CostTable
     from adasgn_edge.skeletons import load_layout
 
     skeleton = load_layout(layout)
     counts = numbers(joint_sets, int, "--joint-sets") if joint_sets else skeleton.joint_counts
-    adaptive = CostTable(ModelConfig(skeleton.joint_count, classes, counts, frames=frames))
+    pose = Branch(skeleton.joint_count, POSE)
+    adaptive = CostTable(ModelConfig(skeleton.joint_count, classes, branch_grid(counts), frames=frames))
+    single = CostTable(ModelConfig(skeleton.joint_count, classes, (pose,), frames, adaptive=False))
     dense = CostTable(ModelConfig.dense(skeleton.joint_count, classes, frames))
     table = Table(title=f"{skeleton.name}, T = {frames}, {classes} classes: 1e6 MACs a clip")
     for column in ("frames all take", "paper", "full", "of dense (full)"):
         table.add_column(column, justify="left" if column == "frames all take" else "right")
-    rows = list(zip(adaptive.config.branch_names, adaptive.paper, adaptive.full, strict=True))
+    rows = [(f"{pose} (alone)", single.paper[0], single.full[0])]
+    rows += list(zip(adaptive.config.branch_names, adaptive.paper, adaptive.full, strict=True))
     rows.append(("all branches (fuse)", adaptive.paper_fuse, adaptive.full_fixed + adaptive.full_spatial[1:].sum()))
     rows.append(("dense SGN", dense.paper[0], dense.full[0]))
     for name, paper, full in rows:

@@ -5,7 +5,7 @@ Shapes: B clips, T frames, V joints, C = 3, A = number of branches (K·L).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from adasgn_edge.errors import ModelConfigError
 from adasgn_edge.model.config import FEATURE, Branch, ModelConfig
-from adasgn_edge.model.spatial import SpatialBranch, motion
+from adasgn_edge.model.spatial import build_branch, motion
 from adasgn_edge.model.temporal import TemporalConvolution, TemporalModule
 from adasgn_edge.skeletons import SkeletonLayout
 
@@ -53,19 +53,20 @@ def _initialise(model: nn.Module) -> None:
 class SGN(nn.Module):
     """One branch on every frame: dense SGN (B-V without transform) or any single branch with its transform.
 
-    transform: initial M_i (V_i, V), required exactly when the configuration has one.
+    transform: initial M_i (V_i, V), required exactly when the branch has one.
     """
 
     def __init__(self, config: ModelConfig, transform: NDArray[np.float32] | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         if config.adaptive:
             raise ModelConfigError("SGN: expected a configuration with one branch and no policy, found an adaptive one")
-        if config.transform != (transform is not None):
-            raise ModelConfigError(f"SGN: expected transform={config.transform} to match the initial transform given")
-        self.config = config
         (branch,) = config.branches
+        transformed = config.transform and not branch.pose
+        if transformed != (transform is not None):
+            raise ModelConfigError(f"SGN: expected {'an' if transformed else 'no'} initial transform for {branch}")
+        self.config = config
         matrix = None if transform is None else torch.as_tensor(transform)
-        self.spatial = SpatialBranch(config.joints, branch.size, matrix)
+        self.spatial = build_branch(config.joints, branch, matrix)
         self.temporal = TemporalModule(config.frames, config.classes, dropout)
         _initialise(self)
 
@@ -82,21 +83,24 @@ class SGN(nn.Module):
 class AdaSGN(nn.Module):
     """The adaptive model: a policy on the cheapest branch's features picks a branch for each frame.
 
-    transforms: the initial M_i (V_i, V) of each joint set, in the order of ``config.joint_sets``.
+    transforms: the initial M_i (V_i, V) of each joint set, by V_i.
     """
 
-    def __init__(self, config: ModelConfig, transforms: Sequence[NDArray[np.float32]], dropout: float = 0.0) -> None:
+    def __init__(
+        self, config: ModelConfig, transforms: Mapping[int, NDArray[np.float32]], dropout: float = 0.0
+    ) -> None:
         super().__init__()
         if not config.adaptive:
             raise ModelConfigError("AdaSGN: expected an adaptive configuration, found one without policy")
-        shapes = [(count, config.joints) for count in config.joint_sets]
-        if [matrix.shape for matrix in transforms] != shapes:
-            found = [matrix.shape for matrix in transforms]
+        shapes = {count: (count, config.joints) for count in config.joint_sets}
+        found = {count: matrix.shape for count, matrix in transforms.items()}
+        if found != shapes:
             raise ModelConfigError(f"AdaSGN: expected initial transforms of shapes {shapes}, found {found}")
         self.config = config
-        initial = dict(zip(config.joint_sets, map(torch.as_tensor, transforms), strict=True))
+        initial = {count: torch.as_tensor(matrix) for count, matrix in transforms.items()}
         self.branches = nn.ModuleList(
-            SpatialBranch(config.joints, branch.size, initial[branch.joints]) for branch in config.branches
+            build_branch(config.joints, branch, None if branch.pose else initial[branch.joints])
+            for branch in config.branches
         )
         self.policy = TemporalConvolution(FEATURE, len(config.branches))
         self.temporal = TemporalModule(config.frames, config.classes, dropout)
@@ -204,7 +208,7 @@ def build_model(config: ModelConfig, layout: SkeletonLayout, dropout: float = 0.
         raise ModelConfigError(
             f"layout {layout.name!r} has {layout.joint_count} joints, but the model expects {config.joints}"
         )
-    transforms = [layout.group_averages(count) for count in config.joint_sets] if config.transform else []
+    transforms = {count: layout.group_averages(count) for count in config.joint_sets} if config.transform else {}
     if config.adaptive:
         return AdaSGN(config, transforms, dropout)
-    return SGN(config, transforms[0] if transforms else None, dropout)
+    return SGN(config, next(iter(transforms.values()), None), dropout)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from adasgn_edge.errors import ModelConfigError
 
 __all__ = [
-    "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_COORDINATE", "NODE", "PAIR", "SIZES", "TAPS",
-    "TEMPORAL", "Branch", "ModelConfig",
+    "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_COORDINATE", "NODE", "PAIR", "POSE", "POSE_HIDDEN",
+    "SIZES", "TAPS", "TEMPORAL", "Branch", "ModelConfig", "branch_grid",
 ]  # fmt: skip
 
 COORDINATES = 3
@@ -29,13 +30,22 @@ TAPS = 3
 GRAPH_WIDTHS = {"small": (NODE, FEATURE), "big": (NODE, NODE, FEATURE, FEATURE)}
 """Widths before, between and after the adaptive graph layers of each size."""
 SIZES = tuple(GRAPH_WIDTHS)
+"""The sizes of a spatial module with graph layers."""
+POSE = "pose"
+"""The third kind of branch: all joints of a frame as one node, without a graph."""
+POSE_HIDDEN = 256
+"""Width between the two layers of a pose branch."""
 MAX_COORDINATE = 1e4
 """The largest coordinate of a clip that is classified. From 1e19 on products of activations are infinite, and ReLU
 makes zeros of what comes of that; this is far below, and far above what normalised clips hold."""
 
 
 class Branch(NamedTuple):
-    """One (joint set, size) pair that a frame can be routed to."""
+    """One way to make a frame's feature, that a frame can be routed to.
+
+    A (joint set, size) pair of the paper, "S-11" and "B-11"; or, size "pose", all joints in one node, "P-22". Branches
+    are in ascending order of cost: the pose branch first, then by joints and size.
+    """
 
     joints: int
     size: str
@@ -43,29 +53,43 @@ class Branch(NamedTuple):
     def __str__(self) -> str:
         return f"{self.size[0].upper()}-{self.joints}"
 
+    @property
+    def pose(self) -> bool:
+        """Whether this is a pose branch."""
+        return self.size == POSE
+
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """What branches are sorted by."""
+        return not self.pose, self.joints, (POSE, *SIZES).index(self.size)
+
     @classmethod
     def parse(cls, text: str) -> Branch:
-        """The branch written as "S-1" or "B-25"; raises ModelConfigError for anything else."""
-        letters = {size[0].upper(): size for size in SIZES}
+        """The branch written as "S-1", "B-25" or "P-25"; raises ModelConfigError for anything else."""
+        letters = {size[0].upper(): size for size in (POSE, *SIZES)}
         letter, dash, joints = text.strip().upper().partition("-")
-        if letter not in letters or not dash or not joints.isdigit() or int(joints) < 1:
-            raise ModelConfigError(f"expected a branch such as S-1 or B-25, found {text!r}")
+        if letter not in letters or not dash or not (joints.isascii() and joints.isdigit()) or int(joints) < 1:
+            raise ModelConfigError(f"expected a branch such as S-1, B-25 or P-25, found {text[:40]!r}")
         return cls(int(joints), letters[letter])
+
+
+def branch_grid(joint_sets: Sequence[int], sizes: Sequence[str] = SIZES) -> tuple[Branch, ...]:
+    """The paper's branches: every size for every joint set."""
+    return tuple(Branch(joints, size) for joints in joint_sets for size in sizes)
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes a model's shape.
 
-    joints: V of the input; joint_sets: reduced joint counts V_i, ascending; sizes: spatial module sizes used;
-    transform: whether joints go through a learned M_i (dense SGN has none); frames: T; classes: number of labels;
-    adaptive: AdaSGN with a policy (True), or one branch on every frame (False, exactly one joint set and size).
+    joints: V of the input; branches: in ascending order of cost, the position is the action number; frames: T; classes:
+    number of labels; transform: whether the joints of branches with a graph go through a learned M_i (dense SGN has
+    none); adaptive: AdaSGN with a policy (True), or one branch on every frame (False).
     """
 
     joints: int
     classes: int
-    joint_sets: tuple[int, ...]
-    sizes: tuple[str, ...] = SIZES
+    branches: tuple[Branch, ...]
     frames: int = 20
     transform: bool = True
     adaptive: bool = True
@@ -75,54 +99,57 @@ class ModelConfig:
             if not ok:
                 raise ModelConfigError(f"model: expected {expected}, found {found}")
 
-        object.__setattr__(self, "joint_sets", tuple(self.joint_sets))
-        object.__setattr__(self, "sizes", tuple(self.sizes))
+        object.__setattr__(self, "branches", tuple(self.branches))
+        names = ", ".join(self.branch_names) or "none"
         expect(self.joints >= 1, "at least one joint", self.joints)
         expect(self.classes >= 2, "at least two classes", self.classes)
         expect(self.frames >= 1, "at least one frame", self.frames)
-        expect(len(self.joint_sets) > 0, "at least one joint set", "none")
-        expect(
-            list(self.joint_sets) == sorted(set(self.joint_sets)) and self.joint_sets[0] >= 1,
-            "joint sets of at least 1 joint, ascending, none twice",
-            self.joint_sets,
-        )
-        expect(
-            len(self.sizes) > 0 and [s for s in SIZES if s in self.sizes] == list(self.sizes),
-            f"sizes among {SIZES} in this order, none twice",
-            self.sizes,
-        )
-        expect(self.transform or self.joint_sets == (self.joints,), "a transform, or all joints", self.joint_sets)
-        expect(self.adaptive or len(self.branches) == 1, "one branch in a model without policy", self.branch_names)
-
-    @property
-    def branches(self) -> tuple[Branch, ...]:
-        """All branches in ascending cost; the position is the action number."""
-        return tuple(Branch(joints, size) for joints in self.joint_sets for size in self.sizes)
+        expect(len(self.branches) > 0, "at least one branch", "none")
+        for branch in self.branches:
+            expect(branch.size in (POSE, *SIZES), f"a size among {', '.join((POSE, *SIZES))}", repr(branch.size))
+            expect(branch.joints >= 1, "branches of at least 1 joint", branch)
+            expect(branch.joints == self.joints or not branch.pose, f"a pose branch of {self.joints} joints", branch)
+        ascending = sorted(set(self.branches), key=lambda branch: branch.order)
+        expect(list(self.branches) == ascending, "branches in ascending order of cost, none twice", names)
+        dense = self.branches == (Branch(self.joints, "big"),) and not self.adaptive
+        expect(self.transform or dense, f"a transform, or dense SGN's only branch, B-{self.joints}", names)
+        expect(self.adaptive or len(self.branches) == 1, "one branch in a model without policy", names)
 
     @property
     def branch_names(self) -> tuple[str, ...]:
         """Names such as ("S-1", "B-1", "S-9", …) in action order."""
         return tuple(map(str, self.branches))
 
+    @property
+    def joint_sets(self) -> tuple[int, ...]:
+        """Reduced joint counts V_i of the branches with a graph, ascending."""
+        return tuple(sorted({branch.joints for branch in self.branches if not branch.pose}))
+
     def single(self, branch: Branch) -> ModelConfig:
         """The configuration of the model that runs this one branch on every frame."""
         if branch not in self.branches:
             raise ModelConfigError(f"expected one of the branches {', '.join(self.branch_names)}, found {branch}")
-        return ModelConfig(self.joints, self.classes, (branch.joints,), (branch.size,), self.frames, True, False)
+        return ModelConfig(self.joints, self.classes, (branch,), self.frames, True, False)
 
     @classmethod
     def dense(cls, joints: int, classes: int, frames: int = 20) -> ModelConfig:
         """Dense SGN: the big module with all joints, untransformed, on every frame."""
-        return cls(joints, classes, (joints,), ("big",), frames, transform=False, adaptive=False)
+        return cls(joints, classes, (Branch(joints, "big"),), frames, transform=False, adaptive=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"branches": list(self.branch_names)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
-        """Inverse of :meth:`to_dict`; raises ModelConfigError for missing or unknown keys."""
+        """Inverse of :meth:`to_dict`; raises ModelConfigError for missing or unknown keys.
+
+        Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches".
+        """
         known = {field.name for field in fields(cls)}
+        if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data):
+            rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
+            data = {**rest, "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"])))}
         if not isinstance(data, dict) or set(data) != known:
             raise ModelConfigError(f"model: expected the keys {', '.join(sorted(known))}, found {data!r}")
-        return cls(**data)
+        return cls(**{**data, "branches": tuple(map(Branch.parse, data["branches"]))})

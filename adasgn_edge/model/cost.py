@@ -1,7 +1,8 @@
 """What each branch costs, in multiply-accumulates (MACs) for one clip of one person, in two conventions.
 
 ``paper``: convolutions only, as Table 1 counts them (its "GFLOPs" are MACs): every 1x1 convolution of the spatial
-module on every joint and frame, and the two temporal convolutions. Counted so, five of the six figures of Table 1
+module on every joint and frame, and the two temporal convolutions. A pose branch, which the paper does not have, is two
+1x1 convolutions on its one node. Counted so, five of the six figures of Table 1
 come out to the printed digit and S-9 within 0.0006; the published figures leave no linear count that meets all six.
 An adaptive model's cost is the mean over its frames of the chosen branch's figure (Eq. 12).
 
@@ -27,13 +28,14 @@ from adasgn_edge.model.config import (
     GRAPH_WIDTHS,
     NODE,
     PAIR,
+    POSE_HIDDEN,
     TAPS,
     TEMPORAL,
     Branch,
     ModelConfig,
 )  # fmt: skip
 
-__all__ = ["CostTable"]
+__all__ = ["CostTable", "pose_macs"]
 
 _COORDINATE_EMBEDDINGS = 2 * (COORDINATES * EMBEDDING + EMBEDDING * EMBEDDING)  # position and velocity, per joint
 _PAIRS = 2 * NODE * PAIR  # θ and φ, per joint
@@ -45,15 +47,24 @@ def _graph_layers(size: str) -> int:
     return sum(2 * a * b for a, b in pairwise(widths))
 
 
+def pose_macs(joints: int) -> int:
+    """One frame's pose branch: both of its layers, in every convention."""
+    return 2 * joints * COORDINATES * POSE_HIDDEN + POSE_HIDDEN * FEATURE
+
+
 def paper_spatial_macs(branch: Branch) -> int:
-    """One frame's spatial module, convolutions only."""
+    """One frame's branch, convolutions only."""
+    if branch.pose:
+        return pose_macs(branch.joints)
     joint_embedding = EMBEDDING * EMBEDDING
     per_joint = _COORDINATE_EMBEDDINGS + joint_embedding + _PAIRS + _graph_layers(branch.size)
     return branch.joints * per_joint
 
 
 def full_spatial_macs(branch: Branch, input_joints: int, transform: bool) -> int:
-    """One frame's spatial module, every multiplication; input_joints: V."""
+    """One frame's branch, every multiplication; input_joints: V."""
+    if branch.pose:
+        return pose_macs(branch.joints)
     joints, widths = branch.joints, GRAPH_WIDTHS[branch.size]
     products_with_adjacency = joints * joints * (PAIR + sum(widths[:-1]))
     moved = joints * input_joints * 2 * COORDINATES if transform else 0

@@ -1,4 +1,4 @@
-"""The spatial module: one frame's joints to one feature (BRIEF: SM; paper, Section 3.1 and Eqs. 1-3).
+"""What makes one frame's joints one feature: the spatial module (paper, Section 3.1, Eqs. 1-3) and the pose branch.
 
 Shapes: N frames (clips x T), V joints of the input, V_i joints after the transform, C = 3 coordinates.
 
@@ -21,9 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from adasgn_edge.model.config import COORDINATES, EMBEDDING, GRAPH_WIDTHS, NODE, PAIR
+from adasgn_edge.model.config import (
+    COORDINATES,
+    EMBEDDING,
+    FEATURE,
+    GRAPH_WIDTHS,
+    NODE,
+    PAIR,
+    POSE_HIDDEN,
+    Branch,
+)  # fmt: skip
 
-__all__ = ["SpatialBranch", "SpatialModule", "motion"]
+__all__ = ["PoseBranch", "SpatialBranch", "SpatialModule", "build_branch", "motion"]
 
 
 def motion(clip: Tensor) -> Tensor:
@@ -153,3 +162,33 @@ class SpatialBranch(nn.Module):
                 moving = torch.matmul(self.transform, moving)
         position, velocity = moving.split(COORDINATES, dim=-1)
         return at_least_float32(self.module(position, velocity))
+
+
+class PoseBranch(nn.Module):
+    """All joints of a frame as one node: BN over (motion, joint, coordinate), then two layers of Linear, BN and ReLU.
+
+    The paper's cheapest branch averages the joints to one and cannot see a hand's shape; this one sees all of it and
+    costs less, since no product is made per joint.
+    """
+
+    transform = None  # of branches with a graph
+
+    def __init__(self, joints: int) -> None:
+        super().__init__()
+        inputs = 2 * joints * COORDINATES
+        self.norm = nn.BatchNorm1d(inputs)
+        self.hidden = nn.Linear(inputs, POSE_HIDDEN)
+        self.hidden_norm = nn.BatchNorm1d(POSE_HIDDEN)
+        self.output = nn.Linear(POSE_HIDDEN, FEATURE)
+        self.output_norm = nn.BatchNorm1d(FEATURE)
+
+    def forward(self, moving: Tensor) -> Tensor:  # (N, V, 2C) from `motion` → (N, 256)
+        position, velocity = moving.split(COORDINATES, dim=-1)
+        x = self.norm(torch.cat([position.flatten(1), velocity.flatten(1)], dim=1))
+        x = F.relu(self.hidden_norm(self.hidden(x)))
+        return at_least_float32(F.relu(self.output_norm(self.output(x))))
+
+
+def build_branch(joints: int, branch: Branch, transform: Tensor | None) -> SpatialBranch | PoseBranch:
+    """The module of a branch; joints: V of the input, transform: initial M_i, of which a pose branch has none."""
+    return PoseBranch(joints) if branch.pose else SpatialBranch(joints, branch.size, transform)

@@ -48,12 +48,21 @@ class DataSection(_Section):
 
 
 class ModelSection(_Section):
-    """joint_sets: joint counts, by default all of the layout; frames: T; dropout: in the temporal module."""
+    """branches: their names in ascending order of cost, such as ["P", "S-11"], where no number stands for all joints;
+    or the paper's grid of joint_sets (joint counts, by default all of the layout) in all sizes. frames: T; dropout: in
+    the temporal module."""
 
+    branches: tuple[str, ...] | None = None
     joint_sets: tuple[int, ...] | None = None
     sizes: tuple[str, ...] = ("small", "big")
     frames: int = Field(20, ge=1)
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ModelSection:
+        if self.branches is not None and self.model_fields_set & {"joint_sets", "sizes"}:
+            raise ValueError("expected branches, or joint_sets and sizes, found both")
+        return self
 
 
 class AugmentSection(_Section):

@@ -10,7 +10,7 @@ from typing import Any
 
 from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
-from adasgn_edge.model.config import Branch, ModelConfig
+from adasgn_edge.model.config import SIZES, Branch, ModelConfig, branch_grid
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.train.recipe import Recipe, Schedule
 
@@ -41,10 +41,9 @@ def plan_stages(
     """
     single, fused = recipe.single.fitted(clips), recipe.adaptive.fitted(clips)
     frames = recipe.model.frames
-    joint_sets = recipe.model.joint_sets or layout.joint_counts
-    for count in joint_sets:
+    adaptive = ModelConfig(layout.joint_count, classes, _branches(recipe, layout), frames)
+    for count in adaptive.joint_sets:
         layout.group_averages(count)  # a LayoutError now, not after hours of training
-    adaptive = ModelConfig(layout.joint_count, classes, tuple(joint_sets), recipe.model.sizes, frames)
     dense = ModelConfig.dense(layout.joint_count, classes, frames)
     stages = [Stage("sgn", dense, single)]
     stages += [Stage(str(branch), adaptive.single(branch), single) for branch in adaptive.branches]
@@ -56,13 +55,32 @@ def plan_stages(
     return [stage for stage in stages if not only or stage.name in only]
 
 
+def _branches(recipe: Recipe, layout: SkeletonLayout) -> tuple[Branch, ...]:
+    """The branches that a recipe names, by default all of the layout's joint sets in all sizes."""
+    model = recipe.model
+    if model.branches is None:
+        return branch_grid(model.joint_sets or layout.joint_counts, model.sizes)
+    return tuple(Branch.parse(f"{name}-{layout.joint_count}" if len(name) == 1 else name) for name in model.branches)
+
+
 def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
     """Short digest of all settings that decide a stage's result.
 
     Where recordings of one's own lie is none of them: that they are the same is for the data set's digest to say.
     """
-    settings = settings_of(recipe, stage.schedule, stage.alpha) | {"config": stage.config.to_dict(), "seed": seed}
+    settings = settings_of(recipe, stage.schedule, stage.alpha) | {"config": _plain(stage.config), "seed": seed}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(config: ModelConfig) -> dict[str, Any]:
+    """A configuration as plain values: of the paper's branches in the words of before there were others, so that the
+    fingerprints of finished runs stay."""
+    values = config.to_dict()
+    sizes = [size for size in SIZES if any(branch.size == size for branch in config.branches)]
+    if config.branches == branch_grid(config.joint_sets, sizes):
+        del values["branches"]
+        values |= {"joint_sets": config.joint_sets, "sizes": sizes}
+    return values
 
 
 def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict[str, Any]:

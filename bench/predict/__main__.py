@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from adasgn_edge.errors import AdaSGNError
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model_file import read_model_file
 from bench.kernel_report.compiler import ToolError
 from bench.predict import tables
@@ -20,7 +20,7 @@ from bench.predict.boards import BOARDS, keep_calibration
 from bench.predict.measured import CALIBRATED_UP_TO, MEASURED, PROFILE, calibrate, counted, read_measured
 from bench.predict.prediction import predict, predict_streaming
 
-SHREC = ModelConfig(joints=22, classes=14, joint_sets=(1, 11, 22))
+SHREC = ModelConfig(joints=22, classes=14, branches=branch_grid((1, 11, 22)))
 SHREC_MIX = (0.121, 0.158, 0.380, 0.310, 0.017, 0.014)  # docs/results.md, adasgn-a1 on the test set
 
 

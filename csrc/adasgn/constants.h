@@ -1,4 +1,4 @@
-// The constants of the architecture (BRIEF: C = 3, 64, 256, 512) and the limits of a version 1 model file.
+// The constants of the architecture (BRIEF: C = 3, 64, 256, 512) and the limits of a model file.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@ constexpr int kNode = 128;
 constexpr int kFeature = 256;
 constexpr int kTemporal = 512;
 constexpr int kTaps = 3;
+constexpr int kPoseHidden = 256;  // between the two layers of a pose branch
 constexpr int kMaxLayers = 3;
 
 // The largest coordinate of a clip, in the units of normalised clips, and the largest feature that a caller may give.
@@ -21,7 +22,7 @@ constexpr float kMaxFeature = 1e18F;
 constexpr int kMaxJoints = 256;
 constexpr int kMaxFrames = 1024;
 constexpr int kMaxClasses = 65536;
-constexpr int kMaxJointSets = 16;
+constexpr int kMaxBranches = 32;
 constexpr int kMaxWindow = 3600;  // seconds
 constexpr std::int64_t kMaxCost = std::int64_t{1} << 62;
 constexpr double kShareTolerance = 1e-3;  // what action shares may add up to beside 1

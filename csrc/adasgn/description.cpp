@@ -1,6 +1,7 @@
 #include "adasgn/description.h"
 
 #include <cmath>
+#include <tuple>
 
 #include "adasgn/constants.h"
 #include "adasgn/layout.h"
@@ -35,44 +36,86 @@ std::string choice(const Json& value, std::initializer_list<const char*> choices
     at.fail("expected one of " + known, value);
 }
 
-void parse_config(const Json& json, Description& description, const JsonContext& at) {
-    expect_keys(json, {"joints", "classes", "joint_sets", "sizes", "frames", "transform", "adaptive"}, at);
+// Version 1: every size for every joint set.
+void parse_branch_grid(const Json& joint_sets, const Json& sizes, Description& description, const JsonContext& at) {
+    if (sizes != Json::array({"small"}) && sizes != Json::array({"big"}) && sizes != Json::array({"small", "big"})) {
+        at.inside("sizes").fail("expected [\"small\"], [\"big\"] or [\"small\", \"big\"]", sizes);
+    }
+    expect_list(joint_sets, 1, kMaxBranches / sizes.size(), at.inside("joint_sets"));
+    for (const Json& joint_set : joint_sets) {
+        const int joints = integer(joint_set, 1, kMaxJoints, at.inside("joint_sets"));
+        for (const Json& size : sizes) {
+            const bool big = size == "big";
+            description.branches.push_back(
+                {(big ? "B-" : "S-") + std::to_string(joints), joints, big ? Size::big : Size::small});
+        }
+    }
+}
+
+// A name such as P-22, S-1 or B-25.
+BranchShape parse_branch(const Json& name, const JsonContext& at) {
+    constexpr std::size_t kMostDigits = 6;
+    const std::string text = name.is_string() ? name.get<std::string>() : "";
+    const std::size_t kind = text.empty() ? std::string::npos : std::string("PSB").find(text[0]);
+    const bool sound = kind != std::string::npos && text.size() >= 3 && text.size() <= 2 + kMostDigits &&
+                       text[1] == '-' && text[2] != '0' && text.find_first_not_of("0123456789", 2) == std::string::npos;
+    if (!sound) {
+        at.fail("expected names such as P-22, S-1 or B-25", name);
+    }
+    const int joints = std::stoi(text.substr(2));
+    if (joints > kMaxJoints) {
+        at.fail("expected branches of at most " + std::to_string(kMaxJoints) + " joints", name);
+    }
+    return {text, joints, static_cast<Size>(kind)};
+}
+
+void expect_branches(const Description& description, const Json& json, const JsonContext& at) {
+    const std::vector<BranchShape>& branches = description.branches;
+    const auto order = [](const BranchShape& b) { return std::make_tuple(!b.pose(), b.joints, b.size); };
+    for (std::size_t i = 1; i < branches.size(); ++i) {
+        if (!(order(branches[i - 1]) < order(branches[i]))) {
+            at.fail("expected them in ascending order of cost, none twice", json);
+        }
+    }
+    if (branches.front().pose() && branches.front().joints != description.joints) {
+        at.fail("expected a pose branch of all joints", json);
+    }
+    if (!description.adaptive && branches.size() != 1) {
+        at.fail("expected one branch, as there is no policy", json);
+    }
+    if (description.kind == "sgn" && !(branches.front().big() && branches.front().joints == description.joints)) {
+        at.fail("expected the big branch of all joints, as there is no transform", json);
+    }
+}
+
+void parse_config(const Json& json, int version, Description& description, const JsonContext& at) {
+    if (version == 1) {
+        expect_keys(json, {"joints", "classes", "joint_sets", "sizes", "frames", "transform", "adaptive"}, at);
+    } else {
+        expect_keys(json, {"joints", "classes", "branches", "frames", "transform", "adaptive"}, at);
+    }
     description.joints = integer(json["joints"], 1, kMaxJoints, at.inside("joints"));
     description.classes = integer(json["classes"], 2, kMaxClasses, at.inside("classes"));
     description.frames = integer(json["frames"], 1, kMaxFrames, at.inside("frames"));
     description.adaptive = boolean(json["adaptive"], at.inside("adaptive"));
     const bool transform = boolean(json["transform"], at.inside("transform"));
-
-    const Json& sizes = json["sizes"];
-    if (sizes != Json::array({"small"}) && sizes != Json::array({"big"}) && sizes != Json::array({"small", "big"})) {
-        at.inside("sizes").fail("expected [\"small\"], [\"big\"] or [\"small\", \"big\"]", sizes);
-    }
-    const Json& joint_sets = json["joint_sets"];
-    expect_list(joint_sets, 1, kMaxJointSets, at.inside("joint_sets"));
-    int last = 0;
-    for (const Json& joint_set : joint_sets) {
-        const int joints = integer(joint_set, 1, kMaxJoints, at.inside("joint_sets"));
-        if (joints <= last) {
-            at.inside("joint_sets").fail("expected ascending numbers", joint_sets);
-        }
-        last = joints;
-        for (const Json& size : sizes) {
-            const bool big = size == "big";
-            description.branches.push_back({(big ? "B-" : "S-") + std::to_string(joints), joints, big});
-        }
-    }
     if (transform != (description.kind != "sgn")) {
         at.inside("transform").fail("expected it to fit the kind " + description.kind, json["transform"]);
-    }
-    if (!transform && (joint_sets.size() != 1 || last != description.joints)) {
-        at.inside("joint_sets").fail("expected all joints, as there is no transform", joint_sets);
     }
     if (description.adaptive != (description.kind == "adasgn")) {
         at.inside("adaptive").fail("expected it to fit the kind " + description.kind, json["adaptive"]);
     }
-    if (!description.adaptive && description.branches.size() != 1) {
-        at.inside("joint_sets").fail("expected one branch, as there is no policy", joint_sets);
+    if (version == 1) {
+        parse_branch_grid(json["joint_sets"], json["sizes"], description, at);
+        expect_branches(description, json["joint_sets"], at.inside("joint_sets"));
+        return;
     }
+    const Json& branches = json["branches"];
+    expect_list(branches, 1, kMaxBranches, at.inside("branches"));
+    for (const Json& name : branches) {
+        description.branches.push_back(parse_branch(name, at.inside("branches")));
+    }
+    expect_branches(description, branches, at.inside("branches"));
 }
 
 Preprocessing parse_preprocessing(const Json& json, int joints, const JsonContext& at) {
@@ -131,33 +174,33 @@ void parse_action_shares(const Json& json, Description& description, const JsonC
     }
 }
 
-// All but action_shares, which is absent where it is not known.
-void expect_description_keys(const Json& json, const JsonContext& at) {
+// All but action_shares, which is absent where it is not known; version 1 names the branches here too.
+void expect_description_keys(const Json& json, int version, const JsonContext& at) {
+    std::vector<const char*> keys{"kind",   "config",        "layout",    "class_names", "stream",
+                                  "window", "preprocessing", "precision", "cost",        "provenance"};
     if (json.is_object() && json.contains("action_shares")) {
-        expect_keys(json,
-                    {"kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing",
-                     "precision", "cost", "action_shares", "provenance"},
-                    at);
-    } else {
-        expect_keys(json,
-                    {"kind", "config", "branches", "layout", "class_names", "stream", "window", "preprocessing",
-                     "precision", "cost", "provenance"},
-                    at);
+        keys.push_back("action_shares");
     }
+    if (version == 1) {
+        keys.push_back("branches");
+    }
+    expect_keys(json, keys, at);
 }
 
 }  // namespace
 
-Description parse_description(const Json& json, const JsonContext& at) {
-    expect_description_keys(json, at);
+Description parse_description(const Json& json, int version, const JsonContext& at) {
+    expect_description_keys(json, version, at);
     Description description{};
     description.kind = choice(json["kind"], {"adasgn", "sgn", "single"}, at.inside("kind"));
-    parse_config(json["config"], description, at.inside("config"));
-    const std::vector<std::string> names =
-        strings(json["branches"], description.branches.size(), at.inside("branches"));
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        if (names[i] != description.branches[i].name) {
-            at.inside("branches").fail("expected " + description.branches[i].name, json["branches"][i]);
+    parse_config(json["config"], version, description, at.inside("config"));
+    if (version == 1) {
+        const std::vector<std::string> names =
+            strings(json["branches"], description.branches.size(), at.inside("branches"));
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            if (names[i] != description.branches[i].name) {
+                at.inside("branches").fail("expected " + description.branches[i].name, json["branches"][i]);
+            }
         }
     }
     const Layout layout = parse_layout(json["layout"], description.joints, at.inside("layout"));

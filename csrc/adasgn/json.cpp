@@ -77,7 +77,7 @@ Json parse_json(const std::string& text, const JsonContext& at) {
     return value;
 }
 
-void expect_keys(const Json& value, std::initializer_list<const char*> keys, const JsonContext& at) {
+void expect_keys(const Json& value, const std::vector<const char*>& keys, const JsonContext& at) {
     std::string names;
     for (const char* key : keys) {
         names += (names.empty() ? "" : ", ") + std::string(key);

@@ -30,7 +30,7 @@ class JsonContext {
 Json parse_json(const std::string& text, const JsonContext& at);
 
 // Throws unless `value` is an object with exactly these keys.
-void expect_keys(const Json& value, std::initializer_list<const char*> keys, const JsonContext& at);
+void expect_keys(const Json& value, const std::vector<const char*>& keys, const JsonContext& at);
 
 // Throws unless `value` is a list of at least `low` and at most `high` values.
 void expect_list(const Json& value, std::size_t low, std::size_t high, const JsonContext& at);

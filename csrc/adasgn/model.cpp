@@ -10,7 +10,7 @@ int BranchShape::layer_inputs(int layer) const {
 }
 
 int BranchShape::layer_outputs(int layer) const {
-    return big && layer == 0 ? kNode : kFeature;
+    return big() && layer == 0 ? kNode : kFeature;
 }
 
 const Tensor& Model::tensor(const std::string& name) const {
@@ -27,6 +27,13 @@ std::map<std::string, std::vector<std::int64_t>> expected_tensors(const Descript
         const BranchShape& branch = description.branches[i];
         const std::string prefix = "branches." + std::to_string(i) + ".";
         const std::int64_t joints = branch.joints;
+        if (branch.pose()) {
+            shapes[prefix + "hidden.weight"] = {2 * joints * kCoordinates, kPoseHidden};
+            shapes[prefix + "hidden.bias"] = {kPoseHidden};
+            shapes[prefix + "output.weight"] = {kPoseHidden, kFeature};
+            shapes[prefix + "output.bias"] = {kFeature};
+            continue;
+        }
         for (const char* part : {"position.", "velocity."}) {
             shapes[prefix + part + "transform"] = {kCoordinates, joints, description.joints};
             shapes[prefix + part + "shift"] = {joints, kCoordinates};

@@ -10,12 +10,17 @@
 
 namespace adasgn {
 
+// What makes a branch's feature: all joints as one node and no graph, or graph layers, one or three.
+enum class Size { pose, small, big };
+
 struct BranchShape {
     std::string name;  // "B-25"
-    int joints;        // V_i
-    bool big;          // three graph layers rather than one
+    int joints;        // V_i; of a pose branch V
+    Size size;
 
-    int layer_count() const { return big ? 3 : 1; }
+    bool pose() const { return size == Size::pose; }
+    bool big() const { return size == Size::big; }
+    int layer_count() const { return pose() ? 0 : big() ? 3 : 1; }  // graph layers
     int layer_inputs(int layer) const;  // 64 for the first: the joint-type half is folded away
     int layer_outputs(int layer) const;
 };

@@ -222,8 +222,9 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
     if (metadata["format"] != "adasgn_edge.model") {
         at.inside("format").fail("expected adasgn_edge.model", metadata["format"]);
     }
-    if (metadata["version"] != "1") {
-        at.inside("version").fail("expected 1", metadata["version"]);
+    const int version = metadata["version"] == "1" ? 1 : 2;
+    if (version == 2 && metadata["version"] != "2") {
+        at.inside("version").fail("expected 1 or 2", metadata["version"]);
     }
 
     const std::uint64_t data_size = size - kLengthBytes - header_text.size();
@@ -243,7 +244,7 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
     }
     const JsonContext described = file.inside("description");
     const auto text = metadata["model"].get<std::string>();
-    model.description = parse_description(parse_json(text, described), described);
+    model.description = parse_description(parse_json(text, described), version, described);
     model.description.json = text;
 
     std::map<std::string, std::vector<std::int64_t>> missing = expected_tensors(model.description);

@@ -63,7 +63,7 @@ def test_constants_are_the_kernels() -> None:
     assert tuple(constant("kernels/launch.h", name) for name in heights) == geometry.POLICY_ROWS
     assert constant("kernels/launch.h", "kSplitFrames") == geometry.SPLIT_ROWS
     assert constant("kernels/frame_coordinates.h", "kStaged") == geometry.STAGED
-    assert 2 * constant("csrc/adasgn/constants.h", "kMaxJointSets") == geometry.MAX_BRANCHES
+    assert constant("csrc/adasgn/constants.h", "kMaxBranches") == geometry.MAX_BRANCHES
     assert constant("kernels/launch.h", "kMaxBranchJoints") == geometry.PACKED_JOINTS
 
 

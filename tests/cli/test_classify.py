@@ -23,7 +23,7 @@ from adasgn_edge.errors import AdaSGNError, ModelFileError
 from adasgn_edge.export import export_weights
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.weights import TrainedModel, save_weights
 from adasgn_edge.model_file import shipped_model
 from adasgn_edge.replay import Replay
@@ -38,7 +38,7 @@ APP.command()(classify.command)
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     layout = load_layout("shrec22")
-    model = build_model(ModelConfig(22, 14, (1, 11, 22)), layout)
+    model = build_model(ModelConfig(22, 14, branch_grid((1, 11, 22))), layout)
     path = tmp_path_factory.mktemp("weights") / "model.safetensors"
     save_weights(path, TrainedModel(model.eval(), layout, "joint", GESTURES))
     return path

@@ -23,7 +23,7 @@ from adasgn_edge.errors import CheckpointError, DatasetError, ModelConfigError
 from adasgn_edge.export import export_weights
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.weights import TrainedModel, save_weights
 from adasgn_edge.replay import Replay
 from adasgn_edge.skeletons import load_layout
@@ -36,7 +36,7 @@ def random_weights(path: Path, layout_name: str = "shrec22", names: tuple[str, .
     """A weights file of an untrained AdaSGN."""
     torch.manual_seed(0)
     layout = load_layout(layout_name)
-    model = build_model(ModelConfig(layout.joint_count, len(names), layout.joint_counts), layout)
+    model = build_model(ModelConfig(layout.joint_count, len(names), branch_grid(layout.joint_counts)), layout)
     save_weights(path, TrainedModel(model.eval(), layout, "joint", names))
     return path
 

@@ -65,7 +65,7 @@ Bytes file_of_input(const unsigned char* input, std::size_t size) {
     const unsigned char* const data = std::min(tensors_end + 1, end);
 
     std::string header = R"({"__metadata__":{"checksum":"sha256:)" + std::string(kDigits, '0') +
-                         R"(","format":"adasgn_edge.model","version":"1","model":)" +
+                         R"(","format":"adasgn_edge.model","version":"2","model":)" +
                          quoted({description, description_end}) + "}" + std::string(tensors, tensors_end) + "}";
     while ((header.size() + 8) % 64 != 0) {
         header += ' ';

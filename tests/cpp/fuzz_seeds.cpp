@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
                                Shape{4, {1, 3}, {false, true}, 1, 3, true}, Shape{5, {3}, {false}, 2, 2, false}}) {
         adasgn::Description d = random_model(shape, 1).description;
         const std::string metadata =
-            R"("format":"adasgn_edge.model","version":"1","model":)" + Json(description_json(d)).dump() + "}";
+            R"("format":"adasgn_edge.model","version":"2","model":)" + Json(description_json(d)).dump() + "}";
         write(input_of_file(
             file_of(metadata + R"(,"temporal.classify.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
                     std::vector<char>(8))));

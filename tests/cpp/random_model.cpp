@@ -12,6 +12,7 @@ namespace adasgn::testing {
 using Json = nlohmann::ordered_json;
 
 const Shape kAdaptive22{22, {1, 11, 22}, {false, true}, 20, 14, true};
+const Shape kPose22{22, {11, 22}, {false, true}, 20, 14, true, true};
 const Shape kDense25{25, {25}, {true}, 20, 60, false};
 
 namespace {
@@ -37,15 +38,19 @@ std::vector<float> random_floats(std::size_t count, std::mt19937& random, float 
 Model random_model(const Shape& shape, unsigned seed) {
     Model model;
     Description& d = model.description;
-    const bool transform = shape.adaptive || shape.joint_sets != std::vector<int>{shape.joints} || shape.big.size() > 1;
+    const bool transform =
+        shape.adaptive || shape.pose || shape.joint_sets != std::vector<int>{shape.joints} || shape.big.size() > 1;
     d.kind = shape.adaptive ? "adasgn" : transform ? "single" : "sgn";
     d.joints = shape.joints;
     d.classes = shape.classes;
     d.frames = shape.frames;
     d.adaptive = shape.adaptive;
+    if (shape.pose) {
+        d.branches.push_back({"P-" + std::to_string(shape.joints), shape.joints, Size::pose});
+    }
     for (const int joints : shape.joint_sets) {
         for (const bool big : shape.big) {
-            d.branches.push_back({(big ? "B-" : "S-") + std::to_string(joints), joints, big});
+            d.branches.push_back({(big ? "B-" : "S-") + std::to_string(joints), joints, big ? Size::big : Size::small});
         }
     }
     d.layout = "random";
@@ -85,17 +90,9 @@ Model random_model(const Shape& shape, unsigned seed) {
 }
 
 std::string description_json(const Description& d) {
-    Json joint_sets = Json::array();
-    Json sizes = Json::array();
     Json branches = Json::array();
     for (const BranchShape& branch : d.branches) {
         branches.push_back(branch.name);
-        if (joint_sets.empty() || joint_sets.back() != branch.joints) {
-            joint_sets.push_back(branch.joints);
-        }
-        if (branch.joints == d.branches.front().joints) {
-            sizes.push_back(branch.big ? "big" : "small");
-        }
     }
     const Preprocessing& rules = d.preprocessing;
     Json bones = Json::array();
@@ -116,12 +113,9 @@ std::string description_json(const Description& d) {
         {"config",
          {{"joints", d.joints},
           {"classes", d.classes},
-          {"joint_sets", joint_sets},
-          {"sizes", sizes},
           {"frames", d.frames},
           {"transform", d.kind != "sgn"},
           {"adaptive", d.adaptive}}},
-        {"branches", branches},
         {"layout", layout},
         {"class_names", d.class_names},
         {"stream", d.stream},
@@ -162,7 +156,7 @@ void update_checksum(std::vector<char>& bytes) {
 }
 
 std::vector<char> file_bytes(const Model& model) {
-    std::string header = R"("format":"adasgn_edge.model","version":"1","model":)" +
+    std::string header = R"("format":"adasgn_edge.model","version":"2","model":)" +
                          Json(description_json(model.description)).dump() + "}";
     std::vector<char> data;
     for (const auto& [name, tensor] : model.tensors) {

@@ -16,10 +16,12 @@ struct Shape {
     int frames;
     int classes;
     bool adaptive;
+    bool pose = false;  // a pose branch before the others
 };
 
-// AdaSGN on 22 joints, like the shipped one, and dense SGN on 25.
+// AdaSGN on 22 joints with the paper's branches and with a pose branch, and dense SGN on 25.
 extern const Shape kAdaptive22;
+extern const Shape kPose22;
 extern const Shape kDense25;
 
 Model random_model(const Shape& shape, unsigned seed);

@@ -162,9 +162,10 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
         CAPTURE(found);
         CHECK(contains(found, message));
     };
-    check("\"version\":\"1\"", "\"version\":\"2\"", "version: expected 1, found \"2\"");
+    check("\"version\":\"2\"", "\"version\":\"3\"", "version: expected 1 or 2, found \"3\"");
+    check("\"version\":\"2\"", "\"version\":\"1\"", "no branches");
     check("adasgn_edge.model", "adasgn_edge.other", "format");
-    check("\"format\"", "\"version\":\"1\",\"format\"", "each key once");
+    check("\"format\"", "\"version\":\"2\",\"format\"", "each key once");
     check("\"F32\"", "\"F64\"", "expected F32 or F16");
     check("\"F32\"", "\"F16\"", "bytes for its shape");
     check("\"shape\":[3,1,3]", "\"shape\":[3,1,-3]", "whole number");
@@ -183,8 +184,21 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
     check("\\\"classes\\\":2", "\\\"classes\\\":1", "from 2 to 65536");
     check("\\\"frames\\\":2", "\\\"frames\\\":99999999999999999999", "from 1 to 1024");
     check("\\\"frames\\\":2", "\\\"frames\\\":3", "expected shape (3, 256), found (2, 256)");
-    check("\\\"joint_sets\\\":[1,2]", "\\\"joint_sets\\\":[2,1]", "ascending");
-    check("\\\"sizes\\\":[\\\"small\\\"]", "\\\"sizes\\\":[\\\"vast\\\"]", "sizes");
+    const std::string branches = "\\\"branches\\\":[\\\"S-1\\\",\\\"S-2\\\"]";
+    const auto check_branches = [&](const std::string& names, const std::string& expected) {
+        check(branches, "\\\"branches\\\":" + names, expected);
+    };
+    check_branches("[\\\"S-2\\\",\\\"S-1\\\"]", "ascending order");
+    check_branches("[\\\"S-1\\\",\\\"S-1\\\"]", "none twice");
+    check_branches("[\\\"S-1\\\",\\\"P-3\\\"]", "ascending order");
+    check_branches("[\\\"P-2\\\",\\\"S-1\\\"]", "a pose branch of all joints");
+    check_branches("[\\\"P-3\\\",\\\"S-2\\\"]", "branches.0.");  // it has other tensors
+    check_branches("[\\\"S-257\\\"]", "at most 256 joints");
+    for (const char* name : {"s-1", "S1", "S-", "S-01", "S-0", "S--1", "S-1 ", "X-1", "S-1234567", ""}) {
+        check_branches("[\\\"" + std::string(name) + "\\\"]", "expected names such as");
+    }
+    check_branches("[1]", "expected names such as");
+    check_branches("[]", "expected a list of 1 to 32");
     check("\\\"adaptive\\\":true", "\\\"adaptive\\\":false", "adaptive");
     check("\\\"window\\\":2.5", "\\\"window\\\":-1", "more than 0");
     check("\\\"window\\\":2.5", "\\\"window\\\":3601", "up to 3600");

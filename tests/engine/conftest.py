@@ -13,19 +13,19 @@ torch = pytest.importorskip("torch")
 
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model  # noqa: E402
-from adasgn_edge.model.config import ModelConfig  # noqa: E402
+from adasgn_edge.model.config import ModelConfig, branch_grid  # noqa: E402, branch_grid
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.model.weights import TrainedModel  # noqa: E402
 from adasgn_edge.model_file import write_model_file  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 
 CONFIGS = {
-    "shrec22": ("shrec22", ModelConfig(22, 14, (1, 11, 22))),
-    "ntu25": ("ntu25", ModelConfig(25, 60, (1, 9, 25))),
+    "shrec22": ("shrec22", ModelConfig(22, 14, branch_grid((1, 11, 22)))),
+    "ntu25": ("ntu25", ModelConfig(25, 60, branch_grid((1, 9, 25)))),
     "dense22": ("shrec22", ModelConfig.dense(22, 14)),
     "dense25": ("ntu25", ModelConfig.dense(25, 120)),
-    "single": ("ntu25", ModelConfig(25, 2, (9,), ("small",), 7, True, False)),
-    "short": ("shrec22", ModelConfig(22, 3, (1, 22), ("big",), 1)),
+    "single": ("ntu25", ModelConfig(25, 2, branch_grid((9,), ("small",)), 7, True, False)),
+    "short": ("shrec22", ModelConfig(22, 3, branch_grid((1, 22), ("big",)), 1)),
 }
 
 

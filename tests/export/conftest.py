@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.model.adasgn import build_model  # noqa: E402
-from adasgn_edge.model.config import ModelConfig  # noqa: E402
+from adasgn_edge.model.config import ModelConfig, branch_grid  # noqa: E402, branch_grid
 from adasgn_edge.model.weights import TrainedModel  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 
@@ -39,7 +39,7 @@ def random_trained():
 
 @pytest.fixture
 def adaptive_trained(random_trained):
-    return random_trained(ModelConfig(22, 5, (1, 11, 22), frames=6), load_layout("shrec22"))
+    return random_trained(ModelConfig(22, 5, branch_grid((1, 11, 22)), frames=6), load_layout("shrec22"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from adasgn_edge import folded
 from adasgn_edge.errors import ModelFileError
 from adasgn_edge.folded import FoldedModel
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model_file import ModelFile, read_model_file
 from adasgn_edge.skeletons import SkeletonLayout
 
@@ -23,7 +23,7 @@ DIGEST = slice(44, 108)
 LAYOUT = SkeletonLayout(
     "two", ("a", "b"), (("b", "a"),), "a", ("a", "b"), (0.0, 1.0, 0.0), {1: (("a", "b"),), 2: (("a",), ("b",))}
 )
-CONFIG = ModelConfig(2, 2, (1, 2), ("small",), frames=2)
+CONFIG = ModelConfig(2, 2, branch_grid((1, 2), ("small",)), frames=2)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -217,8 +217,8 @@ def removing(name):
 
 HEADER_FAULTS = {
     "another format": (setting("__metadata__", "format", "gguf"), "expected format 'adasgn_edge.model', found 'gguf'"),
-    "another version": (setting("__metadata__", "version", "2"), "expected version '1', found '2'"),
-    "a number as version": (setting("__metadata__", "version", 1), "expected version '1', found 1"),
+    "another version": (setting("__metadata__", "version", "3"), "expected version '1' or '2', found '3'"),
+    "a number as version": (setting("__metadata__", "version", 2), "expected version '1' or '2', found 2"),
     "no version": (lambda root: root["__metadata__"].pop("version"), "metadata: expected the keys"),
     "more metadata": (setting("__metadata__", "license", "x"), "metadata: expected the keys .* besides"),
     "a tensor missing in the middle": (removing(NAME), "without gap or overlap"),
@@ -264,17 +264,26 @@ def test_header_faults(content, edit, message):
 DESCRIPTION_FAULTS = {
     "missing key": (removing("stream"), "description: expected the keys .* stream missing"),
     "another kind": (setting("kind", "sgn"), "expected kind 'adasgn', found 'sgn'"),
-    "other branches": (setting("branches", ["S-1", "B-2"]), r"expected branches \['S-1', 'S-2'\]"),
+    "branches of version 1": (setting("branches", ["S-1", "S-2"]), "found none missing, \\['branches'\\] besides"),
+    "other branches": (setting("config", "branches", ["S-1", "B-2"]), "expected tensor"),
+    "branches out of order": (setting("config", "branches", ["S-2", "S-1"]), "ascending order of cost"),
+    "a branch twice": (setting("config", "branches", ["S-1", "S-1"]), "none twice"),
+    "a pose branch at the end": (setting("config", "branches", ["S-1", "P-2"]), "ascending order of cost"),
+    "a pose branch of one joint": (setting("config", "branches", ["P-1", "S-2"]), "a pose branch of 2 joints"),
     "more classes": (setting("config", "classes", 3), r"temporal.classify.weight of shape \[4, 3\], found \[4, 2\]"),
     "classes beyond the limit": (setting("config", "classes", 10**9), "expected at most 65536 classes"),
     "frames beyond the limit": (setting("config", "frames", 10**18), "expected at most 1024 frames"),
     "no frames": (setting("config", "frames", 0), "at least one frame"),
     "a text as joints": (setting("config", "joints", "2"), "config joints of type int, found '2'"),
     "true as joints": (setting("config", "joints", True), "config joints of type int, found True"),
-    "joints beyond the limit": (setting("config", "joint_sets", [1, 1000]), "joint sets of at most 256"),
-    "many joint sets": (setting("config", "joint_sets", list(range(1, 100))), "at most 16 joint sets"),
-    "an unknown size": (setting("config", "sizes", ["medium"]), "sizes among"),
-    "no sizes": (setting("config", "sizes", []), "sizes among"),
+    "joints beyond the limit": (setting("config", "branches", ["S-1", "S-1000"]), "branches of at most 256"),
+    "many branches": (setting("config", "branches", [f"S-{n}" for n in range(1, 100)]), "branches of 1 to 32"),
+    "no branches": (setting("config", "branches", []), "branches of 1 to 32"),
+    "a branch as a number": (setting("config", "branches", ["S-1", 2]), "config branches as strings"),
+    "a name of no branch": (setting("config", "branches", ["S-1", "X-2"]), "names such as S-11"),
+    "a name in small letters": (setting("config", "branches", ["s-1", "S-2"]), "names such as S-11"),
+    "a name with a zero": (setting("config", "branches", ["S-1", "S-02"]), "names such as S-11"),
+    "a name in other digits": (setting("config", "branches", ["S-1", "S-٢"]), "names such as S-11"),
     "more joints than the layout": (setting("config", "joints", 3), "expected layout of 3 joints, found 2"),
     "layout without joints": (setting("layout", {}), "expected layout with joint names"),
     "layout in a circle": (setting("layout", "bones", [["a", "b"], ["b", "a"]]), "layout: expected a sound one"),

@@ -11,7 +11,7 @@ from adasgn_edge.data.cache import load_dataset, save_dataset  # noqa: E402
 from adasgn_edge.data.dataset import DatasetBuilder  # noqa: E402
 from adasgn_edge.errors import CheckpointError, MissingDependencyError, ModelConfigError, ModelFileError  # noqa: E402
 from adasgn_edge.export import DEFAULT_WINDOW, export_weights, to_model_file  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
+from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import load_weights, save_weights  # noqa: E402
 from adasgn_edge.model_file import read_model_file  # noqa: E402
 from adasgn_edge.onnx_graphs import OPSET, write_onnx  # noqa: E402
@@ -174,7 +174,7 @@ def assert_close(found, expected):
 @pytest.mark.parametrize("branch", [None, Branch(1, "small")])
 def test_dense_and_single_models_in_onnx_runtime(random_trained, tmp_path, branch):
     pytest.importorskip("onnxscript")
-    adaptive = ModelConfig(22, 5, (1, 11, 22), frames=6)
+    adaptive = ModelConfig(22, 5, branch_grid((1, 11, 22)), frames=6)
     config = ModelConfig.dense(22, 5, frames=6) if branch is None else adaptive.single(branch)
     model = random_trained(config, LAYOUT).model
     (path,) = write_onnx(model, tmp_path / "graphs" / "sgn.onnx")
@@ -190,7 +190,7 @@ def test_dense_and_single_models_in_onnx_runtime(random_trained, tmp_path, branc
 def test_adaptive_graphs_in_onnx_runtime(random_trained, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    config = ModelConfig(22, 5, (1, 11), frames=6)
+    config = ModelConfig(22, 5, branch_grid((1, 11)), frames=6)
     model = random_trained(config, LAYOUT).model
     paths = write_onnx(model, tmp_path / "graphs")
     names = ["policy.onnx", *(f"branch-{i}.onnx" for i in range(1, 4)), "head.onnx"]

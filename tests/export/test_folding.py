@@ -11,26 +11,26 @@ from adasgn_edge.errors import CheckpointError  # noqa: E402
 from adasgn_edge.folded import FoldedModel, folded_cost, motion  # noqa: E402
 from adasgn_edge.folding import fold  # noqa: E402
 from adasgn_edge.model import spatial  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
+from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
 from adasgn_edge.skeletons import SkeletonLayout, load_layout  # noqa: E402
 
 ONE_JOINT = SkeletonLayout("one", ("hand",), (), "hand", None, (0.0, 1.0, 0.0), {})
 
-NTU = ModelConfig(25, 60, (1, 9, 25))
+NTU = ModelConfig(25, 60, branch_grid((1, 9, 25)))
 ADAPTIVE = [
     ("ntu25", NTU),
-    ("shrec22", ModelConfig(22, 14, (1, 11, 22), frames=6)),
-    ("shrec22", ModelConfig(22, 3, (11, 22), ("small",), frames=3)),  # a policy on several joints
-    ("shrec22", ModelConfig(22, 2, (1,), frames=2)),
-    ("ntu25", ModelConfig(25, 4, (1, 25), ("big",), frames=1)),  # one frame: no neighbours on either side
+    ("shrec22", ModelConfig(22, 14, branch_grid((1, 11, 22)), frames=6)),
+    ("shrec22", ModelConfig(22, 3, branch_grid((11, 22), ("small",)), frames=3)),  # a policy on several joints
+    ("shrec22", ModelConfig(22, 2, branch_grid((1,)), frames=2)),
+    ("ntu25", ModelConfig(25, 4, branch_grid((1, 25), ("big",)), frames=1)),  # one frame: no neighbours on either side
 ]
 SINGLE = [
     *[
-        ("ntu25", ModelConfig(25, 60, (1, 9, 25)).single(Branch.parse(b)))
+        ("ntu25", ModelConfig(25, 60, branch_grid((1, 9, 25))).single(Branch.parse(b)))
         for b in ["S-1", "B-1", "S-9", "B-9", "S-25", "B-25"]
     ],
-    ("shrec22", ModelConfig(22, 14, (11,), ("big",), 7, adaptive=False)),
+    ("shrec22", ModelConfig(22, 14, branch_grid((11,), ("big",)), 7, adaptive=False)),
     ("ntu25", ModelConfig.dense(25, 60)),
     ("shrec22", ModelConfig.dense(22, 28, frames=5)),
     (ONE_JOINT, ModelConfig.dense(1, 2, frames=4)),
@@ -91,7 +91,7 @@ def test_dense_and_single_models(random_trained, layout, config):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_other_random_weights(random_trained, seed):
-    config = ModelConfig(22, 14, (1, 11, 22))
+    config = ModelConfig(22, 14, branch_grid((1, 11, 22)))
     model = random_trained(config, load_layout("shrec22"), seed).model
     assert_folding_is_exact(model, random_clips(config, seed=seed))
 
@@ -116,7 +116,7 @@ def test_shipped_model_on_real_gestures(data_root):
 
 
 def test_float32_keeps_the_dtype_and_the_result(random_trained):
-    config = ModelConfig(22, 14, (1, 11, 22))
+    config = ModelConfig(22, 14, branch_grid((1, 11, 22)))
     folded = fold(random_trained(config, load_layout("shrec22")).model.state_dict(), config)
     clips = random_clips(config)
     single, double = folded.astype(np.float32).forward(clips.astype(np.float32)), folded.forward(clips)
@@ -127,7 +127,7 @@ def test_float32_keeps_the_dtype_and_the_result(random_trained):
 
 
 def test_tie_takes_the_cheapest(random_trained):
-    config = ModelConfig(22, 3, (1, 11), frames=4)
+    config = ModelConfig(22, 3, branch_grid((1, 11)), frames=4)
     state = random_trained(config, load_layout("shrec22")).model.state_dict()
     state["policy.weight"].zero_()
     state["policy.bias"].copy_(torch.tensor([0.0, 1.0, 1.0, 0.5]))
@@ -159,7 +159,7 @@ def test_tensors_come_in_the_documented_order_and_shapes(random_trained, layout,
 
 def test_folded_cost_is_that_of_the_brief_for_ntu25():
     """M MACs of the spatial modules of a 20-frame clip, counted by hand from the forward pass."""
-    config = ModelConfig(25, 60, (1, 9, 25))
+    config = ModelConfig(25, 60, branch_grid((1, 9, 25)))
     temporal = 20 * (3 * 256 * 256 + 256 * 512) + 512 * 60
     spatial_macs = [(folded_cost(config.single(b))[0] - temporal) / 1e6 for b in config.branches]
     np.testing.assert_allclose(spatial_macs, [0.5, 2.3, 8.8, 42, 27.6, 122.5], rtol=0.02)

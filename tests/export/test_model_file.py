@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 from adasgn_edge.errors import ModelFileError, OutputError  # noqa: E402
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.folded import FoldedModel  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
+from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model_file import ModelFile, read_model_file, write_model_file  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 
-ADAPTIVE = ModelConfig(22, 5, (1, 11, 22), frames=6)
+ADAPTIVE = ModelConfig(22, 5, branch_grid((1, 11, 22)), frames=6)
 
 
 def with_array(model, name, value):
@@ -104,7 +104,7 @@ def test_layout_of_the_bytes(adaptive_file):
     assert description["preprocessing"]["origin"] == 0
     assert description["preprocessing"]["scale_bone"] == [0, 10]
     assert description["preprocessing"]["parents"][:4] == [0, 0, 0, 2]
-    assert description["branches"] == ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]
+    assert description["config"]["branches"] == ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]
 
 
 def test_reading_and_running_needs_no_torch(adaptive_file, tmp_path):

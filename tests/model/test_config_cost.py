@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from adasgn_edge.errors import ModelConfigError
-from adasgn_edge.model.config import Branch, ModelConfig
+from adasgn_edge.model.config import Branch, ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 
-NTU = ModelConfig(joints=25, classes=60, joint_sets=(1, 9, 25))
+NTU = ModelConfig(joints=25, classes=60, branches=branch_grid((1, 9, 25)))
 TABLE_1 = {"S-1": 0.009, "B-1": 0.013, "S-9": 0.033, "B-9": 0.062, "S-25": 0.078, "B-25": 0.160}
 
 
@@ -71,17 +71,20 @@ def test_branch_names_read_back():
         ({"joints": 0}, "at least one joint"),
         ({"classes": 1}, "at least two classes"),
         ({"frames": 0}, "at least one frame"),
-        ({"joint_sets": ()}, "at least one joint set"),
-        ({"joint_sets": (9, 1)}, "ascending"),
-        ({"joint_sets": (0, 9)}, "ascending"),
-        ({"sizes": ("big", "small")}, "in this order"),
-        ({"sizes": ("huge",)}, "in this order"),
+        ({"branches": ()}, "at least one branch"),
+        ({"branches": branch_grid((9, 1))}, "ascending"),
+        ({"branches": branch_grid((1, 1))}, "none twice"),
+        ({"branches": branch_grid((0, 9))}, "at least 1 joint"),
+        ({"branches": branch_grid((1, 9), ("big", "small"))}, "ascending"),
+        ({"branches": branch_grid((1, 9), ("huge",))}, "a size among"),
+        ({"branches": (Branch(1, "small"), Branch(25, "pose"))}, "ascending"),
+        ({"branches": (Branch(9, "pose"), Branch(9, "small"))}, "a pose branch of 25 joints"),
         ({"transform": False}, "a transform"),
         ({"adaptive": False}, "one branch"),
     ],
 )
 def test_configurations_that_make_no_sense(change, message):
-    values = {"joints": 25, "classes": 60, "joint_sets": (1, 9, 25), **change}
+    values = {"joints": 25, "classes": 60, "branches": branch_grid((1, 9, 25)), **change}
     with pytest.raises(ModelConfigError, match=message):
         ModelConfig(**values)
 

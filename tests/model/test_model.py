@@ -8,13 +8,13 @@ from torch import nn  # noqa: E402
 
 from adasgn_edge.errors import ModelConfigError  # noqa: E402
 from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model, gumbel_straight_through  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig  # noqa: E402
+from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402, branch_grid
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 from bench.conv2d_sgn import Conv2dSGN  # noqa: E402
 
 LAYOUT = load_layout("shrec22")
-CONFIG = ModelConfig(joints=22, classes=5, joint_sets=(1, 11, 22), frames=6)
+CONFIG = ModelConfig(joints=22, classes=5, branches=branch_grid((1, 11, 22)), frames=6)
 
 
 def shaken(model: nn.Module, seed: int = 0) -> nn.Module:
@@ -171,7 +171,7 @@ def test_branch_takes_over_a_single_model(adaptive):
 
 @pytest.mark.parametrize(("batch", "frames", "joint_sets"), [(1, 1, (1,)), (2, 7, (1, 22)), (1, 33, (1, 11, 22))])
 def test_any_frames_and_joint_sets(batch, frames, joint_sets):
-    model = build_model(ModelConfig(22, 3, joint_sets, frames=frames), LAYOUT).eval()
+    model = build_model(ModelConfig(22, 3, branch_grid(joint_sets), frames=frames), LAYOUT).eval()
     prediction = model(torch.randn(batch, frames, 22, 3))
     assert prediction.logits.shape == (batch, 3)
     assert prediction.actions.shape == (batch, frames)

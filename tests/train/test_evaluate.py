@@ -6,7 +6,7 @@ import torch
 
 from adasgn_edge.errors import CheckpointError, ModelConfigError
 from adasgn_edge.model.adasgn import build_model
-from adasgn_edge.model.config import Branch, ModelConfig
+from adasgn_edge.model.config import Branch, ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.spatial import motion
 from adasgn_edge.model.weights import TrainedModel, save_weights
@@ -16,7 +16,7 @@ from adasgn_edge.train.report import find_weights, measure, summarise
 from adasgn_edge.train.sampler import ClipSampler
 from tests.train.conftest import STICK, stick_dataset
 
-CONFIG = ModelConfig(joints=3, classes=3, joint_sets=(1, 3), frames=4)
+CONFIG = ModelConfig(joints=3, classes=3, branches=branch_grid((1, 3)), frames=4)
 
 
 def evaluation(scores, labels, actions) -> Evaluation:

@@ -138,7 +138,7 @@ Precision branch_precision(const Description& description, Precision precision, 
 }
 
 bool PackedModel::has_plain_policy(const Description& description) {
-    return description.adaptive && description.branches[0].joints == 1 && !description.branches[0].big;
+    return description.adaptive && description.branches[0].joints == 1 && description.branches[0].size == Size::small;
 }
 
 PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(model.description.adaptive) {
@@ -236,7 +236,7 @@ PackedModel::Branch PackedModel::pack_branch(const Model& model, int index, Prec
     const bool several = shape.joints > 1;
     Branch branch{};
     branch.weights.joints = static_cast<std::int16_t>(shape.joints);
-    branch.weights.big = shape.big ? 1 : 0;
+    branch.weights.big = shape.big() ? 1 : 0;
     branch.constants = pack_constants(model, index);
     branch.stream = begin_array();
     for (int warp = 0; warp < kWarps; ++warp) {
@@ -281,7 +281,7 @@ PackedModel::Offset PackedModel::pack_constants(const Model& model, int index) {
     const std::string prefix = "branches." + std::to_string(index) + ".";
     const int inputs = model.description.joints;
     const int joints = shape.joints;
-    const ConstantsLayout at = constants_layout(inputs, joints, shape.big);
+    const ConstantsLayout at = constants_layout(inputs, joints, shape.big());
     std::vector<float> constants(at.size);
     const auto copy = [&](const std::string& name, int to) {
         const std::vector<float>& values = model.tensor(prefix + name).values;
