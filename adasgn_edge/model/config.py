@@ -147,7 +147,7 @@ class ModelConfig:
         Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches".
         """
         known = {field.name for field in fields(cls)}
-        if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data):
+        if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data) and "branches" not in data:
             rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
             data = {**rest, "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"])))}
         if not isinstance(data, dict) or set(data) != known:
