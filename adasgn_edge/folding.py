@@ -35,7 +35,7 @@ def fold(state: Mapping[str, Any], config: ModelConfig) -> FoldedModel:
     weights = _Weights(state, "")
     arrays: dict[str, Array] = {}
     for index, branch in enumerate(config.branches):
-        part = weights / (f"branches.{index}" if config.adaptive else "spatial")
+        part = weights / (f"branches.{index}" if config.routes else "spatial")
         arrays.update(_prefixed(f"branches.{index}", _fold_branch(part, branch, config)))
     if config.adaptive:
         policy = weights / "policy"

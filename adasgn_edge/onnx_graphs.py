@@ -6,6 +6,12 @@ A dense or single model is one graph:
 ``NAME.onnx``      ``clip`` (batch, T, V, 3) → ``logits`` (batch, K)
 =================  ==============================================================================================
 
+A model that escalates is one graph too, which makes every step of the escalation for all; the caller compares:
+
+=================  ==============================================================================================
+``NAME.onnx``      ``clip`` (batch, T, V, 3) → ``probabilities`` (A, batch, K): the mean over branches 0 … i for each i
+=================  ==============================================================================================
+
 AdaSGN is a folder, because ONNX has no cheap way to send each frame through a graph of its own; the caller routes:
 
 ==================  =============================================================================================

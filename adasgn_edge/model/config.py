@@ -84,7 +84,8 @@ class ModelConfig:
 
     joints: V of the input; branches: in ascending order of cost, the position is the action number; frames: T; classes:
     number of labels; transform: whether the joints of branches with a graph go through a learned M_i (dense SGN has
-    none); adaptive: AdaSGN with a policy (True), or one branch on every frame (False).
+    none); adaptive: a policy picks a branch for each frame; escalates: every clip takes the first branch, those that
+    are unsure then the next (and so on), probabilities averaged. A model that does neither has one branch.
     """
 
     joints: int
@@ -93,6 +94,7 @@ class ModelConfig:
     frames: int = 20
     transform: bool = True
     adaptive: bool = True
+    escalates: bool = False
 
     def __post_init__(self) -> None:
         def expect(ok: bool, expected: str, found: object) -> None:
@@ -111,9 +113,16 @@ class ModelConfig:
             expect(branch.joints == self.joints or not branch.pose, f"a pose branch of {self.joints} joints", branch)
         ascending = sorted(set(self.branches), key=lambda branch: branch.order)
         expect(list(self.branches) == ascending, "branches in ascending order of cost, none twice", names)
-        dense = self.branches == (Branch(self.joints, "big"),) and not self.adaptive
+        expect(not (self.adaptive and self.escalates), "a policy or escalation", "both")
+        dense = self.branches == (Branch(self.joints, "big"),) and not (self.adaptive or self.escalates)
         expect(self.transform or dense, f"a transform, or dense SGN's only branch, B-{self.joints}", names)
-        expect(self.adaptive or len(self.branches) == 1, "one branch in a model without policy", names)
+        expect(not self.escalates or len(self.branches) > 1, "two branches or more in a model that escalates", names)
+        expect(self.routes or len(self.branches) == 1, "one branch in a model without policy or escalation", names)
+
+    @property
+    def routes(self) -> bool:
+        """Whether frames or clips differ in the branches they take."""
+        return self.adaptive or self.escalates
 
     @property
     def branch_names(self) -> tuple[str, ...]:
@@ -144,12 +153,17 @@ class ModelConfig:
     def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
         """Inverse of :meth:`to_dict`; raises ModelConfigError for missing or unknown keys.
 
-        Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches".
+        Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches", and
+        none of them escalates.
         """
         known = {field.name for field in fields(cls)}
         if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data):
             rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
-            data = {**rest, "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"])))}
+            data = {
+                **rest,
+                "escalates": False,
+                "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"]))),
+            }
         if not isinstance(data, dict) or set(data) != known:
             raise ModelConfigError(f"model: expected the keys {', '.join(sorted(known))}, found {data!r}")
         return cls(**{**data, "branches": tuple(map(Branch.parse, data["branches"]))})

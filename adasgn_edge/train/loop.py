@@ -15,7 +15,7 @@ import torch
 
 from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.errors import CheckpointError, DatasetError, RecipeError
-from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model
+from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, build_model
 from adasgn_edge.model.weights import TrainedModel, load_weights, save_weights
 from adasgn_edge.train.checkpoint import Origin, load_state, save_state
 from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
@@ -126,7 +126,7 @@ class Trainer:
         self.origin(stage).check(path, Origin.of(load_weights(path)))
         return True
 
-    def build(self, stage: Stage) -> SGN | AdaSGN:
+    def build(self, stage: Stage) -> AnyModel:
         """The stage's model before its first epoch: seeded weights, and for AdaSGN the single models' branches."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded_number(self.seed, stage.name, "init"))
@@ -175,7 +175,7 @@ class Trainer:
         state_path.unlink()
         return weights
 
-    def _trained(self, model: SGN | AdaSGN, stage: Stage, origin: Origin, rows: list[dict[str, Any]]) -> TrainedModel:
+    def _trained(self, model: AnyModel, stage: Stage, origin: Origin, rows: list[dict[str, Any]]) -> TrainedModel:
         layout, stream, data = self.dataset.layout, self.recipe.data.stream, self.dataset
         provenance = {
             "recipe": self.recipe.model_dump(mode="json"),
