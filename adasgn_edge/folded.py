@@ -135,14 +135,16 @@ class FoldedPose:
 
 @dataclass(frozen=True)
 class Temporal:
-    """Features of a clip's frames to class logits; the frame-index embedding is in across.bias (T, 256)."""
+    """Features of a clip's frames to class logits; the frame-index embedding is in across.bias, a row for each of the
+    T / stride (rounded up) frames that the first convolution makes."""
 
-    across: Affine  # (3, 256, 256), (T, 256)
+    across: Affine  # (3, 256, 256), (T / stride, 256)
     widen: Affine  # (256, 512), (512)
     classify: Affine  # (512, K), (K)
+    stride: int = 1
 
     def __call__(self, features: Array) -> Array:  # (B, T, 256) → (B, K)
-        x = _relu(_over_time(features, self.across))
+        x = _relu(_over_time(features, self.across, self.stride))
         x = _relu(x @ self.widen.weight + self.widen.bias)
         return x.max(axis=1) @ self.classify.weight + self.classify.bias
 
@@ -179,9 +181,10 @@ class FoldedModel:
         actions = len(branches)
         policy = affine("policy", (*taps, actions), (actions,)) if config.adaptive else None
         temporal = Temporal(
-            across=affine("temporal.across", (*taps, FEATURE), (config.frames, FEATURE)),
+            across=affine("temporal.across", (*taps, FEATURE), (config.temporal_frames, FEATURE)),
             widen=affine("temporal.widen", (FEATURE, TEMPORAL), (TEMPORAL,)),
             classify=affine("temporal.classify", (TEMPORAL, config.classes), (config.classes,)),
+            stride=config.stride,
         )
         return cls(config, branches, policy, temporal)
 
@@ -384,11 +387,11 @@ def _frames(clip: Array) -> Array:
     return moving.reshape(-1, *moving.shape[2:])
 
 
-def _over_time(x: Array, convolution: Affine) -> Array:
-    """Kernel 3 with zero padding: (B, T, inputs) → (B, T, outputs)."""
+def _over_time(x: Array, convolution: Affine, stride: int = 1) -> Array:
+    """Kernel 3 with zero padding: (B, T, inputs) → (B, T / stride rounded up, outputs)."""
     frames = x.shape[1]
     padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    y = sum(padded[:, tap : tap + frames] @ convolution.weight[tap] for tap in range(TAPS))
+    y = sum(padded[:, tap : tap + frames : stride] @ convolution.weight[tap] for tap in range(TAPS))
     return y + convolution.bias
 
 

@@ -452,7 +452,7 @@ def _read_config(data: Any, first: bool) -> ModelConfig:
     types = {"joints": int, "classes": int, "frames": int, "transform": bool, "adaptive": bool}
     lists = {"joint_sets": int, "sizes": str} if first else {"branches": str}
     if not first:
-        types["escalates"] = bool
+        types |= {"escalates": bool, "stride": int}
     _check_keys("config", data, (*types, *lists))
     for key, kind in types.items():
         _expect(type(data[key]) is kind, f"config {key} of type {kind.__name__}", _shown(data[key]))

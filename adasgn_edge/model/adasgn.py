@@ -67,7 +67,7 @@ class SGN(nn.Module):
         self.config = config
         matrix = None if transform is None else torch.as_tensor(transform)
         self.spatial = build_branch(config.joints, branch, matrix)
-        self.temporal = TemporalModule(config.frames, config.classes, dropout)
+        self.temporal = TemporalModule(config.frames, config.classes, dropout, config.stride)
         _initialise(self)
 
     def features(self, clip: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class _Branches(nn.Module):
         )
         if config.adaptive:  # here, since the order of modules is that in which they draw their initial weights
             self.policy = TemporalConvolution(FEATURE, len(config.branches))
-        self.temporal = TemporalModule(config.frames, config.classes, dropout)
+        self.temporal = TemporalModule(config.frames, config.classes, dropout, config.stride)
 
     def forward_fuse(self, clip: Tensor) -> Prediction:
         """Every branch on every frame; the class logits of the branches averaged (paper, Table 3, "fuse")."""
@@ -119,7 +119,7 @@ class _Branches(nn.Module):
     def branch_logits(self, clip: Tensor) -> Tensor:
         """Class logits of every branch on all frames, (A, B, classes)."""
         features = self.branch_features(clip)
-        return self.temporal(features.flatten(0, 1)).view(len(features), len(clip), -1)
+        return self.temporal(features.flatten(0, 1)).view(len(features), -1, self.config.classes)
 
     def branch_features(self, clip: Tensor) -> Tensor:
         """Features of every branch, (A, B, T, 256)."""

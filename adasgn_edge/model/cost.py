@@ -83,7 +83,7 @@ class CostTable:
     @property
     def temporal_convolutions(self) -> int:
         """Both convolutions of the temporal module."""
-        return self.config.frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
+        return self.config.temporal_frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
 
     @property
     def paper(self) -> NDArray[np.int64]:

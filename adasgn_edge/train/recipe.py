@@ -171,11 +171,12 @@ class SharedSchedule(Schedule):
 
     branches: their names in ascending order of cost, where no number stands for all joints; None: the pose branch and
     the small branch of the largest joint set below that. distillation: weight, beside the labels', of the dearest
-    branch's probabilities for all others. effort: the default of the model.
+    branch's probabilities for all others. stride: of the temporal module, 1 or 2. effort: the default of the model.
     """
 
     branches: tuple[str, ...] | None = None
     distillation: float = Field(0.25, ge=0.0, le=1.0)
+    stride: Literal[1, 2] = 1
     effort: float = Field(0.1, ge=0.0, le=1.0)
 
 

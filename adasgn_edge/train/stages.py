@@ -44,7 +44,9 @@ def plan_stages(
     single, fused, joint = (part.fitted(clips) for part in (recipe.single, recipe.adaptive, recipe.shared))
     joints, frames = layout.joint_count, recipe.model.frames
     adaptive = ModelConfig(joints, classes, _policy_branches(recipe, layout), frames)
-    shared = ModelConfig(joints, classes, _shared_branches(recipe, layout), frames, adaptive=False, escalates=True)
+    shared = ModelConfig(
+        joints, classes, _shared_branches(recipe, layout), frames, True, False, True, recipe.shared.stride
+    )
     branches = sorted({*adaptive.branches, *shared.branches}, key=lambda branch: branch.order)
     for count in {*adaptive.joint_sets, *shared.joint_sets}:
         layout.group_averages(count)  # a LayoutError now, not after hours of training
@@ -94,8 +96,8 @@ def _plain(config: ModelConfig) -> dict[str, Any]:
     fingerprints of finished runs stay."""
     values = config.to_dict()
     sizes = [size for size in SIZES if any(branch.size == size for branch in config.branches)]
-    if config.branches == branch_grid(config.joint_sets, sizes):
-        del values["branches"], values["escalates"]
+    if config.branches == branch_grid(config.joint_sets, sizes) and not config.escalates and config.stride == 1:
+        del values["branches"], values["escalates"], values["stride"]
         values |= {"joint_sets": config.joint_sets, "sizes": sizes}
     return values
 
@@ -108,8 +110,8 @@ def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict
         "dropout": recipe.model.dropout,
         "augment": _augment(recipe.augment),
         "schedule": {
-            # min_steps has done its work in `fitted`, the effort is for after training; neither changes a result.
-            **schedule.model_dump(exclude={"alpha", "min_steps", "augment", "effort"}),
+            # min_steps has done its work in `fitted`; branches and stride are the model's; effort is for later.
+            **schedule.model_dump(exclude={"alpha", "min_steps", "augment", "effort", "branches", "stride"}),
             **({"augment": _augment(schedule.augment)} if schedule.augment else {}),
         },
         "alpha": alpha,

@@ -12,6 +12,7 @@ constexpr int kNode = 128;
 constexpr int kFeature = 256;
 constexpr int kTemporal = 512;
 constexpr int kTaps = 3;
+constexpr int kMaxStride = 2;     // of the first temporal convolution
 constexpr int kPoseHidden = 256;  // between the two layers of a pose branch
 constexpr int kMaxLayers = 3;
 

@@ -95,12 +95,14 @@ void parse_config(const Json& json, int version, Description& description, const
     if (version == 1) {
         expect_keys(json, {"joints", "classes", "joint_sets", "sizes", "frames", "transform", "adaptive"}, at);
     } else {
-        expect_keys(json, {"joints", "classes", "branches", "frames", "transform", "adaptive", "escalates"}, at);
+        expect_keys(json, {"joints", "classes", "branches", "frames", "transform", "adaptive", "escalates", "stride"},
+                    at);
     }
     description.joints = integer(json["joints"], 1, kMaxJoints, at.inside("joints"));
     description.classes = integer(json["classes"], 2, kMaxClasses, at.inside("classes"));
     description.frames = integer(json["frames"], 1, kMaxFrames, at.inside("frames"));
     description.adaptive = boolean(json["adaptive"], at.inside("adaptive"));
+    description.stride = version > 1 ? integer(json["stride"], 1, kMaxStride, at.inside("stride")) : 1;
     description.escalates = version > 1 && boolean(json["escalates"], at.inside("escalates"));
     const bool transform = boolean(json["transform"], at.inside("transform"));
     if (transform != (description.kind != "sgn")) {

@@ -46,6 +46,7 @@ struct Description {
     int joints;        // V
     int classes;
     int frames;      // T
+    int stride;      // of the temporal module's first convolution, 1 or 2
     bool adaptive;   // has a policy
     bool escalates;  // every sample takes the first branch, unsure ones the next too
     std::vector<BranchShape> branches;
@@ -60,6 +61,8 @@ struct Description {
     std::vector<EffortPoint> effort_table;                  // from effort 0 to 1; empty unless the model escalates
     double default_effort = 0;
     std::vector<double> action_shares;  // share of frames that the policy gives to each branch; empty: not known
+    int temporal_frames() const { return (frames + stride - 1) / stride; }  // rows after that convolution
+
     std::string json;  // all of it as the file has it, for readers in other languages; empty for one that is no file's
 };
 
