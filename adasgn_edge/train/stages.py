@@ -37,7 +37,7 @@ def plan_stages(
     recipe: Recipe, layout: SkeletonLayout, classes: int, clips: int, only: tuple[str, ...] = ()
 ) -> list[Stage]:
     """Those stages of a recipe, for a training set of so many clips, that `only` names; without names those that the
-    recipe itself names, or all.
+    recipe itself names, or all; "all" stands for all of them.
 
     Raises RecipeError for a name that is none of them.
     """
@@ -55,10 +55,10 @@ def plan_stages(
     stages += [Stage(f"adasgn-a{alpha:g}", adaptive, fused, alpha) for alpha in recipe.adaptive.alpha]
     stages += [Stage("adasgn-shared", shared, joint)]
     known = [stage.name for stage in stages]
-    for name in only or recipe.stages:
+    for name in () if only == ("all",) else only or recipe.stages:
         if name not in known:
             raise RecipeError(f"expected stages among {', '.join(known)}, found {name!r}")
-    chosen = only or recipe.stages or known
+    chosen = known if only == ("all",) else only or recipe.stages or known
     return [stage for stage in stages if stage.name in chosen]
 
 
