@@ -109,15 +109,13 @@ def seed_interval(accuracies: Sequence[float]) -> Interval | None:
 
 
 def student_test(differences: Sequence[float]) -> float | None:
-    """Two-sided p of Student's paired test that the mean difference is zero; None for fewer than two.
+    """Two-sided p of Student's paired test that the mean difference is zero.
 
-    Differences that are all alike have no spread to compare with: p is 1 for zeros, else 0.
+    None for fewer than two, and for differences that are all alike: they have no spread to compare the mean with.
     """
-    if len(differences) < 2:
+    if len(differences) < 2 or np.ptp(differences) == 0:
         return None
     mean, deviation = float(np.mean(differences)), float(np.std(differences, ddof=1))
-    if deviation == 0:
-        return float(mean == 0)
     return 2 * max(0.0, student_cdf(-abs(mean) * math.sqrt(len(differences)) / deviation, len(differences) - 1))
 
 
