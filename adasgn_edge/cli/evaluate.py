@@ -76,7 +76,7 @@ def command(
     the model has not seen.
 
     A run of `train --folds K` is measured fold by fold, each model on the clips that it was trained without: the
-    accuracy over all of them, each once, and mean ± standard deviation over folds. The test split is not read.
+    accuracy over all of them, each once, and mean ± standard deviation over folds; not on the test split.
 
     Examples: `adasgn-edge eval runs/shrec14-joint --per-class` · `adasgn-edge eval --fuse joint/ bone/ velocity/` ·
     `adasgn-edge eval runs/shrec14-joint-folds --against sgn --json eval.json`
@@ -106,19 +106,18 @@ def command(
             measured[path] = measure(path, opened.of(path), route, split, target, RichProgress())
 
     found = models_of(list(measured.values()))
+    summaries = summarise(found)
+    on_folds = "held out of folds" if split == "test" else "training clips of folds"
+    for title, folds in ((f"{split} split", False), (on_folds, True)):
+        if chosen := [pair for pair in zip(summaries, found, strict=True) if bool(pair[1].folds) == folds]:
+            console.print(_table(f"{title}, {policy} routing", *zip(*chosen, strict=True)))
     comparisons = _comparisons(found, against)
-    for title, chosen in (
-        (f"{split} split", [model for model in found if not model.folds]),
-        ("held out of folds" if split == "test" else "training clips of folds", [m for m in found if m.folds]),
-    ):
-        if chosen:
-            console.print(_table(f"{title}, {policy} routing", summarise(chosen), chosen))
     for comparison in comparisons:
         console.print(_comparison_table(comparison))
     result: dict[str, object] = {
         "policy": policy,
         "split": split,
-        "models": [summary.to_dict() for summary in summarise(found)],
+        "models": [summary.to_dict() for summary in summaries],
         "comparisons": [comparison.to_dict() for comparison in comparisons],
     }
     if fuse:

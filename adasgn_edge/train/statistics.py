@@ -66,8 +66,8 @@ def mean_interval(values: NDArray[np.float64], groups: Sequence[str]) -> Interva
     """Bootstrap of the mean of `values` (S, N): what S seeds got on N clips, or by how much they differed.
 
     Groups are drawn with replacement with all their clips, or clips where there are fewer than FEWEST_GROUPS; seeds,
-    where there are several, independently of them. The percentiles are those expanded for few groups (Hesterberg 2015,
-    section 4.4): of G groups Φ(∓ t √(G / (G - 1))), t of G - 1 degrees of freedom.
+    where there are several, independently of them. The percentiles are those expanded for few groups (Hesterberg, What
+    teachers should know about the bootstrap, 2015): of G groups Φ(∓ t √(G / (G - 1))), t of G - 1 degrees of freedom.
     """
     seeds, clips = values.shape
     if len(set(groups)) >= FEWEST_GROUPS:
