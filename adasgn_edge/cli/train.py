@@ -34,7 +34,8 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; a run found there goes on.  [default: runs/NAME-STREAM, with --folds runs/NAME-STREAM-folds]"
+            help="Folder of the run; a run found there goes on.  [default: runs/NAME-STREAM, of folds "
+            "runs/NAME-STREAM-folds]"
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Random seeds, e.g. `1` or `1,2,3`.")] = "1",

@@ -184,12 +184,13 @@ def test_seeds_of_other_folds_are_rows_of_their_own(finished, tmp_path):
 
 def test_folds_and_whole_runs_are_told_apart(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
-    for fold in (None, plan_folds(DATASET, 2, "all")[0]):
+    for fold in (None, plan_folds(DATASET, 2)[1], plan_folds(DATASET, 2, "all")[0]):
         t = trainer(tmp_path / "run", fold)
         t.train(single(t))
     models = models_of(measured(tmp_path / "run"))
     assert {model.name: len(model.names) for model in models} == {
         "S-1, 3 folds": 72,
+        "S-1, 2 of 2 folds": 36,
         "S-1, 1 of 2 folds over all": plan_folds(DATASET, 2, "all")[0].held,
         "S-1, whole data set": 24,
     }
