@@ -36,9 +36,14 @@ class Evaluation:
     cost: CostTable
 
     @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) whether a sample's highest score is its label."""
+        return self.scores.argmax(1) == self.labels
+
+    @property
     def accuracy(self) -> float:
         """Share of samples whose highest score is their label."""
-        return float((self.scores.argmax(1) == self.labels).mean())
+        return float(self.correct.mean())
 
     @property
     def confusion(self) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adasgn_edge.data.folds import Fold
 from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.model.config import POSE, SIZES, Branch, ModelConfig, branch_grid
@@ -82,12 +83,14 @@ def _named(names: Sequence[str], layout: SkeletonLayout) -> tuple[Branch, ...]:
     return tuple(Branch.parse(f"{name}-{layout.joint_count}" if len(name) == 1 else name) for name in names)
 
 
-def fingerprint(recipe: Recipe, stage: Stage, seed: int) -> str:
+def fingerprint(recipe: Recipe, stage: Stage, seed: int, fold: Fold | None = None) -> str:
     """Short digest of all settings that decide a stage's result.
 
     Where recordings of one's own lie is none of them: that they are the same is for the data set's digest to say.
     """
     settings = settings_of(recipe, stage.schedule, stage.alpha) | {"config": _plain(stage.config), "seed": seed}
+    if fold is not None:
+        settings["fold"] = [fold.number, fold.count, fold.over]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -124,6 +127,6 @@ def _augment(section: AugmentSection) -> dict[str, Any]:
     return section.model_dump(exclude=off)
 
 
-def stage_folder(out: Path, seed: int, stage: str) -> Path:
-    """Where a stage keeps its files: ``out/seed-S/stage``."""
-    return out / f"seed-{seed}" / stage
+def stage_folder(out: Path, seed: int, stage: str, fold: Fold | None = None) -> Path:
+    """Where a stage keeps its files: ``out/seed-S/stage``, on folds ``out/fold-k-of-K/seed-S/stage``."""
+    return (out if fold is None else out / fold.folder) / f"seed-{seed}" / stage
