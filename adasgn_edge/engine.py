@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from adasgn_edge.build_info import read_build
 from adasgn_edge.device_array import DeviceArray, on_device
+from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, ClipError, EngineError, ModelFileError
 from adasgn_edge.host_array import actions as branch_numbers
 from adasgn_edge.host_array import as_numbers, detached, packed_floats
@@ -65,9 +66,9 @@ class Result(NamedTuple):
 class ModelDescription:
     """What a model expects and tells: the description in its file (docs/model_file.md).
 
-    config: all that fixes its shape; cost: MACs of a clip whose frames all take one branch, (A,), by convention
-    ("paper", "full", "folded"); action_shares: (A,) share of frames that the policy gives to each branch, None where
-    it is not known.
+    config: all that fixes its shape; cost: MACs of a clip whose frames all take one branch, or that ends at it where
+    clips escalate, (A,), by convention ("paper", "full", "folded"); action_shares: (A,) share of frames that the policy
+    gives to each branch, None where it is not known; effort: the dial of a model that escalates, None of others.
     """
 
     kind: str
@@ -80,6 +81,7 @@ class ModelDescription:
     precision: str
     cost: dict[str, list[int]]
     action_shares: tuple[float, ...] | None = None
+    effort: EffortTable | None = None
 
     @property
     def joints(self) -> int:
@@ -113,6 +115,7 @@ class ModelDescription:
                 precision=facts["precision"],
                 cost=facts["cost"],
                 action_shares=tuple(facts["action_shares"]) if "action_shares" in facts else None,
+                effort=EffortTable.from_json(facts["effort"]) if "effort" in facts else None,
             )
         except (AdaSGNError, ValueError, RecursionError) as error:
             raise ModelFileError(f"model file: description: {shown(str(error), 300)}") from None

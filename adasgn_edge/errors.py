@@ -13,6 +13,7 @@ __all__ = [
     "CheckpointError",
     "ClipError",
     "DatasetError",
+    "EffortError",
     "EngineError",
     "LayoutError",
     "MissingDependencyError",
@@ -34,6 +35,10 @@ class AdaSGNError(Exception):
         super().__init__(
             *(shortened(part, LONGEST_MESSAGE) if isinstance(part, str) else part for part in arguments), **options
         )
+
+
+class EffortError(AdaSGNError, ValueError):
+    """An effort or a budget that a model does not have, or an effort table that is none."""
 
 
 class EngineError(AdaSGNError, ValueError):

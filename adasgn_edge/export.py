@@ -29,7 +29,7 @@ DEFAULT_WINDOW = 2.0
 
 
 def to_model_file(trained: TrainedModel, window: float | None = None, precision: str = "f32") -> ModelFile:
-    """A trained model (AdaSGN, dense SGN or a single branch) as the content of a model file.
+    """A trained model (AdaSGN, one that escalates, dense SGN or a single branch) as the content of a model file.
 
     window: seconds that a clip spans; by default the length of training's median clip (``provenance["window"]``, which
     training notes where the frame rate is known), else DEFAULT_WINDOW.
@@ -47,6 +47,7 @@ def to_model_file(trained: TrainedModel, window: float | None = None, precision:
         precision=precision,
         provenance={**trained.provenance, "adasgn_edge": __version__},
         action_shares=trained.action_shares,
+        effort=trained.effort,
     )
 
 

@@ -75,8 +75,7 @@ class Adjacency:
 
     def __call__(self, d: Array) -> Array:  # (N, V_i, 64) → (N, V_i, V_i), rows sum to 1
         logits = (d @ self.q + self.r) @ d.swapaxes(1, 2) + d @ self.u.T + self.c
-        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return _softmax(logits)
 
 
 @dataclass(frozen=True)
@@ -136,14 +135,16 @@ class FoldedPose:
 
 @dataclass(frozen=True)
 class Temporal:
-    """Features of a clip's frames to class logits; the frame-index embedding is in across.bias (T, 256)."""
+    """Features of a clip's frames to class logits; the frame-index embedding is in across.bias, a row for each of the
+    T / stride (rounded up) frames that the first convolution makes."""
 
-    across: Affine  # (3, 256, 256), (T, 256)
+    across: Affine  # (3, 256, 256), (T / stride, 256)
     widen: Affine  # (256, 512), (512)
     classify: Affine  # (512, K), (K)
+    stride: int = 1
 
     def __call__(self, features: Array) -> Array:  # (B, T, 256) → (B, K)
-        x = _relu(_over_time(features, self.across))
+        x = _relu(_over_time(features, self.across, self.stride))
         x = _relu(x @ self.widen.weight + self.widen.bias)
         return x.max(axis=1) @ self.classify.weight + self.classify.bias
 
@@ -158,7 +159,7 @@ class FoldedPrediction:
 
 @dataclass(frozen=True)
 class FoldedModel:
-    """A whole model; policy is None for dense SGN and single branches."""
+    """A whole model; policy is None where the configuration is not adaptive."""
 
     config: ModelConfig
     branches: tuple[FoldedBranch | FoldedPose, ...]
@@ -180,9 +181,10 @@ class FoldedModel:
         actions = len(branches)
         policy = affine("policy", (*taps, actions), (actions,)) if config.adaptive else None
         temporal = Temporal(
-            across=affine("temporal.across", (*taps, FEATURE), (config.frames, FEATURE)),
+            across=affine("temporal.across", (*taps, FEATURE), (config.temporal_frames, FEATURE)),
             widen=affine("temporal.widen", (FEATURE, TEMPORAL), (TEMPORAL,)),
             classify=affine("temporal.classify", (TEMPORAL, config.classes), (config.classes,)),
+            stride=config.stride,
         )
         return cls(config, branches, policy, temporal)
 
@@ -231,8 +233,16 @@ class FoldedModel:
 
     # -- whole forwards; clip: (B, T, V, C) -----------------------------------------------------------------------
 
-    def forward(self, clip: Array, actions: NDArray[np.int64] | None = None) -> FoldedPrediction:
-        """Logits and the branch each frame took: the policy's argmax (lowest index on a tie), or `actions` (B, T)."""
+    def forward(
+        self, clip: Array, actions: NDArray[np.int64] | None = None, threshold: float = 0.0, persons: int = 1
+    ) -> FoldedPrediction:
+        """Logits and the branch each frame took: the policy's argmax (lowest index on a tie), or `actions` (B, T).
+
+        A model that escalates (and is given no actions) goes on with samples less confident than `threshold`; B clips
+        are then B / persons samples of so many persons each, and so are the logits.
+        """
+        if self.config.escalates and actions is None:
+            return self._escalate(clip, threshold, persons)
         clips, frames = clip.shape[:2]
         moving = _frames(clip)
         policy_features = self.policy_features(moving)
@@ -242,6 +252,25 @@ class FoldedModel:
             actions = np.zeros((clips, frames), dtype=np.int64)
         features = self.routed_features(moving, actions.ravel(), policy_features)
         return FoldedPrediction(self.temporal(features.reshape(clips, frames, FEATURE)), actions)
+
+    def _escalate(self, clip: Array, threshold: float, persons: int) -> FoldedPrediction:
+        samples, frames = len(clip) // persons, clip.shape[1]
+        moving = _frames(clip).reshape(samples, persons * frames, clip.shape[2], 2 * COORDINATES)
+        probabilities: Array = np.zeros((samples, self.config.classes), dtype=clip.dtype)
+        level = np.zeros(samples, dtype=np.int64)
+        unsure = np.arange(samples)
+        for number, branch in enumerate(self.branches):
+            if len(unsure) == 0:
+                break
+            rows = moving[unsure].reshape(-1, *moving.shape[2:])
+            logits = self.temporal(branch(rows).reshape(-1, frames, FEATURE))
+            now = _softmax(logits.reshape(len(unsure), persons, -1).mean(1))
+            probabilities[unsure] = (probabilities[unsure] * number + now) / (number + 1)
+            level[unsure] = number
+            unsure = unsure[probabilities[unsure].max(1) < threshold]
+        smallest = np.finfo(probabilities.dtype).tiny
+        actions = np.repeat(level, persons)[:, None].repeat(frames, axis=1)
+        return FoldedPrediction(np.log(np.maximum(probabilities, smallest)), actions)
 
     def forward_fuse(self, clip: Array) -> FoldedPrediction:
         """Every branch on every frame; the class logits of the branches averaged."""
@@ -266,7 +295,8 @@ def folded_cost(config: ModelConfig) -> NDArray[np.int64]:
     spatial = np.asarray([config.frames * _spatial_macs(b, config.joints) for b in config.branches], dtype=np.int64)
     table = CostTable(config)
     if not config.adaptive:
-        return spatial + table.full_fixed
+        costs = spatial + table.full_fixed
+        return np.cumsum(costs) if config.escalates else costs
     fixed = table.full_fixed - table.full_spatial[0] + spatial[0]
     spatial[0] = 0  # the policy's features are reused
     return spatial + fixed
@@ -357,12 +387,17 @@ def _frames(clip: Array) -> Array:
     return moving.reshape(-1, *moving.shape[2:])
 
 
-def _over_time(x: Array, convolution: Affine) -> Array:
-    """Kernel 3 with zero padding: (B, T, inputs) → (B, T, outputs)."""
+def _over_time(x: Array, convolution: Affine, stride: int = 1) -> Array:
+    """Kernel 3 with zero padding: (B, T, inputs) → (B, T / stride rounded up, outputs)."""
     frames = x.shape[1]
     padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    y = sum(padded[:, tap : tap + frames] @ convolution.weight[tap] for tap in range(TAPS))
+    y = sum(padded[:, tap : tap + frames : stride] @ convolution.weight[tap] for tap in range(TAPS))
     return y + convolution.bias
+
+
+def _softmax(logits: Array) -> Array:
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def _relu(x: Array) -> Array:

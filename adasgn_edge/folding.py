@@ -35,12 +35,12 @@ def fold(state: Mapping[str, Any], config: ModelConfig) -> FoldedModel:
     weights = _Weights(state, "")
     arrays: dict[str, Array] = {}
     for index, branch in enumerate(config.branches):
-        part = weights / (f"branches.{index}" if config.adaptive else "spatial")
+        part = weights / (f"branches.{index}" if config.routes else "spatial")
         arrays.update(_prefixed(f"branches.{index}", _fold_branch(part, branch, config)))
     if config.adaptive:
         policy = weights / "policy"
         arrays.update({"policy.weight": _taps(policy["weight"]), "policy.bias": policy["bias"]})
-    arrays.update(_prefixed("temporal", _fold_temporal(weights / "temporal")))
+    arrays.update(_prefixed("temporal", _fold_temporal(weights / "temporal", config.stride)))
     return FoldedModel.build(config, lambda name, _: arrays[name])
 
 
@@ -153,7 +153,7 @@ def _fold_layer(weights: _Weights, e: Array | None, joints: int) -> dict[str, Ar
     return folded if constant is None else {**folded, "neighbours_constant": constant}
 
 
-def _fold_temporal(weights: _Weights) -> dict[str, Array]:
+def _fold_temporal(weights: _Weights, stride: int) -> dict[str, Array]:
     frame = _one_hot_embedding(weights / "frame")  # (T, 256)
     scale, shift = _norm(weights / "across_norm")
     across = _taps((weights / "across")["weight"]) * scale
@@ -165,7 +165,7 @@ def _fold_temporal(weights: _Weights) -> dict[str, Array]:
     classify = weights / "classify"
     return {
         "across.weight": across,
-        "across.bias": bias,
+        "across.bias": bias[::stride],
         "widen.weight": widen,
         "widen.bias": widen_bias,
         "classify.weight": classify["weight"].T,

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from adasgn_edge.data.streams import STREAMS
-from adasgn_edge.errors import AdaSGNError, ModelFileError
+from adasgn_edge.effort import EffortTable
+from adasgn_edge.errors import AdaSGNError, EffortError, ModelFileError
 from adasgn_edge.files import atomic_path
 from adasgn_edge.folded import Array, FoldedModel, folded_cost
 from adasgn_edge.model.config import ModelConfig
@@ -57,7 +58,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f
 _DESCRIPTION_KEYS = (
     "kind", "config", "layout", "class_names", "stream", "window", "preprocessing", "precision", "cost", "provenance",
 )  # fmt: skip
-"""And "action_shares", which is absent where it is not known; in version 1 "branches" too."""
+"""And "action_shares", which is absent where it is not known; "effort" of models that escalate; in version 1
+"branches"."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class ModelFile:
     folded: the weights; layout: what the V joints are; class_names: K names; stream: "joint", "bone" or "velocity";
     window: seconds that the T frames of a clip span; precision: "f32" or "f16", how the matrices are stored;
     provenance: free-form facts of training and export; action_shares: (A,) share of frames that the policy gives to
-    each branch, on training clips, None where it is not known or there is no policy. Raises ModelFileError when these
-    do not fit each other.
+    each branch, on training clips, None where it is not known or there is no policy; effort: of models that escalate,
+    and of no others. Raises ModelFileError when these do not fit each other.
     """
 
     folded: FoldedModel
@@ -79,6 +81,7 @@ class ModelFile:
     precision: str = "f32"
     provenance: dict[str, Any] = field(default_factory=dict)
     action_shares: tuple[float, ...] | None = None
+    effort: EffortTable | None = None
 
     def __post_init__(self) -> None:
         config = self.config
@@ -91,6 +94,8 @@ class ModelFile:
         _expect(self.precision in PRECISIONS, f"a precision among {', '.join(PRECISIONS)}", repr(self.precision))
         if self.action_shares is not None:
             _check_action_shares(list(self.action_shares), config)
+        expected = "an effort table" if config.escalates else "no effort table of a model that does not escalate"
+        _expect(config.escalates == (self.effort is not None), expected, "none" if self.effort is None else "one")
 
     @property
     def config(self) -> ModelConfig:
@@ -99,12 +104,13 @@ class ModelFile:
 
     @property
     def kind(self) -> str:
-        """ "adasgn" (with a policy), "sgn" (dense, no transform) or "single" (one branch)."""
+        """ "adasgn" (with a policy, or escalating), "sgn" (dense, no transform) or "single" (one branch)."""
         return _kind(self.config)
 
     @property
     def costs(self) -> dict[str, list[int]]:
-        """MACs of a clip whose frames all take one branch, (A,), by convention: paper, full, folded."""
+        """MACs of a clip whose frames all take one branch, or that ends at it where clips escalate, (A,), by
+        convention: paper, full, folded."""
         table = CostTable(self.config)
         columns = (table.paper, table.full, folded_cost(self.config))
         return {name: column.tolist() for name, column in zip(COST_CONVENTIONS, columns, strict=True)}
@@ -149,6 +155,8 @@ class ModelFile:
         }
         if self.action_shares is not None:
             description["action_shares"] = list(self.action_shares)
+        if self.effort is not None:
+            description["effort"] = self.effort.to_json()
         return {**description, "provenance": self.provenance}
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -180,9 +188,11 @@ class ModelFile:
     def _from_description(
         cls, description: Any, first: bool, entries: dict[str, Any], content: bytes, start: int
     ) -> ModelFile:
-        known = isinstance(description, dict) and "action_shares" in description
-        keys = (*_DESCRIPTION_KEYS, *(["action_shares"] if known else []), *(["branches"] if first else []))
-        _check_keys("description", description, keys)
+        optional = ("branches",) if first else ("effort",)
+        present = [key for key in ("action_shares", *optional) if isinstance(description, dict) and key in description]
+        known = "action_shares" in present
+        required = [*_DESCRIPTION_KEYS, *(optional if first else ())]
+        _check_keys("description", description, tuple(dict.fromkeys([*required, *present])))
         config = _read_config(description["config"], first)
         layout = _read_layout(description["layout"], config.joints)
         names, window = description["class_names"], description["window"]
@@ -208,6 +218,7 @@ class ModelFile:
             precision=precision,
             provenance=provenance,
             action_shares=tuple(map(float, description["action_shares"])) if known else None,
+            effort=_read_effort(description["effort"]) if "effort" in present else None,
         )
 
 
@@ -422,7 +433,7 @@ def _read_tensors(
 
 
 def _kind(config: ModelConfig) -> str:
-    if config.adaptive:
+    if config.routes:
         return "adasgn"
     return "single" if config.transform else "sgn"
 
@@ -440,6 +451,8 @@ def _read_config(data: Any, first: bool) -> ModelConfig:
     """The configuration as a file has it; first: of version 1."""
     types = {"joints": int, "classes": int, "frames": int, "transform": bool, "adaptive": bool}
     lists = {"joint_sets": int, "sizes": str} if first else {"branches": str}
+    if not first:
+        types |= {"escalates": bool, "stride": int}
     _check_keys("config", data, (*types, *lists))
     for key, kind in types.items():
         _expect(type(data[key]) is kind, f"config {key} of type {kind.__name__}", _shown(data[key]))
@@ -487,6 +500,13 @@ def _preprocessing(layout: SkeletonLayout) -> dict[str, Any]:
         "scale_bone": None if bone is None else [layout.index(joint) for joint in bone],
         "parents": layout.parents.tolist(),
     }
+
+
+def _read_effort(data: Any) -> EffortTable:
+    try:
+        return EffortTable.from_json(data)
+    except EffortError as error:
+        raise ModelFileError(_shown(str(error))) from None
 
 
 def _check_cost(data: Any, branches: int) -> None:

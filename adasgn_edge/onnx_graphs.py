@@ -6,6 +6,12 @@ A dense or single model is one graph:
 ``NAME.onnx``      ``clip`` (batch, T, V, 3) → ``logits`` (batch, K)
 =================  ==============================================================================================
 
+A model that escalates is one graph too, which makes every step of the escalation for all; the caller compares:
+
+=================  ==============================================================================================
+``NAME.onnx``      ``clip`` (batch, T, V, 3) → ``probabilities`` (A, batch, K): the mean over branches 0 … i for each i
+=================  ==============================================================================================
+
 AdaSGN is a folder, because ONNX has no cheap way to send each frame through a graph of its own; the caller routes:
 
 ==================  =============================================================================================
@@ -31,7 +37,7 @@ from torch import Tensor, nn
 
 from adasgn_edge.errors import MissingDependencyError, ModelConfigError
 from adasgn_edge.files import atomic_path
-from adasgn_edge.model.adasgn import SGN, AdaSGN
+from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, EscalatingSGN
 from adasgn_edge.model.config import COORDINATES, FEATURE
 from adasgn_edge.model.spatial import motion
 from adasgn_edge.progress import Progress
@@ -62,6 +68,20 @@ class _Whole(nn.Module):
         return self.model(clip).logits
 
 
+class _Levels(nn.Module):
+    def __init__(self, model: EscalatingSGN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, clip: Tensor) -> Tensor:
+        sums, means = None, []
+        for level, logits in enumerate(self.model.branch_logits(clip)):
+            probabilities = logits.softmax(-1)
+            sums = probabilities if sums is None else sums + probabilities
+            means.append(sums / (level + 1))
+        return torch.stack(means)
+
+
 class _Policy(nn.Module):
     def __init__(self, model: AdaSGN) -> None:
         super().__init__()
@@ -74,7 +94,7 @@ class _Policy(nn.Module):
         return moving, features, action_logits, action_logits.argmax(-1)
 
 
-def write_onnx(model: SGN | AdaSGN, out: Path, progress: Progress | None = None) -> list[Path]:
+def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None) -> list[Path]:
     """Write a model's graphs: to the file `out` (ending in ``.onnx``), or for AdaSGN into the folder `out`.
 
     Returns the files. Raises ModelConfigError when `out` is a file's name for AdaSGN or a folder's for another model,
@@ -106,8 +126,10 @@ def write_onnx(model: SGN | AdaSGN, out: Path, progress: Progress | None = None)
     return [graph.path for graph in graphs]
 
 
-def _whole_graph(model: SGN, path: Path) -> Graph:
+def _whole_graph(model: SGN | EscalatingSGN, path: Path) -> Graph:
     clip = torch.zeros(EXAMPLES, model.config.frames, model.config.joints, COORDINATES)
+    if isinstance(model, EscalatingSGN):
+        return Graph(path, _Levels(model), clip, "clip", ["probabilities"], "batch")
     return Graph(path, _Whole(model), clip, "clip", ["logits"], "batch")
 
 

@@ -172,7 +172,8 @@ class Replay:
         if threads is not None:
             torch.set_num_threads(threads)
         trained = load_weights(path)
-        classify = ReferenceClassifier(trained.model)
+        threshold = 0.0 if trained.effort is None else trained.effort.threshold(trained.effort.default)
+        classify = ReferenceClassifier(trained.model, threshold)
         return cls(classify, trained.layout, trained.model.config, trained.class_names, trained.stream)
 
     @property

@@ -58,10 +58,13 @@ def plain_warnings() -> Iterator[None]:
 
 
 class TrainingView:
-    """A :class:`adasgn_edge.train.loop.Reporter` for people: a live bar on a terminal, a line an epoch elsewhere."""
+    """A :class:`adasgn_edge.train.loop.Reporter` for people: a live bar on a terminal, a line an epoch elsewhere.
 
-    def __init__(self) -> None:
-        self._live = sys.stdout.isatty()
+    fold: shown before each stage's name; its clips are then called held out.
+    """
+
+    def __init__(self, fold: str = "") -> None:
+        self._fold, self._live = fold, sys.stdout.isatty()
         self._stage, self._epochs, self._done = "", 0, 0
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
@@ -84,6 +87,7 @@ class TrainingView:
 
     def start(self, stage: str, epochs: int, done: int) -> None:
         """Show a new stage, `done` of its epochs behind it."""
+        stage = f"{self._fold}, {stage}" if self._fold else stage
         self._stage, self._epochs, self._done = stage, epochs, done
         self._bar.reset(self._task, total=epochs, completed=done, description=stage, metrics="", visible=True)
         if done:
@@ -98,7 +102,7 @@ class TrainingView:
         self._done = row["epoch"]
         parts = [f"loss {row['loss']:.3f}", f"train {row['train_accuracy']:.1%}"]
         if "test_accuracy" in row:
-            parts.append(f"test {row['test_accuracy']:.1%}")
+            parts.append(f"{'held out' if self._fold else 'test'} {row['test_accuracy']:.1%}")
         if "kept_train_accuracy" in row:
             parts.append(f"train, averaged {row['kept_train_accuracy']:.1%}")
         if "raw_test_accuracy" in row:

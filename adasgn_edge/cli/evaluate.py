@@ -11,8 +11,9 @@ import typer
 if TYPE_CHECKING:
     from adasgn_edge.data.dataset import SkeletonDataset
     from adasgn_edge.model.config import Branch
+    from adasgn_edge.train.comparison import Comparison
     from adasgn_edge.train.fusion import FusionSummary
-    from adasgn_edge.train.report import Measurement, Summary
+    from adasgn_edge.train.report import Measurement, Model, Summary
 
 __all__ = ["command"]
 
@@ -26,7 +27,9 @@ def command(
         str | None, typer.Option(help="Data set to measure on.  [default: the one each model was trained on]")
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.  [default: $ADASGN_DATA]")] = None,
-    split: Annotated[str, typer.Option(help="train or test.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="train or test; of a model trained on a fold, test is what its fold held out.")
+    ] = "test",
     policy: Annotated[
         str, typer.Option(help="argmax (the model's own), random, fuse, or a branch that every frame takes, e.g. B-22.")
     ] = "argmax",
@@ -42,6 +45,13 @@ def command(
             "runs or files, each of another stream.",
         ),
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Test every other model against this one, as the table names it, on the same clips (McNemar). Two "
+            "models are compared without it."
+        ),
+    ] = None,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also accuracy and shares of each class.")] = False,
     confusion: Annotated[bool, typer.Option("--confusion", help="Also the confusion matrix.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything to this file.")] = None,
@@ -60,9 +70,16 @@ def command(
     is of this split, this routing and this data). Costs are 1e9 MACs a clip: `paper` counts convolutions only, `full`
     everything, the policy included.
 
-    Models that differ in nothing but their seed make one row, mean ± standard deviation; all others a row each.
+    Models that differ in nothing but their seed make one row, mean ± standard deviation; all others a row each. The
+    95 % interval says where the mean may lie for other subjects (whole subjects, or whatever the data set's groups
+    are, are drawn anew) and other seeds; with fewer than five groups for other clips, which is too narrow for people
+    the model has not seen.
 
-    Examples: `adasgn-edge eval runs/shrec14-joint --per-class` · `adasgn-edge eval --fuse joint/ bone/ velocity/`
+    A run of `train --folds K` is measured fold by fold, each model on the clips that it was trained without: the
+    accuracy over all of them, each once, and mean ± standard deviation over folds; not on the test split.
+
+    Examples: `adasgn-edge eval runs/shrec14-joint --per-class` · `adasgn-edge eval --fuse joint/ bone/ velocity/` ·
+    `adasgn-edge eval runs/shrec14-joint-folds --against sgn --json eval.json`
     """
     import json
 
@@ -73,7 +90,7 @@ def command(
     from adasgn_edge.progress import RichProgress
     from adasgn_edge.train.devices import choose_device
     from adasgn_edge.train.fusion import fuse as fuse_sources
-    from adasgn_edge.train.report import measure, plain, summarise
+    from adasgn_edge.train.report import measure, models_of, plain, summarise
 
     if split not in ("train", "test"):
         raise typer.BadParameter(f"--split: expected train or test, found {split[:80]!r}")
@@ -88,12 +105,20 @@ def command(
         if path not in measured:
             measured[path] = measure(path, opened.of(path), route, split, target, RichProgress())
 
-    summaries = summarise(list(measured.values()))
-    console.print(_table(f"{split} split, {policy} routing", summaries, list(measured.values())))
+    found = models_of(list(measured.values()))
+    summaries = summarise(found)
+    on_folds = "held out of folds" if split == "test" else "training clips of folds"
+    for title, folds in ((f"{split} split", False), (on_folds, True)):
+        if chosen := [pair for pair in zip(summaries, found, strict=True) if bool(pair[1].folds) == folds]:
+            console.print(_table(f"{title}, {policy} routing", *zip(*chosen, strict=True)))
+    comparisons = _comparisons(found, against)
+    for comparison in comparisons:
+        console.print(_comparison_table(comparison))
     result: dict[str, object] = {
         "policy": policy,
         "split": split,
         "models": [summary.to_dict() for summary in summaries],
+        "comparisons": [comparison.to_dict() for comparison in comparisons],
     }
     if fuse:
         fusions = fuse_sources([(source, [measured[path] for path in paths]) for source, paths in sources])
@@ -105,6 +130,9 @@ def command(
         if confusion:
             console.print(_confusion_table(m))
     result["each"] = [_details(m) for m in measured.values()]
+    result["clips"] = {
+        m.data: {"names": m.names, "groups": m.groups, "labels": m.evaluation.labels} for m in measured.values()
+    }
     if json_file is not None:
         write_text(json_file, json.dumps(plain(result), indent=1, allow_nan=False) + "\n")
 
@@ -135,7 +163,11 @@ class _Datasets:
                     name, self._root, on_bad_sample=self._on_bad_sample, missing=self._missing, progress=RichProgress()
                 )
         dataset = self._opened[name]
-        if self._data is None and provenance.get("dataset_digest") not in (None, dataset.digest):
+        if (
+            "fold" not in provenance
+            and self._data is None
+            and provenance.get("dataset_digest") not in (None, dataset.digest)
+        ):
             with plain_warnings():
                 warnings.warn(f"{path}: {name} has changed since this model was trained on it", stacklevel=2)
         return dataset
@@ -175,13 +207,41 @@ def _policy(text: str) -> str | Branch:
     return text if text in POLICIES else Branch.parse(text)
 
 
-def _table(title: str, rows: Sequence[Summary], measured: Sequence[Measurement]) -> object:
+def _comparisons(models: Sequence[Model], against: str | None) -> list[Comparison]:
+    """Every other model against the one named; without a name two that can be compared, if there are just two."""
+    from adasgn_edge.cli.console import console
+    from adasgn_edge.errors import ModelConfigError
+    from adasgn_edge.train.comparison import compare
+
+    if against is not None:
+        reference = next((model for model in models if model.name == against), None)
+        if reference is None:
+            names = ", ".join(repr(model.name) for model in models)
+            raise typer.BadParameter(f"--against: expected one of {names[:400]}, found {against[:80]!r}")
+        return [compare(model, reference) for model in models if model is not reference]
+    if len(models) != 2:
+        return []
+    try:
+        return [compare(models[1], models[0])]
+    except ModelConfigError as error:
+        console.print(f"not compared: {error}", markup=False)
+        return []
+
+
+def _table(title: str, rows: Sequence[Summary], models: Sequence[Model]) -> object:
+    from rich.console import Group
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    branches = max((m.trained.model.config.branch_names for m in measured), key=len)
+    branches = max((model.runs[0][0].trained.model.config.branch_names for model in models), key=len)
+    folds = any(row.folds for row in rows)
     table = Table(title=title)
-    for column in ("model", "seeds", "accuracy %", "(best epoch)", "GFLOPs: paper", "full"):
+    columns = ["model", "seeds", "accuracy %", "95 %", "(best epoch)", "GFLOPs: paper", "full"]
+    if folds:
+        columns[2:2] = ["folds"]
+        columns[5:5] = ["by fold"]
+    for column in columns:
         # A name may be as long as a path: it folds, numbers never do.
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=column != "model")
     adaptive = len(branches) > 1
@@ -190,12 +250,51 @@ def _table(title: str, rows: Sequence[Summary], measured: Sequence[Measurement])
     for row in rows:
         deviation = f" ± {100 * row.accuracy_deviation:.2f}" if row.seeds > 1 else ""
         best = "" if row.best_epoch != row.best_epoch else f"{100 * row.best_epoch:.2f}"
-        cells = [escape(row.name), str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", best]
+        interval = f"{100 * row.interval.low:.1f} – {100 * row.interval.high:.1f}"
+        cells = [escape(row.name), str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", interval, best]
+        if row.folds:
+            count, number = row.folds["count"], len(row.folds["found"])
+            cells[2:2] = [str(count) if number == count else f"{number} of {count}"]
+            spread = f" ± {100 * row.folds['deviation']:.2f}" if number > 1 else ""
+            cells[5:5] = [f"{100 * row.folds['accuracy']:.2f}{spread}"]
         cells += [f"{row.paper_gflops:.4f}", f"{row.full_gflops:.4f}"]
         if adaptive:
             cells.append(" ".join(f"{100 * share:5.1f}" for share in row.shares) if len(row.shares) > 1 else "")
         table.add_row(*cells)
-    return table
+    measured = {(row.interval.method, row.interval.covers, row.clips, row.groups) for row in rows}
+    said = "; ".join(
+        f"{method}, for {covers} ({clips} clips{f' of {groups} groups' if groups else ''})"
+        for method, covers, clips, groups in sorted(measured)
+    )
+    return Group(table, Text(f"95 %: {said}"))
+
+
+def _comparison_table(comparison: Comparison) -> object:
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    first, second = escape(comparison.first), escape(comparison.second)
+    table = Table(title=f"{first} less {second}, on the same {comparison.clips} clips")
+    for column in ("seed", f"only {first} right", f"only {second} right", "p (McNemar)"):
+        table.add_column(column, justify="right")
+    for pair in comparison.pairs:
+        alike = pair.first_seed == pair.second_seed
+        seed = pair.first_seed if alike else f"{pair.first_seed}, {pair.second_seed}"
+        table.add_row("" if seed is None else str(seed), str(pair.only_first), str(pair.only_second), f"{pair.p:.3g}")
+    interval = comparison.interval
+    kinds = (
+        ("clips", comparison.p_clips),
+        (f"{comparison.groups} groups", comparison.p_groups),
+        (f"{len(comparison.pairs)} seeds", comparison.p_seeds),
+    )
+    said = (
+        f"difference {100 * comparison.difference:+.2f} points, 95 % {100 * interval.low:+.2f} to "
+        f"{100 * interval.high:+.2f} for {interval.covers}; p by "
+        + ", by ".join(f"{what} {p:.3g}" for what, p in kinds if p is not None)
+    )
+    return Group(table, Text(said))
 
 
 def _fusion_table(rows: Sequence[FusionSummary]) -> object:
@@ -213,7 +312,8 @@ def _fusion_table(rows: Sequence[FusionSummary]) -> object:
 
 def _title(m: Measurement, what: str) -> str:
     seed = "" if m.seed is None else f", seed {m.seed}"
-    return f"{m.stage}{seed}: {what}"
+    fold = "" if m.fold is None else f", {m.fold}"
+    return f"{m.stage}{seed}{fold}: {what}"
 
 
 def _percent(share: float) -> str:
@@ -260,6 +360,7 @@ def _details(m: Measurement) -> dict[str, object]:
         "stage": m.stage,
         "seed": m.seed,
         "run": str(m.run),
+        "fold": m.fold and m.fold.to_dict(),
         "accuracy": evaluation.accuracy,
         "best_epoch": m.best_epoch,
         "paper_gflops": evaluation.paper_gflops,
@@ -269,4 +370,6 @@ def _details(m: Measurement) -> dict[str, object]:
         "class_names": m.trained.class_names,
         "class_shares": evaluation.class_shares.tolist(),
         "confusion": evaluation.confusion.tolist(),
+        "data": m.data,
+        "correct": evaluation.correct.astype(int).tolist(),
     }

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from adasgn_edge.data.dataset import SkeletonDataset
+    from adasgn_edge.data.folds import Fold
+    from adasgn_edge.train.stages import Stage
 
 __all__ = ["command"]
 
@@ -27,7 +32,11 @@ def command(
         str | None, typer.Option(help="Data set in place of the recipe's: a name, a folder of recordings, a file.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; a run found there goes on.  [default: runs/<name>-<stream>]")
+        Path | None,
+        typer.Option(
+            help="Folder of the run; a run found there goes on.  [default: runs/NAME-STREAM, of folds "
+            "runs/NAME-STREAM-folds]"
+        ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Random seeds, e.g. `1` or `1,2,3`.")] = "1",
     stream: Annotated[str | None, typer.Option(help="Input stream: joint, bone or velocity.")] = None,
@@ -36,6 +45,25 @@ def command(
     ] = None,
     alpha: Annotated[str | None, typer.Option(help="Weights of the cost in AdaSGN's loss, e.g. `1,4`.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every stage, in place of the recipe's.")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            help="Train K models of every stage, each without one of K folds of the training clips, and never see the "
+            "test clips: to choose a recipe, a branch or a threshold. Folds are whole groups: subjects, or what else "
+            "the data set divides by (NW-UCLA: two views, so K = 2).",
+        ),
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option(help="Only these of the folds, from 1, e.g. `1` or `1,3`: for several machines.")
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option(
+            help="What the folds divide: `train`, or `all`, training and test clips together, to report an accuracy "
+            "over all subjects.  [default: train]"
+        ),
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.  [default: $ADASGN_DATA]")] = None,
     on_bad_sample: Annotated[
         str, typer.Option(help="At a broken recording: error, or skip to leave it out and name it.")
@@ -57,7 +85,11 @@ def command(
     Everything is written below --out and a run that was interrupted (Ctrl-C, a kill, a power cut) goes on where it
     was: give the same command again. Finished stages are left alone. Changed settings or changed data are an error.
 
-    Examples: `adasgn-edge train shrec14 --alpha 1,4 --seeds 1,2,3` · `adasgn-edge train my-gestures/`
+    To choose between recipes, compare them on clips that no model of theirs was trained on and that are not the test
+    split: `--folds 4` trains each stage four times, and `adasgn-edge eval` takes the clips held out together.
+
+    Examples: `adasgn-edge train shrec14 --alpha 1,4 --seeds 1,2,3` · `adasgn-edge train my-gestures/` ·
+    `adasgn-edge train shrec14 --only S-11 --folds 4` · `adasgn-edge train shrec14 --folds 7 --over all --fold 1`
     """
     from adasgn_edge.cli.console import TrainingView, console, plain_warnings
     from adasgn_edge.errors import RecipeError
@@ -101,29 +133,69 @@ def command(
         dataset = open_dataset(
             chosen.data.dataset, root, on_bad_sample=on_bad_sample, missing=missing, progress=RichProgress()
         )
-    check_training_set(dataset)
+    chosen_folds = _folds(dataset, folds, fold, over)
+    if not chosen_folds:
+        check_training_set(dataset)
     names = tuple(name.strip() for name in only.split(",")) if only else ()
     train, test = (int((dataset.split == split).sum()) for split in ("train", "test"))
-    stages = plan_stages(chosen, dataset.layout, len(dataset.class_names), train, names)
+
+    def stages_of(part: Fold | None) -> list[Stage]:
+        clips = train if part is None else part.clips - part.held
+        return plan_stages(chosen, dataset.layout, len(dataset.class_names), clips, names)
+
     if list_stages:
-        for stage in stages:
+        for listed_fold in chosen_folds:
+            console.print(_described(listed_fold), markup=False)
+        for stage in stages_of(chosen_folds[0] if chosen_folds else None):
             console.print(f"{stage.name:12s} {stage.schedule.epochs} epochs in batches of {stage.schedule.batch}")
         return
     folder = out or Path("runs") / "-".join(
-        filter(None, (chosen.name, variant and Path(variant).stem, chosen.data.stream))
+        filter(
+            None, (chosen.name, variant and Path(variant).stem, chosen.data.stream, "folds" if chosen_folds else None)
+        )
     )
     target = choose_device(device, threads)
-    console.print(
-        f"{dataset.name}: {train} training and {test} test clips of {len(dataset.class_names)} classes", markup=False
-    )
+    if not chosen_folds:
+        console.print(
+            f"{dataset.name}: {train} training and {test} test clips of {len(dataset.class_names)} classes",
+            markup=False,
+        )
     for seed in numbers(seeds, int, "--seeds"):
-        with TrainingView() as view:
-            with plain_warnings():
-                trainer = Trainer(chosen, dataset, folder, seed, target, view, compile_step)
-            for stage in stages:
-                trainer.train(stage)
-    command_line = f"adasgn-edge eval {folder}{'' if test else ' --split train'}"
+        for part in chosen_folds or (None,):
+            if part is not None:
+                console.print(f"{dataset.name}, {_described(part)}", markup=False)
+            with TrainingView(str(part or "")) as view:
+                with plain_warnings():
+                    trainer = Trainer(chosen, dataset, folder, seed, target, view, compile_step, part)
+                for stage in stages_of(part):
+                    trainer.train(stage)
+    command_line = f"adasgn-edge eval {folder}{'' if test or chosen_folds else ' --split train'}"
     console.print(f"Trained models are in {folder}. Measure them: {command_line}", markup=False)
+
+
+def _folds(dataset: SkeletonDataset, count: int | None, chosen: str | None, over: str | None) -> list[Fold]:
+    """The folds to train, none for a whole data set; raises RecipeError for options that do not fit each other."""
+    from adasgn_edge.data.folds import OVER, plan_folds
+    from adasgn_edge.errors import RecipeError
+
+    if count is None:
+        for option, value in (("--fold", chosen), ("--over", over)):
+            if value is not None:
+                raise RecipeError(f"{option} {value[:80]}: expected --folds K beside it, found none")
+        return []
+    if over is not None and over not in OVER:
+        raise RecipeError(f"--over: expected {' or '.join(OVER)}, found {over[:80]!r}")
+    folds = plan_folds(dataset, count, over or "train")
+    wanted = set(numbers(chosen, int, "--fold")) if chosen is not None else set(range(1, count + 1))
+    if unknown := sorted(wanted - set(range(1, count + 1))):
+        raise RecipeError(f"--fold: expected from 1 to {count}, found {unknown[0]}")
+    return [fold for fold in folds if fold.number in wanted]
+
+
+def _described(fold: Fold) -> str:
+    from adasgn_edge.wording import listed
+
+    return f"{fold}: trained on {fold.clips - fold.held} clips; held out {fold.held} of {listed(fold.groups, 10)}"
 
 
 def _recordings(argument: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""AdaSGN and SGN: the models a recipe trains and every engine is tested against (paper, Sections 3.1-3.2).
+"""SGN, AdaSGN (paper, Sections 3.1-3.2) and a model that escalates: what recipes train and engines are tested against.
 
 Shapes: B clips, T frames, V joints, C = 3, A = number of branches (K·L).
 """
@@ -6,7 +6,7 @@ Shapes: B clips, T frames, V joints, C = 3, A = number of branches (K·L).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from adasgn_edge.model.spatial import build_branch, motion
 from adasgn_edge.model.temporal import TemporalConvolution, TemporalModule
 from adasgn_edge.skeletons import SkeletonLayout
 
-__all__ = ["SGN", "AdaSGN", "Prediction", "build_model", "gumbel_straight_through"]
+__all__ = ["SGN", "AdaSGN", "AnyModel", "EscalatingSGN", "Prediction", "build_model", "gumbel_straight_through"]
 
 
 class Prediction(NamedTuple):
@@ -67,7 +67,7 @@ class SGN(nn.Module):
         self.config = config
         matrix = None if transform is None else torch.as_tensor(transform)
         self.spatial = build_branch(config.joints, branch, matrix)
-        self.temporal = TemporalModule(config.frames, config.classes, dropout)
+        self.temporal = TemporalModule(config.frames, config.classes, dropout, config.stride)
         _initialise(self)
 
     def features(self, clip: Tensor) -> Tensor:
@@ -80,8 +80,8 @@ class SGN(nn.Module):
         return Prediction(logits, torch.zeros(clip.shape[:2], dtype=torch.int64, device=clip.device))
 
 
-class AdaSGN(nn.Module):
-    """The adaptive model: a policy on the cheapest branch's features picks a branch for each frame.
+class _Branches(nn.Module):
+    """What models of several branches have in common: the branches, and one temporal module that serves them all.
 
     transforms: the initial M_i (V_i, V) of each joint set, by V_i.
     """
@@ -90,20 +90,122 @@ class AdaSGN(nn.Module):
         self, config: ModelConfig, transforms: Mapping[int, NDArray[np.float32]], dropout: float = 0.0
     ) -> None:
         super().__init__()
-        if not config.adaptive:
-            raise ModelConfigError("AdaSGN: expected an adaptive configuration, found one without policy")
         shapes = {count: (count, config.joints) for count in config.joint_sets}
         found = {count: matrix.shape for count, matrix in transforms.items()}
         if found != shapes:
-            raise ModelConfigError(f"AdaSGN: expected initial transforms of shapes {shapes}, found {found}")
+            raise ModelConfigError(
+                f"{type(self).__name__}: expected initial transforms of shapes {shapes}, found {found}"
+            )
         self.config = config
         initial = {count: torch.as_tensor(matrix) for count, matrix in transforms.items()}
         self.branches = nn.ModuleList(
             build_branch(config.joints, branch, None if branch.pose else initial[branch.joints])
             for branch in config.branches
         )
-        self.policy = TemporalConvolution(FEATURE, len(config.branches))
-        self.temporal = TemporalModule(config.frames, config.classes, dropout)
+        if config.adaptive:  # here, since the order of modules is that in which they draw their initial weights
+            self.policy = TemporalConvolution(FEATURE, len(config.branches))
+        self.temporal = TemporalModule(config.frames, config.classes, dropout, config.stride)
+
+    def forward_fuse(self, clip: Tensor) -> Prediction:
+        """Every branch on every frame; the class logits of the branches averaged (paper, Table 3, "fuse")."""
+        return Prediction(self.branch_logits(clip).mean(0), None)
+
+    def forward_forced(self, clip: Tensor, actions: Tensor) -> Prediction:
+        """The same network with the given actions (B, T) in place of its own."""
+        moving = motion(clip).flatten(0, 1)
+        features = self.routed_features(moving, actions.flatten(), self.branches[0](moving))
+        return Prediction(self.temporal(features.view(*actions.shape, FEATURE)), actions)
+
+    def branch_logits(self, clip: Tensor) -> Tensor:
+        """Class logits of every branch on all frames, (A, B, classes)."""
+        features = self.branch_features(clip)
+        return self.temporal(features.flatten(0, 1)).view(len(features), -1, self.config.classes)
+
+    def branch_features(self, clip: Tensor) -> Tensor:
+        """Features of every branch, (A, B, T, 256)."""
+        moving = motion(clip).flatten(0, 1)
+        return torch.stack([branch(moving).view(*clip.shape[:2], FEATURE) for branch in self.branches])
+
+    def routed_features(self, moving: Tensor, actions: Tensor, first: Tensor) -> Tensor:
+        """Features (N, 256) where each frame goes through its own branch only; actions (N,) (Eq. 8).
+
+        first: features of branch 0 on all frames, which those of action 0 take.
+        """
+        features = first
+        for action, branch in enumerate(self.branches):
+            frames = torch.nonzero(actions == action).squeeze(1)
+            if action > 0 and len(frames) > 0:
+                features = features.index_copy(0, frames, branch(moving[frames]))
+        return features
+
+
+class EscalatingSGN(_Branches):
+    """Every sample takes the first branch; while it is unsure it takes the next one too, probabilities averaged.
+
+    transforms: the initial M_i (V_i, V) of each joint set, by V_i.
+    """
+
+    def __init__(
+        self, config: ModelConfig, transforms: Mapping[int, NDArray[np.float32]], dropout: float = 0.0
+    ) -> None:
+        if not config.escalates:
+            raise ModelConfigError("EscalatingSGN: expected a configuration that escalates, found one that does not")
+        super().__init__(config, transforms, dropout)
+        _initialise(self)
+
+    def forward(self, clip: Tensor, threshold: float = 0.0, persons: int = 1) -> Prediction:
+        """clip (B·persons, T, V, C); samples whose highest probability is below `threshold` go on.
+
+        Returns the logarithm of the averaged probabilities (B, classes), and as actions (B·persons, T) the branch that
+        a sample ended at.
+        """
+        samples, frames = len(clip) // persons, clip.shape[1]
+        moving = motion(clip).view(samples, persons * frames, self.config.joints, -1)
+        classes = self.config.classes
+        probabilities = torch.zeros(samples, classes, dtype=clip.dtype, device=clip.device)
+        level = torch.zeros(samples, dtype=torch.int64, device=clip.device)
+        unsure = torch.arange(samples, device=clip.device)
+        for number, branch in enumerate(self.branches):
+            if len(unsure) == 0:
+                break
+            features = branch(moving[unsure].flatten(0, 1)).view(-1, frames, FEATURE)
+            logits = self.temporal(features).view(len(unsure), persons, classes).mean(1)
+            mean = (probabilities[unsure] * number + logits.softmax(-1)) / (number + 1)
+            probabilities = probabilities.index_copy(0, unsure, mean)
+            level[unsure] = number
+            unsure = unsure[mean.amax(1) < threshold]
+        logits = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+        return Prediction(logits, level.repeat_interleave(persons).unsqueeze(1).expand(-1, frames))
+
+    def forward_training(self, clip: Tensor, uniform: Tensor) -> Tensor:
+        """Class logits of every branch on all frames and, last, of a random mixture: (A + 1, B, classes).
+
+        uniform (B, T, A) in (0, 1). In a mixture a share of a clip's frames, a random one for each clip, take random
+        branches other than the first. All go through the temporal module as one batch, so that its batch norms know one
+        space of features and not one for each branch.
+        """
+        features = self.branch_features(clip)  # (A, B, T, 256)
+        others = len(features) - 1
+        share = uniform[:, :1, 0]
+        other = 1 + (uniform[..., min(1, others - 1)] * others).long().clamp(max=others - 1)
+        action = torch.where(uniform[..., -1] < share, other, 0)  # (B, T)
+        chosen = action.unsqueeze(-1).expand(-1, -1, FEATURE).unsqueeze(0)
+        every = torch.cat([features, features.gather(0, chosen)])
+        return self.temporal(every.flatten(0, 1)).view(len(every), len(clip), -1)
+
+
+class AdaSGN(_Branches):
+    """The adaptive model: a policy on the cheapest branch's features picks a branch for each frame.
+
+    transforms: the initial M_i (V_i, V) of each joint set, by V_i.
+    """
+
+    def __init__(
+        self, config: ModelConfig, transforms: Mapping[int, NDArray[np.float32]], dropout: float = 0.0
+    ) -> None:
+        if not config.adaptive:
+            raise ModelConfigError("AdaSGN: expected an adaptive configuration, found one without policy")
+        super().__init__(config, transforms, dropout)
         _initialise(self)
         nn.init.zeros_(self.policy.weight)  # every branch starts equally likely
         nn.init.zeros_(self.policy.bias)
@@ -119,18 +221,6 @@ class AdaSGN(nn.Module):
         with torch.autocast(policy_features.device.type, enabled=False):
             return self.policy(policy_features.view(clips, -1, FEATURE))
 
-    def routed_features(self, moving: Tensor, actions: Tensor, policy_features: Tensor) -> Tensor:
-        """Features (N, 256) where each frame goes through its own branch only; actions (N,) (Eq. 8).
-
-        Frames of action 0 reuse the policy features.
-        """
-        features = policy_features
-        for action, branch in enumerate(self.branches):
-            frames = torch.nonzero(actions == action).squeeze(1)
-            if action > 0 and len(frames) > 0:
-                features = features.index_copy(0, frames, branch(moving[frames]))
-        return features
-
     def all_features(self, moving: Tensor, policy_features: Tensor) -> Tensor:
         """Features of every branch on every frame, (N, A, 256)."""
         return torch.stack([policy_features, *(branch(moving) for branch in self.branches[1:])], dim=1)
@@ -142,20 +232,8 @@ class AdaSGN(nn.Module):
         moving = motion(clip).flatten(0, 1)
         policy_features = self.policy_features(moving)
         actions = self.action_logits(policy_features, len(clip)).argmax(-1)
-        return self._classify(moving, actions, policy_features)
-
-    def forward_forced(self, clip: Tensor, actions: Tensor) -> Prediction:
-        """The same with given actions (B, T) in place of the policy's."""
-        moving = motion(clip).flatten(0, 1)
-        return self._classify(moving, actions, self.policy_features(moving))
-
-    def forward_fuse(self, clip: Tensor) -> Prediction:
-        """Every branch on every frame; the class logits of the branches averaged (paper, Table 3, "fuse")."""
-        moving = motion(clip).flatten(0, 1)
-        features = self.all_features(moving, self.policy_features(moving))  # (N, A, 256)
-        clips, frames = clip.shape[:2]
-        per_branch = features.view(clips, frames, -1, FEATURE).transpose(1, 2).flatten(0, 1)
-        return Prediction(self.temporal(per_branch).view(clips, len(self.branches), -1).mean(1), None)
+        features = self.routed_features(moving, actions.flatten(), policy_features)
+        return Prediction(self.temporal(features.view(*actions.shape, FEATURE)), actions)
 
     def forward_training(
         self, clip: Tensor, temperature: Tensor | float, uniform: Tensor, fixed_shapes: bool = False
@@ -188,10 +266,6 @@ class AdaSGN(nn.Module):
             features = features + (values * (weights - weights.detach())).sum(1)
         return self.temporal(features.view(clips, frames, FEATURE)), actions
 
-    def _classify(self, moving: Tensor, actions: Tensor, policy_features: Tensor) -> Prediction:
-        features = self.routed_features(moving, actions.flatten(), policy_features)
-        return Prediction(self.temporal(features.view(*actions.shape, FEATURE)), actions)
-
     # -- pretrained parts -----------------------------------------------------------------------------------------
 
     def load_branch(self, branch: Branch, single: SGN) -> None:
@@ -202,7 +276,10 @@ class AdaSGN(nn.Module):
         self.branches[self.config.branches.index(branch)].load_state_dict(single.spatial.state_dict())
 
 
-def build_model(config: ModelConfig, layout: SkeletonLayout, dropout: float = 0.0) -> SGN | AdaSGN:
+AnyModel: TypeAlias = SGN | AdaSGN | EscalatingSGN
+
+
+def build_model(config: ModelConfig, layout: SkeletonLayout, dropout: float = 0.0) -> AnyModel:
     """The model of a configuration, transforms initialised to the layout's group averages."""
     if layout.joint_count != config.joints:
         raise ModelConfigError(
@@ -211,4 +288,6 @@ def build_model(config: ModelConfig, layout: SkeletonLayout, dropout: float = 0.
     transforms = {count: layout.group_averages(count) for count in config.joint_sets} if config.transform else {}
     if config.adaptive:
         return AdaSGN(config, transforms, dropout)
+    if config.escalates:
+        return EscalatingSGN(config, transforms, dropout)
     return SGN(config, next(iter(transforms.values()), None), dropout)

@@ -10,7 +10,7 @@ from adasgn_edge.errors import ModelConfigError
 
 __all__ = [
     "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_COORDINATE", "NODE", "PAIR", "POSE", "POSE_HIDDEN",
-    "SIZES", "TAPS", "TEMPORAL", "Branch", "ModelConfig", "branch_grid",
+    "SIZES", "STRIDES", "TAPS", "TEMPORAL", "Branch", "ModelConfig", "branch_grid",
 ]  # fmt: skip
 
 COORDINATES = 3
@@ -27,6 +27,8 @@ TEMPORAL = 512
 """Width of the last temporal layer, pooled over the frames and classified."""
 TAPS = 3
 """Kernel size of the temporal convolutions."""
+STRIDES = (1, 2)
+"""Strides of the temporal module's first convolution; with either, every frame is seen."""
 GRAPH_WIDTHS = {"small": (NODE, FEATURE), "big": (NODE, NODE, FEATURE, FEATURE)}
 """Widths before, between and after the adaptive graph layers of each size."""
 SIZES = tuple(GRAPH_WIDTHS)
@@ -84,7 +86,9 @@ class ModelConfig:
 
     joints: V of the input; branches: in ascending order of cost, the position is the action number; frames: T; classes:
     number of labels; transform: whether the joints of branches with a graph go through a learned M_i (dense SGN has
-    none); adaptive: AdaSGN with a policy (True), or one branch on every frame (False).
+    none); adaptive: a policy picks a branch for each frame; escalates: every clip takes the first branch, those that
+    are unsure then the next (and so on), probabilities averaged; a model that does neither has one branch. stride: of
+    the temporal module's first convolution, 1 as in the paper or 2 for half of its cost.
     """
 
     joints: int
@@ -93,6 +97,8 @@ class ModelConfig:
     frames: int = 20
     transform: bool = True
     adaptive: bool = True
+    escalates: bool = False
+    stride: int = 1
 
     def __post_init__(self) -> None:
         def expect(ok: bool, expected: str, found: object) -> None:
@@ -104,6 +110,7 @@ class ModelConfig:
         expect(self.joints >= 1, "at least one joint", self.joints)
         expect(self.classes >= 2, "at least two classes", self.classes)
         expect(self.frames >= 1, "at least one frame", self.frames)
+        expect(self.stride in STRIDES, "a stride of 1 or 2", self.stride)
         expect(len(self.branches) > 0, "at least one branch", "none")
         for branch in self.branches:
             expect(branch.size in (POSE, *SIZES), f"a size among {', '.join((POSE, *SIZES))}", repr(branch.size))
@@ -111,9 +118,21 @@ class ModelConfig:
             expect(branch.joints == self.joints or not branch.pose, f"a pose branch of {self.joints} joints", branch)
         ascending = sorted(set(self.branches), key=lambda branch: branch.order)
         expect(list(self.branches) == ascending, "branches in ascending order of cost, none twice", names)
-        dense = self.branches == (Branch(self.joints, "big"),) and not self.adaptive
+        expect(not (self.adaptive and self.escalates), "a policy or escalation", "both")
+        dense = self.branches == (Branch(self.joints, "big"),) and not (self.adaptive or self.escalates)
         expect(self.transform or dense, f"a transform, or dense SGN's only branch, B-{self.joints}", names)
-        expect(self.adaptive or len(self.branches) == 1, "one branch in a model without policy", names)
+        expect(not self.escalates or len(self.branches) > 1, "two branches or more in a model that escalates", names)
+        expect(self.routes or len(self.branches) == 1, "one branch in a model without policy or escalation", names)
+
+    @property
+    def routes(self) -> bool:
+        """Whether frames or clips differ in the branches they take."""
+        return self.adaptive or self.escalates
+
+    @property
+    def temporal_frames(self) -> int:
+        """Rows that a clip has after the temporal module's first convolution: T / stride, rounded up."""
+        return -(-self.frames // self.stride)
 
     @property
     def branch_names(self) -> tuple[str, ...]:
@@ -129,7 +148,7 @@ class ModelConfig:
         """The configuration of the model that runs this one branch on every frame."""
         if branch not in self.branches:
             raise ModelConfigError(f"expected one of the branches {', '.join(self.branch_names)}, found {branch}")
-        return ModelConfig(self.joints, self.classes, (branch,), self.frames, True, False)
+        return ModelConfig(self.joints, self.classes, (branch,), self.frames, True, False, stride=self.stride)
 
     @classmethod
     def dense(cls, joints: int, classes: int, frames: int = 20) -> ModelConfig:
@@ -144,12 +163,18 @@ class ModelConfig:
     def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
         """Inverse of :meth:`to_dict`; raises ModelConfigError for missing or unknown keys.
 
-        Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches".
+        Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches", and
+        none of them escalates or has a stride.
         """
         known = {field.name for field in fields(cls)}
         if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data) and "branches" not in data:
             rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
-            data = {**rest, "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"])))}
+            data = {
+                **rest,
+                "escalates": False,
+                "stride": 1,
+                "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"]))),
+            }
         if not isinstance(data, dict) or set(data) != known:
             raise ModelConfigError(f"model: expected the keys {', '.join(sorted(known))}, found {data!r}")
         return cls(**{**data, "branches": tuple(map(Branch.parse, data["branches"]))})

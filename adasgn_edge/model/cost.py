@@ -10,6 +10,9 @@ An adaptive model's cost is the mean over its frames of the chosen branch's figu
 products with it, graph layers, temporal module, classifier; constants (joint-type and frame embeddings) are made once
 and not counted. An adaptive model also pays for the policy: the cheapest branch and the policy's convolution on every
 frame; a frame that stays on the cheapest branch pays nothing more.
+
+A clip of a model that escalates pays, in both, for every branch up to the one it ends at, each time with the temporal
+module.
 """
 
 from __future__ import annotations
@@ -80,13 +83,17 @@ class CostTable:
     @property
     def temporal_convolutions(self) -> int:
         """Both convolutions of the temporal module."""
-        return self.config.frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
+        return self.config.temporal_frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
 
     @property
     def paper(self) -> NDArray[np.int64]:
         """(A,) each branch on all frames, with the temporal module, in the paper's convention."""
-        frames = self.config.frames
-        rows = [frames * paper_spatial_macs(branch) + self.temporal_convolutions for branch in self.config.branches]
+        return self._cumulative(self.paper_spatial + self.temporal_convolutions)
+
+    @property
+    def paper_spatial(self) -> NDArray[np.int64]:
+        """(A,) each branch alone on all frames, in the paper's convention."""
+        rows = [self.config.frames * paper_spatial_macs(branch) for branch in self.config.branches]
         return np.asarray(rows, dtype=np.int64)
 
     @property
@@ -98,7 +105,7 @@ class CostTable:
 
     @property
     def full_fixed(self) -> int:
-        """What every clip pays whatever its actions: temporal module, classifier and, if adaptive, the policy."""
+        """What every clip pays besides its branch: temporal module, classifier and, if adaptive, the policy."""
         fixed = self.temporal_convolutions + TEMPORAL * self.config.classes
         if self.config.adaptive:
             fixed += int(self.full_spatial[0]) + self.config.frames * TAPS * FEATURE * len(self.config.branches)
@@ -106,9 +113,9 @@ class CostTable:
 
     @property
     def full(self) -> NDArray[np.int64]:
-        """(A,) a clip whose frames all take one branch, everything included, full count."""
+        """(A,) a clip whose frames all take one branch, or that ends at it, everything included, full count."""
         if not self.config.adaptive:
-            return self.full_spatial + self.full_fixed
+            return self._cumulative(self.full_spatial + self.full_fixed)
         extra = self.full_spatial.copy()
         extra[0] = 0  # the policy's features are reused
         return extra + self.full_fixed
@@ -116,7 +123,11 @@ class CostTable:
     @property
     def paper_fuse(self) -> int:
         """All branches on all frames, one temporal module, in the paper's convention (Table 3, "fuse")."""
-        return int(self.paper.sum()) - (len(self.paper) - 1) * self.temporal_convolutions
+        return int(self.paper_spatial.sum()) + self.temporal_convolutions
+
+    def _cumulative(self, costs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of each branch, or up to it where clips escalate."""
+        return np.cumsum(costs) if self.config.escalates else costs
 
     def mean(self, shares: Sequence[float] | NDArray[np.floating], convention: str = "paper") -> float:
         """Mean cost of a clip whose frames take the branches in these shares (A,), which sum to 1."""

@@ -7,22 +7,26 @@ import torch
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import ClipError
-from adasgn_edge.model.adasgn import SGN, AdaSGN
+from adasgn_edge.model.adasgn import AnyModel, EscalatingSGN
 from adasgn_edge.model.config import MAX_COORDINATE
 
 __all__ = ["ReferenceClassifier"]
 
 
 class ReferenceClassifier:
-    """Calls a model in evaluation mode, on the device it lies on: clip (B, T, V, C) float32 → logits, actions."""
+    """Calls a model in evaluation mode, on the device it lies on: clip (M, T, V, C) float32, the M persons of one
+    sample, → logits (M, classes), or (1, classes) of a model that escalates, and actions (M, T).
 
-    def __init__(self, model: SGN | AdaSGN) -> None:
-        self.model = model.eval()
+    threshold: of a model that escalates.
+    """
+
+    def __init__(self, model: AnyModel, threshold: float = 0.0) -> None:
+        self.model, self._threshold = model.eval(), threshold
         self._device = next(model.parameters()).device
 
     @torch.inference_mode()
     def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Class logits (B, classes) and the branch that each frame took (B, T).
+        """Class logits and the branch that each frame took.
 
         Raises ClipError for coordinates that are NaN or beyond MAX_COORDINATE, as engines do.
         """
@@ -32,6 +36,10 @@ class ReferenceClassifier:
                 f"clip {where[0]}: expected finite coordinates of at most {MAX_COORDINATE:g}, found {clip[where]:g} at "
                 f"frame {where[1]}, joint {where[2]}, coordinate {where[3]}"
             )
-        prediction = self.model(torch.from_numpy(clip).to(self._device))
+        there = torch.from_numpy(clip).to(self._device)
+        if isinstance(self.model, EscalatingSGN):
+            prediction = self.model(there, self._threshold, len(clip))
+        else:
+            prediction = self.model(there)
         assert prediction.actions is not None  # only `forward_fuse` has none
         return prediction.logits.cpu().numpy(), prediction.actions.cpu().numpy()

@@ -15,16 +15,19 @@ __all__ = ["TemporalConvolution", "TemporalModule"]
 class TemporalConvolution(nn.Linear):
     """Convolution over time with kernel 3 and zero padding, as one matrix product.
 
-    weight: (outputs, 3·inputs), the taps of frame t-1, t, t+1 one after another.
+    weight: (outputs, 3·inputs), the taps of frame t-1, t, t+1 one after another. With a stride only its multiples are
+    such t.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(TAPS * inputs, outputs)
+        self.stride = stride
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, inputs) → (B, T, outputs)
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, inputs) → (B, T / stride rounded up, outputs)
         padded = F.pad(x, (0, 0, 1, 1))
         frames = x.shape[1]
-        return super().forward(torch.cat([padded[:, tap : tap + frames] for tap in range(TAPS)], dim=-1))
+        taps = [padded[:, tap : tap + frames : self.stride] for tap in range(TAPS)]
+        return super().forward(torch.cat(taps, dim=-1))
 
 
 class FrameEmbedding(nn.Module):
@@ -41,12 +44,12 @@ class FrameEmbedding(nn.Module):
 
 
 class TemporalModule(nn.Module):
-    """TM and head: frame embedding, conv(k=3), conv(k=1), max over the frames, linear classifier."""
+    """TM and head: frame embedding, conv(k=3, stride), conv(k=1), max over the frames, linear classifier."""
 
-    def __init__(self, frames: int, classes: int, dropout: float = 0.0) -> None:
+    def __init__(self, frames: int, classes: int, dropout: float = 0.0, stride: int = 1) -> None:
         super().__init__()
         self.frame = FrameEmbedding(frames)
-        self.across = TemporalConvolution(FEATURE, FEATURE)
+        self.across = TemporalConvolution(FEATURE, FEATURE, stride)
         self.across_norm = nn.BatchNorm1d(FEATURE)
         self.widen = nn.Linear(FEATURE, TEMPORAL)
         self.widen_norm = nn.BatchNorm1d(TEMPORAL)

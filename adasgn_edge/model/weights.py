@@ -11,9 +11,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, CheckpointError
 from adasgn_edge.files import atomic_path
-from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model
+from adasgn_edge.model.adasgn import AnyModel, build_model
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
 
@@ -28,15 +29,17 @@ class TrainedModel:
     """A model and what is needed to use it.
 
     stream: its input stream; class_names: one per label; provenance: free-form facts of the training run;
-    action_shares: of AdaSGN, (A,) share of training frames that its policy gives to each branch, None if not measured.
+    action_shares: of AdaSGN, (A,) share of training frames that its policy gives to each branch, None if not measured;
+    effort: of a model that escalates, measured on held-out clips, None if not measured.
     """
 
-    model: SGN | AdaSGN
+    model: AnyModel
     layout: SkeletonLayout
     stream: str
     class_names: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
     action_shares: tuple[float, ...] | None = None
+    effort: EffortTable | None = None
 
 
 def save_weights(path: Path, trained: TrainedModel) -> None:
@@ -50,6 +53,7 @@ def save_weights(path: Path, trained: TrainedModel) -> None:
         "class_names": list(trained.class_names),
         "provenance": trained.provenance,
         "action_shares": trained.action_shares,
+        "effort": None if trained.effort is None else trained.effort.to_json(),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     with atomic_path(path) as temporary:
@@ -91,6 +95,7 @@ def load_weights(path: str | Path) -> TrainedModel:
             tuple(header["class_names"]),
             header.get("provenance", {}),
             None if shares is None else tuple(shares),
+            None if header.get("effort") is None else EffortTable.from_json(header["effort"]),
         )
     except (AdaSGNError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit their description ({error})") from None

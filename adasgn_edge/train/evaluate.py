@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adasgn_edge.effort import Levels
 from adasgn_edge.errors import ModelConfigError
-from adasgn_edge.model.adasgn import SGN, AdaSGN, Prediction
+from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, EscalatingSGN, Prediction
 from adasgn_edge.model.config import Branch
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.spatial import motion
@@ -35,9 +36,14 @@ class Evaluation:
     cost: CostTable
 
     @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) whether a sample's highest score is its label."""
+        return self.scores.argmax(1) == self.labels
+
+    @property
     def accuracy(self) -> float:
         """Share of samples whose highest score is their label."""
-        return float((self.scores.argmax(1) == self.labels).mean())
+        return float(self.correct.mean())
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -83,18 +89,20 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    model: SGN | AdaSGN,
+    model: AnyModel,
     sampler: ClipSampler,
     policy: str | Branch = "argmax",
     batch: int = 128,
     dtype: torch.dtype | None = None,
     seed: int = 0,
     progress: Any = None,
+    threshold: float = 0.0,
 ) -> Evaluation:
     """Run a model over all samples of `sampler`, each segment's middle frame.
 
     policy: "argmax" (the model's own), "random" (uniform over the branches), "fuse" (all branches, scores averaged) or
-    a Branch that every frame takes. dtype: autocast of matrix products, None for float32.
+    a Branch that every frame takes. dtype: autocast of matrix products, None for float32. threshold: of a model that
+    escalates, whose own way "argmax" is.
     """
     was_training = model.training
     model.eval()
@@ -105,8 +113,13 @@ def evaluate(
     for samples in progress.track(batches, "evaluating") if progress else batches:
         clip = sampler.clips(samples, generator=None)
         with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
-            prediction = _predict(model, clip, policy, generator)
-        scores.append(sampler.average_persons(prediction.logits).softmax(-1).cpu())
+            if isinstance(model, EscalatingSGN) and policy == "argmax":
+                prediction = model(clip, threshold, sampler.persons)
+                logits = prediction.logits
+            else:
+                prediction = _predict(model, clip, policy, generator)
+                logits = sampler.average_persons(prediction.logits)
+        scores.append(logits.softmax(-1).cpu())
         if prediction.actions is not None:
             actions.append(prediction.actions.view(len(samples), sampler.persons, -1).cpu())
     model.train(was_training)
@@ -116,6 +129,20 @@ def evaluate(
         actions=torch.cat(actions).numpy() if actions else None,
         cost=CostTable(model.config),
     )
+
+
+@torch.no_grad()
+def branch_levels(model: EscalatingSGN, sampler: ClipSampler, batch: int = 128, progress: Any = None) -> Levels:
+    """What every branch says of every sample, each segment's middle frame, in float32: for any threshold at once."""
+    was_training = model.training
+    model.eval()
+    found = []
+    batches = torch.arange(len(sampler), device=sampler.device).split(batch)
+    for samples in progress.track(batches, "evaluating") if progress else batches:
+        logits = model.branch_logits(sampler.clips(samples, generator=None))  # (A, B·M, classes)
+        found.append(torch.stack([sampler.average_persons(rows).softmax(-1) for rows in logits]).cpu())
+    model.train(was_training)
+    return Levels(torch.cat(found, dim=1).numpy(), sampler.persons * CostTable(model.config).full)
 
 
 @torch.no_grad()
@@ -136,11 +163,11 @@ def policy_shares(model: AdaSGN, sampler: ClipSampler, batch: int = 128, progres
     return tuple(round(count / total, 6) for count in counts.tolist())
 
 
-def _predict(model: SGN | AdaSGN, clip: torch.Tensor, policy: str | Branch, generator: torch.Generator) -> Prediction:
+def _predict(model: AnyModel, clip: torch.Tensor, policy: str | Branch, generator: torch.Generator) -> Prediction:
     if policy == "argmax":
         return model(clip)
-    if not isinstance(model, AdaSGN):
-        raise ModelConfigError(f"policy {policy}: expected an adaptive model, found one of a single branch")
+    if isinstance(model, SGN):
+        raise ModelConfigError(f"policy {policy}: expected a model of several branches, found one of a single branch")
     if policy == "fuse":
         return model.forward_fuse(clip)
     if policy == "random":

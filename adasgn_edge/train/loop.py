@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from adasgn_edge.data.dataset import SkeletonDataset
+from adasgn_edge.data.folds import Fold, fold_dataset
 from adasgn_edge.errors import CheckpointError, DatasetError, RecipeError
-from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model
+from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, build_model
 from adasgn_edge.model.weights import TrainedModel, load_weights, save_weights
 from adasgn_edge.train.checkpoint import Origin, load_state, save_state
 from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
@@ -85,7 +86,9 @@ def warn_of_gaps(dataset: SkeletonDataset) -> None:
 class Trainer:
     """Trains the stages of one recipe for one seed below `out`.
 
-    Raises DatasetError for a data set that nothing can be learnt from.
+    fold: train on this fold of the data set alone: what it holds out is the test split, and clips that are not in its
+    pool, such as the official test split's, are never seen.
+    Raises DatasetError for a data set that nothing can be learnt from, or that does not give the fold.
     """
 
     def __init__(
@@ -97,10 +100,13 @@ class Trainer:
         device: torch.device | str = "cpu",
         reporter: Reporter | None = None,
         compile_step: bool | None = None,
+        fold: Fold | None = None,
     ) -> None:
+        if fold is not None:
+            dataset = fold_dataset(dataset, fold)
         check_training_set(dataset)
         warn_of_gaps(dataset)
-        self.recipe, self.dataset, self.out, self.seed = recipe, dataset, out, seed
+        self.recipe, self.dataset, self.out, self.seed, self.fold = recipe, dataset, out, seed, fold
         self.device = torch.device(device)
         self.reporter: Reporter = reporter or Silent()
         self.compile_step = self.device.type == "cuda" if compile_step is None else compile_step
@@ -112,11 +118,11 @@ class Trainer:
 
     def folder(self, stage: str) -> Path:
         """Files of a stage: ``state.pt`` while it runs, ``log.jsonl``, ``model.safetensors`` when done."""
-        return stage_folder(self.out, self.seed, stage)
+        return stage_folder(self.out, self.seed, stage, self.fold)
 
     def origin(self, stage: Stage) -> Origin:
         """What a stage's files must come from."""
-        return Origin(fingerprint(self.recipe, stage, self.seed), self.dataset.digest)
+        return Origin(fingerprint(self.recipe, stage, self.seed, self.fold), self.dataset.digest)
 
     def finished(self, stage: Stage) -> bool:
         """Whether a stage has its final weights; raises CheckpointError when they come from other settings or data."""
@@ -126,7 +132,7 @@ class Trainer:
         self.origin(stage).check(path, Origin.of(load_weights(path)))
         return True
 
-    def build(self, stage: Stage) -> SGN | AdaSGN:
+    def build(self, stage: Stage) -> AnyModel:
         """The stage's model before its first epoch: seeded weights, and for AdaSGN the single models' branches."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded_number(self.seed, stage.name, "init"))
@@ -175,7 +181,7 @@ class Trainer:
         state_path.unlink()
         return weights
 
-    def _trained(self, model: SGN | AdaSGN, stage: Stage, origin: Origin, rows: list[dict[str, Any]]) -> TrainedModel:
+    def _trained(self, model: AnyModel, stage: Stage, origin: Origin, rows: list[dict[str, Any]]) -> TrainedModel:
         layout, stream, data = self.dataset.layout, self.recipe.data.stream, self.dataset
         provenance = {
             "recipe": self.recipe.model_dump(mode="json"),
@@ -193,6 +199,8 @@ class Trainer:
             "hardware": hardware(self.device),
             "seconds": round(sum(row["seconds"] for row in rows), 1),
         }
+        if self.fold is not None:
+            provenance["fold"] = self.fold.to_dict()
         if (window := median_seconds(data)) is not None:
             provenance["window"] = window
         # Not the log's train_shares: those are of sampled actions on augmented clips, while the weights still moved.

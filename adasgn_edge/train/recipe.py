@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from adasgn_edge.data.recordings import LABEL_TABLE
 from adasgn_edge.data.registry import DATASETS
@@ -29,7 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Recipe", "Schedule", "builtin_recipes", "load_recipe"]
+__all__ = ["AdaptiveSchedule", "Recipe", "Schedule", "SharedSchedule", "builtin_recipes", "load_recipe"]
 
 
 class _Section(BaseModel):
@@ -66,11 +67,15 @@ class ModelSection(_Section):
 
 
 class AugmentSection(_Section):
-    """rotation: largest angles about x, y, z in degrees; scale: relative; jitter: normalised units."""
+    """rotation: largest angles about x, y, z in degrees; scale: relative; jitter: normalised units; bones: relative
+    standard deviation of each bone's length; crop: the smallest part of a recording that is kept; warp: of its time."""
 
     rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = Field(0.0, ge=0.0, lt=1.0)
     jitter: float = Field(0.0, ge=0.0)
+    bones: float = Field(0.0, ge=0.0, lt=0.5)
+    crop: float = Field(1.0, gt=0.0, le=1.0)
+    warp: float = Field(0.0, ge=0.0, lt=1.0)
 
 
 MOST_STRETCH = 10
@@ -99,7 +104,7 @@ class Schedule(_Section):
     augment: AugmentSection | Literal[False] = False
     min_steps: int = Field(0, ge=0)
 
-    def fitted(self, clips: int) -> Schedule:
+    def fitted(self, clips: int) -> Self:
         """This schedule for a training set of so many clips.
 
         With min_steps a small set is gone through more often: the whole course is stretched, up to MOST_STRETCH times,
@@ -161,8 +166,25 @@ class AdaptiveSchedule(Schedule):
         return alpha * min(1.0, (epoch + 1) / (self.alpha_epochs + 1))
 
 
+class SharedSchedule(Schedule):
+    """A model that escalates: its branches are trained together, with one temporal module.
+
+    branches: their names in ascending order of cost, where no number stands for all joints; None: the pose branch and
+    the small branch of the largest joint set below that. distillation: weight, beside the labels', of the dearest
+    branch's probabilities for all others. stride: of the temporal module, 1 or 2. effort: the default of the model.
+    """
+
+    branches: tuple[str, ...] | None = None
+    distillation: float = Field(0.25, ge=0.0, le=1.0)
+    stride: Literal[1, 2] = 1
+    effort: float = Field(0.1, ge=0.0, le=1.0)
+
+
 class Recipe(_Section):
-    """A whole training run. See the sections for their fields."""
+    """A whole training run. See the sections for their fields.
+
+    stages: those that are trained where none are named (all when empty).
+    """
 
     name: str
     data: DataSection
@@ -170,6 +192,8 @@ class Recipe(_Section):
     augment: AugmentSection = AugmentSection()
     single: Schedule = Schedule()
     adaptive: AdaptiveSchedule = AdaptiveSchedule()
+    shared: SharedSchedule = SharedSchedule()
+    stages: tuple[str, ...] = ()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     evaluate_every: int = Field(5, ge=1)
 

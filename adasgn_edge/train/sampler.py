@@ -19,15 +19,41 @@ class Augmentation:
     """Random changes of a training clip; every zero switches one off.
 
     rotation: (x, y, z) largest angle about each axis, degrees; scale: largest relative change of size;
-    jitter: standard deviation of a constant offset per joint, in units of the normalised coordinates.
+    jitter: standard deviation of a constant offset per joint, in units of the normalised coordinates; bones: of the
+    relative change of each bone's length; crop: the smallest part of a recording that a clip spans, 1 for all of it;
+    warp: how unevenly time may run, 0 to below 1.
     """
 
     rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = 0.0
     jitter: float = 0.0
+    bones: float = 0.0
+    crop: float = 1.0
+    warp: float = 0.0
 
-    def __call__(self, clip: Tensor, generator: torch.Generator) -> Tensor:
-        """Augment clips (B, M, T, V, C); all persons and frames of a sample alike."""
+    @property
+    def moves_time(self) -> bool:
+        """Whether :meth:`times` changes anything."""
+        return self.crop < 1 or self.warp > 0
+
+    def times(self, shape: tuple[int, int, int], generator: torch.Generator, device: torch.device) -> Tensor:
+        """Where in a recording, 0 to 1, the frames of clips lie: one in each of T equal segments, (B, M, T), then
+        warped and cropped. Warping runs time u as ``u + w·u·(1 - u)``, which stays monotone."""
+        batch, persons, frames = shape
+
+        def uniform(*shape: int) -> Tensor:  # in (0, 1)
+            return torch.rand(shape, generator=generator, device=device)
+
+        u = (torch.arange(frames, device=device) + uniform(*shape)) / frames
+        if self.warp:
+            u = u + self.warp * (2 * uniform(batch, persons, 1) - 1) * u * (1 - u)
+        if self.crop < 1:
+            part = self.crop + (1 - self.crop) * uniform(batch, persons, 1)
+            u = (1 - part) * uniform(batch, persons, 1) + part * u
+        return u
+
+    def __call__(self, clip: Tensor, generator: torch.Generator, parents: Tensor | None = None) -> Tensor:
+        """Augment clips (B, M, T, V, C); all persons and frames of a sample alike. parents (V,): of `bones`."""
         batch, persons, _, joints, _ = clip.shape
 
         def uniform(*shape: int) -> Tensor:  # in (-1, 1)
@@ -38,10 +64,31 @@ class Augmentation:
             clip = clip @ _rotations(angles).transpose(1, 2).view(batch, 1, 1, 3, 3)
         if self.scale:
             clip = clip * (1 + self.scale * uniform(batch, 1, 1, 1, 1))
+        if self.bones:
+            if parents is None:
+                raise ValueError("a change of bone lengths needs the parent of each joint")
+            factor = 1 + self.bones * torch.randn((batch, 1, 1, joints, 1), generator=generator, device=clip.device)
+            clip = _stretched(clip, factor, parents.tolist())
         if self.jitter:
             noise = torch.randn((batch, persons, 1, joints, 3), generator=generator, device=clip.device)
             clip = clip + self.jitter * noise
         return clip
+
+
+def _stretched(clip: Tensor, factor: Tensor, parents: list[int]) -> Tensor:
+    """Each bone's length times its factor, the root where it was."""
+    placed: dict[int, Tensor] = {}
+
+    def place(joint: int) -> Tensor:
+        if joint not in placed:
+            parent, here = parents[joint], clip[..., joint, :]
+            if parent == joint:
+                placed[joint] = here
+            else:
+                placed[joint] = place(parent) + factor[..., joint, :] * (here - clip[..., parent, :])
+        return placed[joint]
+
+    return torch.stack([place(joint) for joint in range(len(parents))], dim=-2)
 
 
 def _rotations(angles: Tensor) -> Tensor:
@@ -89,16 +136,25 @@ class ClipSampler:
     def clips(self, samples: Tensor, generator: torch.Generator | None, augment: Augmentation | None = None) -> Tensor:
         """Clips (B·M, T, V, C) of samples (B,): a random frame of each segment, or the middle one without generator."""
         start, length = self.start[samples].unsqueeze(-1), self.length[samples].unsqueeze(-1)  # (B, M, 1)
+        if augment is not None and augment.moves_time:
+            if generator is None:
+                raise ValueError("augmentation needs a random generator")
+            shape = (*self.start[samples].shape, self.frames)
+            places = augment.times(shape, generator, self.device)
+            return self._finished(start + (places * length).long().clamp(max=length - 1), generator, augment)
         offset: Tensor | int = CENTRE
         if generator is not None:
             shape = (*self.start[samples].shape, self.frames)
             offset = torch.randint(OFFSET_RANGE, shape, generator=generator, device=self.device)
-        rows = start + segment_frames(length, self.frames, offset, self._segments)  # (B, M, T)
+        return self._finished(start + segment_frames(length, self.frames, offset, self._segments), generator, augment)
+
+    def _finished(self, rows: Tensor, generator: torch.Generator | None, augment: Augmentation | None) -> Tensor:
+        """Clips of the frames in rows (B, M, T), augmented and turned into the stream."""
         clip = self.positions[rows]  # (B, M, T, V, C)
         if augment is not None:
             if generator is None:
                 raise ValueError("augmentation needs a random generator")
-            clip = augment(clip, generator)
+            clip = augment(clip, generator, self._parents)
         return to_stream(clip, self.stream, self._parents).flatten(0, 1)
 
     def average_persons(self, logits: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adasgn_edge.errors import RecipeError
-from adasgn_edge.model.adasgn import SGN, AdaSGN
+from adasgn_edge.model.adasgn import AdaSGN, AnyModel, EscalatingSGN
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.train.average import WarmAverage, measure_statistics
 from adasgn_edge.train.devices import seeded_generator
 from adasgn_edge.train.evaluate import Evaluation, evaluate
-from adasgn_edge.train.recipe import AdaptiveSchedule
+from adasgn_edge.train.recipe import AdaptiveSchedule, SharedSchedule
 from adasgn_edge.train.sampler import Augmentation
 from adasgn_edge.train.stages import Stage
 
@@ -36,11 +36,11 @@ WIDE = 0.05
 class StageRun:
     """Model, optimiser and course of one stage in memory."""
 
-    def __init__(self, trainer: Trainer, stage: Stage, model: SGN | AdaSGN) -> None:
+    def __init__(self, trainer: Trainer, stage: Stage, model: AnyModel) -> None:
         self.trainer, self.stage, self.model = trainer, stage, model
         schedule = stage.schedule
         augment = schedule.augment or trainer.recipe.augment
-        self.augment = Augmentation(augment.rotation, augment.scale, augment.jitter)
+        self.augment = Augmentation(**augment.model_dump())
         self.optimiser = torch.optim.Adam(
             model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
         )
@@ -68,16 +68,16 @@ class StageRun:
 
     # -- the model that is kept ---------------------------------------------------------------------------------
 
-    def kept(self, epoch: int) -> SGN | AdaSGN:
+    def kept(self, epoch: int) -> AnyModel:
         """The model to evaluate and keep after `epoch`, counted from 0: the moving average of the weights where the
         schedule has one, with batch-norm statistics of its own."""
         return self._with_own_statistics(self.model if self.average is None else self.average.module, epoch)
 
-    def raw(self, epoch: int) -> SGN | AdaSGN:
+    def raw(self, epoch: int) -> AnyModel:
         """The model as the last step left it, with batch-norm statistics of its own."""
         return self._with_own_statistics(self.model, epoch)
 
-    def _with_own_statistics(self, weights: SGN | AdaSGN, epoch: int) -> SGN | AdaSGN:
+    def _with_own_statistics(self, weights: AnyModel, epoch: int) -> AnyModel:
         """A copy of `weights` whose batch norms, those that train in this epoch, have measured training clips."""
         trainer, stage = self.trainer, self.stage
         model = copy.deepcopy(weights).eval()
@@ -93,6 +93,9 @@ class StageRun:
                     # Actions are sampled as in training, and every branch sees every frame, whether it is taken or not.
                     shape = (*clip.shape[:2], len(stage.config.branches))
                     return model.forward_training(clip, 1.0, _uniform(shape, generator, trainer.device), True)
+                if isinstance(model, EscalatingSGN):
+                    shape = (*clip.shape[:2], len(stage.config.branches))
+                    return model.forward_training(clip, _uniform(shape, generator, trainer.device))
                 return model(clip)
 
         trained = {name for name, module in self.model.named_modules() if module.training}
@@ -117,6 +120,10 @@ class StageRun:
             assert isinstance(schedule, AdaptiveSchedule)
             model.branches.requires_grad_(free)
             model.branches.train(free and schedule.batch_norm == "batch")
+        elif isinstance(model, EscalatingSGN):
+            for branch in model.branches:
+                if branch.transform is not None:
+                    branch.transform.requires_grad_(free)
         elif model.spatial.transform is not None:
             model.spatial.transform.requires_grad_(free)
         for group in self.optimiser.param_groups:
@@ -125,6 +132,8 @@ class StageRun:
     def _loss(self, clip: Tensor, labels: Tensor, uniform: Tensor, temperature: Tensor, alpha: Tensor) -> Any:
         """Loss, class logits (B, classes) and action counts (A,) of a batch."""
         sampler = self.trainer.train_clips
+        if isinstance(self.model, EscalatingSGN):
+            return self._shared_loss(self.model, clip, labels, uniform)
         if isinstance(self.model, AdaSGN):
             track_logits, actions = self.model.forward_training(clip, temperature, uniform, self.trainer.compile_step)
             cost = (actions.flatten(0, 1) @ self.cost).mean()
@@ -135,6 +144,24 @@ class StageRun:
         logits = sampler.average_persons(track_logits)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.stage.schedule.label_smoothing) + alpha * cost
         return loss, logits.detach(), counts
+
+    def _shared_loss(self, model: EscalatingSGN, clip: Tensor, labels: Tensor, uniform: Tensor) -> Any:
+        """The same of branches trained together: labels for all, and the dearest branch's word for the others."""
+        schedule = self.stage.schedule
+        assert isinstance(schedule, SharedSchedule)
+        average = self.trainer.train_clips.average_persons
+        every = torch.stack([average(logits) for logits in model.forward_training(clip, uniform)])  # (A + 1, B, K)
+        dearest = len(model.branches) - 1
+        teacher = every[dearest].detach().softmax(-1)
+        total = torch.zeros((), device=clip.device)
+        for place, logits in enumerate(every):
+            loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+            if place != dearest and schedule.distillation:
+                taught = F.kl_div(logits.log_softmax(-1), teacher, reduction="batchmean")
+                loss = (1 - schedule.distillation) * loss + schedule.distillation * taught
+            total = total + loss / len(every)
+        counts = torch.ones(len(model.branches), device=clip.device)
+        return total, every[0].detach(), counts
 
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Train one epoch, counted from 0, and return its row for the log."""
@@ -195,10 +222,14 @@ class StageRun:
         if clips is None:  # then the two are compared on training clips, as they are: train_accuracy is of changed ones
             clips, split, kept = trainer.train_clips, "train", "kept_train"
         dtype = None if last else trainer.dtype
-        measured = evaluate(self.kept(epoch), clips, dtype=dtype)
+        model = self.kept(epoch)
+        measured = evaluate(model, clips, dtype=dtype)
         row: dict[str, Any] = {f"{kept}_accuracy": measured.accuracy}
         if self.stage.config.adaptive:
             row |= {f"{kept}_shares": measured.shares.tolist(), f"{kept}_gflops": measured.paper_gflops}
+        if isinstance(model, EscalatingSGN):  # its own accuracy is that of the first branch, as nothing escalates
+            forced = [evaluate(model, clips, branch, dtype=dtype).accuracy for branch in model.config.branches[1:]]
+            row[f"{kept}_branch_accuracies"] = [measured.accuracy, *forced]
         if last and self.average is not None:
             raw = evaluate(self.raw(epoch), clips, dtype=dtype)
             row[f"raw_{split}_accuracy"] = raw.accuracy

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <string>
 
+#include "adasgn/effort.h"
+
 namespace adasgn {
 
 namespace {
@@ -34,6 +36,20 @@ void expect_option(const char* what, std::int64_t value, std::int64_t low, std::
 
 void expect_range(const char* what, std::int64_t value, std::int64_t low, std::int64_t high) {
     expect_between(ErrorKind::clip, what, value, low, high);
+}
+
+float checked_threshold(const Description& description, float threshold) {
+    if (!description.escalates) {
+        if (!(threshold < 0)) {
+            throw Error(ErrorKind::engine,
+                        "threshold: expected none, as this model does not escalate, found " + text(threshold));
+        }
+        return 0;
+    }
+    if (std::isnan(threshold)) {
+        throw Error(ErrorKind::engine, "threshold: expected a number, found " + text(threshold));
+    }
+    return threshold < 0 ? threshold_of(description, description.default_effort) : threshold;
 }
 
 int checked_clips(int samples, int persons, int max_batch) {

@@ -25,6 +25,10 @@ int checked_clips(int samples, int persons, int max_batch);
 // Kind clip: an action that is no branch number.
 void expect_actions(const Description& description, const std::int32_t* actions, int count);
 
+// Kind engine: a threshold that is none, or one of a model that does not escalate. Returns the threshold to use: of a
+// negative one (kDefaultThreshold) that of the model's default effort.
+float checked_threshold(const Description& description, float threshold);
+
 // Whether all values are numbers of at most this magnitude.
 bool all_within(float bound, const float* values, std::size_t count);
 

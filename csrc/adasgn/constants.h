@@ -1,6 +1,7 @@
 // The constants of the architecture (BRIEF: C = 3, 64, 256, 512) and the limits of a model file.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace adasgn {
@@ -11,6 +12,7 @@ constexpr int kNode = 128;
 constexpr int kFeature = 256;
 constexpr int kTemporal = 512;
 constexpr int kTaps = 3;
+constexpr int kMaxStride = 2;     // of the first temporal convolution
 constexpr int kPoseHidden = 256;  // between the two layers of a pose branch
 constexpr int kMaxLayers = 3;
 
@@ -25,6 +27,8 @@ constexpr int kMaxClasses = 65536;
 constexpr int kMaxBranches = 32;
 constexpr int kMaxWindow = 3600;  // seconds
 constexpr std::int64_t kMaxCost = std::int64_t{1} << 62;
+constexpr std::size_t kMostEffortPoints = 64;
+constexpr double kAlwaysEscalate = 2;     // the largest threshold: no probability reaches it
 constexpr double kShareTolerance = 1e-3;  // what action shares may add up to beside 1
 
 }  // namespace adasgn

@@ -80,8 +80,11 @@ void expect_branches(const Description& description, const Json& json, const Jso
     if (branches.front().pose() && branches.front().joints != description.joints) {
         at.fail("expected a pose branch of all joints", json);
     }
-    if (!description.adaptive && branches.size() != 1) {
-        at.fail("expected one branch, as there is no policy", json);
+    if (description.escalates && branches.size() < 2) {
+        at.fail("expected two branches or more, as the model escalates", json);
+    }
+    if (!description.adaptive && !description.escalates && branches.size() != 1) {
+        at.fail("expected one branch, as there is no policy or escalation", json);
     }
     if (description.kind == "sgn" && !(branches.front().big() && branches.front().joints == description.joints)) {
         at.fail("expected the big branch of all joints, as there is no transform", json);
@@ -92,18 +95,24 @@ void parse_config(const Json& json, int version, Description& description, const
     if (version == 1) {
         expect_keys(json, {"joints", "classes", "joint_sets", "sizes", "frames", "transform", "adaptive"}, at);
     } else {
-        expect_keys(json, {"joints", "classes", "branches", "frames", "transform", "adaptive"}, at);
+        expect_keys(json, {"joints", "classes", "branches", "frames", "transform", "adaptive", "escalates", "stride"},
+                    at);
     }
     description.joints = integer(json["joints"], 1, kMaxJoints, at.inside("joints"));
     description.classes = integer(json["classes"], 2, kMaxClasses, at.inside("classes"));
     description.frames = integer(json["frames"], 1, kMaxFrames, at.inside("frames"));
     description.adaptive = boolean(json["adaptive"], at.inside("adaptive"));
+    description.stride = version > 1 ? integer(json["stride"], 1, kMaxStride, at.inside("stride")) : 1;
+    description.escalates = version > 1 && boolean(json["escalates"], at.inside("escalates"));
     const bool transform = boolean(json["transform"], at.inside("transform"));
     if (transform != (description.kind != "sgn")) {
         at.inside("transform").fail("expected it to fit the kind " + description.kind, json["transform"]);
     }
-    if (description.adaptive != (description.kind == "adasgn")) {
+    if ((description.adaptive || description.escalates) != (description.kind == "adasgn")) {
         at.inside("adaptive").fail("expected it to fit the kind " + description.kind, json["adaptive"]);
+    }
+    if (description.adaptive && description.escalates) {
+        at.inside("escalates").fail("expected a policy or escalation, found both");
     }
     if (version == 1) {
         parse_branch_grid(json["joint_sets"], json["sizes"], description, at);
@@ -174,7 +183,48 @@ void parse_action_shares(const Json& json, Description& description, const JsonC
     }
 }
 
-// All but action_shares, which is absent where it is not known; version 1 names the branches here too.
+double with_fraction(const Json& value, double low, double high, const JsonContext& at) {
+    if (!value.is_number_float() || !(value.get<double>() >= low && value.get<double>() <= high)) {
+        at.fail("expected a number with a fraction, from " + std::to_string(low) + " to " + std::to_string(high),
+                value);
+    }
+    return value.get<double>();
+}
+
+void parse_effort(const Json& json, Description& description, const JsonContext& at) {
+    constexpr std::size_t kColumns = 4;
+    expect_keys(json, {"default", "table"}, at);
+    description.default_effort = with_fraction(json["default"], 0, 1, at.inside("default"));
+    const JsonContext here = at.inside("table");
+    expect_list(json["table"], 2, kMostEffortPoints, here);
+    for (const Json& row : json["table"]) {
+        expect_list(row, kColumns, kColumns, here);
+        EffortPoint point{};
+        point.effort = with_fraction(row[0], 0, 1, here);
+        point.threshold = with_fraction(row[1], 0, kAlwaysEscalate, here);
+        if (!row[2].is_number_integer() || row[2] < 0 || row[2] > kMaxCost) {
+            here.fail("expected whole numbers from 0 to 2^62", row[2]);
+        }
+        point.macs = row[2].get<std::int64_t>();
+        if (!row[3].is_null()) {
+            point.accuracy = with_fraction(row[3], 0, 1, here);
+        }
+        if (!description.effort_table.empty()) {
+            const EffortPoint& last = description.effort_table.back();
+            if (!(last.effort < point.effort && last.threshold <= point.threshold && last.macs <= point.macs)) {
+                here.fail("expected efforts that rise, thresholds and MACs that do not fall", row);
+            }
+        }
+        description.effort_table.push_back(point);
+    }
+    const EffortPoint& first = description.effort_table.front();
+    if (first.effort != 0 || first.threshold != 0 || description.effort_table.back().effort != 1) {
+        here.fail("expected efforts from 0, with threshold 0, to 1", json["table"]);
+    }
+}
+
+// All but action_shares, which is absent where it is not known, and effort, which a model has that escalates; version 1
+// names the branches here too.
 void expect_description_keys(const Json& json, int version, const JsonContext& at) {
     std::vector<const char*> keys{"kind",   "config",        "layout",    "class_names", "stream",
                                   "window", "preprocessing", "precision", "cost",        "provenance"};
@@ -183,6 +233,8 @@ void expect_description_keys(const Json& json, int version, const JsonContext& a
     }
     if (version == 1) {
         keys.push_back("branches");
+    } else if (json.is_object() && json.contains("effort")) {
+        keys.push_back("effort");
     }
     expect_keys(json, keys, at);
 }
@@ -221,6 +273,13 @@ Description parse_description(const Json& json, int version, const JsonContext& 
     parse_cost(json["cost"], description, at.inside("cost"));
     if (json.contains("action_shares")) {
         parse_action_shares(json["action_shares"], description, at.inside("action_shares"));
+    }
+    if (description.escalates != json.contains("effort")) {
+        at.inside("effort").fail(description.escalates ? "expected a table, found none"
+                                                       : "expected none, as the model does not escalate, found one");
+    }
+    if (description.escalates) {
+        parse_effort(json["effort"], description, at.inside("effort"));
     }
     if (!json["provenance"].is_object()) {
         at.inside("provenance").fail("expected an object", json["provenance"]);

@@ -303,8 +303,9 @@ int Engine::threads() const {
     return state_->options.threads;
 }
 
-void Engine::run(const float* clips, int samples, int persons, const Result& result) {
+void Engine::run(const float* clips, int samples, int persons, const Result& result, float threshold) {
     State& state = here();
+    checked_threshold(state.description, threshold);
     state.expect_clips(clips, checked_clips(samples, persons, state.options.max_batch));
     state.in_parts(samples, persons, 1, [&](int first, int part) {
         const int count = part * persons;

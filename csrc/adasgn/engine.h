@@ -31,7 +31,8 @@ class Engine : public Inference {
     int max_batch() const override;
     int threads() const;
 
-    void run(const float* clips, int samples, int persons, const Result& result) override;
+    void run(const float* clips, int samples, int persons, const Result& result,
+             float threshold = kDefaultThreshold) override;
     void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
                     const Result& result) override;
     void run_fuse(const float* clips, int samples, int persons, const Result& result) override;

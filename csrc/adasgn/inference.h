@@ -24,6 +24,8 @@ struct Result {
     float* features = nullptr;        // (samples, persons, T, 256)
 };
 
+constexpr float kDefaultThreshold = -1;
+
 class Inference {
   public:
     virtual ~Inference() = default;
@@ -32,7 +34,14 @@ class Inference {
     virtual int max_batch() const = 0;  // most clips (samples x persons) of one run
 
     // Clips (samples, persons, T, V, 3), each frame through the branch that the policy picks (dense: the only one).
-    virtual void run(const float* clips, int samples, int persons, const Result& result) = 0;
+    //
+    // A model that escalates sends every sample through its first branch, and those whose highest probability is below
+    // `threshold` through the next one too, and so on; the probabilities of a sample's branches are averaged. Then
+    // logits are the logarithms of these averages, actions the branch that a sample ended at, features that branch's.
+    // threshold: effort.h makes one of an effort; 0: nothing escalates; above 1: everything does; kDefaultThreshold:
+    // the model's default effort. Other models take no threshold but that: Error (engine).
+    virtual void run(const float* clips, int samples, int persons, const Result& result,
+                     float threshold = kDefaultThreshold) = 0;
     // The same with the caller's actions (samples, persons, T).
     virtual void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
                             const Result& result) = 0;

@@ -71,7 +71,7 @@ std::map<std::string, std::vector<std::int64_t>> expected_tensors(const Descript
         shapes["policy.bias"] = {actions};
     }
     shapes["temporal.across.weight"] = {kTaps, kFeature, kFeature};
-    shapes["temporal.across.bias"] = {description.frames, kFeature};
+    shapes["temporal.across.bias"] = {description.temporal_frames(), kFeature};
     shapes["temporal.widen.weight"] = {kFeature, kTemporal};
     shapes["temporal.widen.bias"] = {kTemporal};
     shapes["temporal.classify.weight"] = {kTemporal, description.classes};

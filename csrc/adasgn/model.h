@@ -32,12 +32,23 @@ struct Preprocessing {
     std::vector<int> parents;
 };
 
+// Of a model that escalates: at this effort, 0…1, samples less confident than `threshold` go on to the next branch;
+// what a clip then costs on average (full count) and the accuracy that was measured on held-out clips.
+struct EffortPoint {
+    double effort;
+    double threshold;
+    std::int64_t macs;
+    std::optional<double> accuracy;
+};
+
 struct Description {
     std::string kind;  // "adasgn", "sgn" or "single"
     int joints;        // V
     int classes;
-    int frames;     // T
-    bool adaptive;  // has a policy
+    int frames;      // T
+    int stride;      // of the temporal module's first convolution, 1 or 2
+    bool adaptive;   // has a policy
+    bool escalates;  // every sample takes the first branch, unsure ones the next too
     std::vector<BranchShape> branches;
     std::string layout;  // name of the skeleton layout
     std::vector<std::string> joint_names;
@@ -47,7 +58,11 @@ struct Description {
     Preprocessing preprocessing;
     std::string precision;                                  // "f32" or "f16": of the file; in memory all is float32
     std::map<std::string, std::vector<std::int64_t>> cost;  // "paper", "full", "folded": MACs by branch
+    std::vector<EffortPoint> effort_table;                  // from effort 0 to 1; empty unless the model escalates
+    double default_effort = 0;
     std::vector<double> action_shares;  // share of frames that the policy gives to each branch; empty: not known
+    int temporal_frames() const { return (frames + stride - 1) / stride; }  // rows after that convolution
+
     std::string json;  // all of it as the file has it, for readers in other languages; empty for one that is no file's
 };
 

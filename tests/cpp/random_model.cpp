@@ -44,6 +44,8 @@ Model random_model(const Shape& shape, unsigned seed) {
     d.joints = shape.joints;
     d.classes = shape.classes;
     d.frames = shape.frames;
+    d.stride = 1;
+    d.escalates = false;
     d.adaptive = shape.adaptive;
     if (shape.pose) {
         d.branches.push_back({"P-" + std::to_string(shape.joints), shape.joints, Size::pose});
@@ -116,7 +118,9 @@ std::string description_json(const Description& d) {
           {"branches", branches},
           {"frames", d.frames},
           {"transform", d.kind != "sgn"},
-          {"adaptive", d.adaptive}}},
+          {"adaptive", d.adaptive},
+          {"escalates", d.escalates},
+          {"stride", d.stride}}},
         {"layout", layout},
         {"class_names", d.class_names},
         {"stream", d.stream},

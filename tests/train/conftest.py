@@ -1,5 +1,6 @@
 """A tiny learnable data set: three movements of a three-joint stick."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -39,13 +40,21 @@ def stick_dataset(samples: int = 96, persons: int = 1, seed: int = 0) -> Skeleto
     return builder.build()
 
 
+def stick_subjects(samples: int = 96, subjects: int = 6, seed: int = 0) -> SkeletonDataset:
+    """The same of so many training subjects with clips of every class; two others test."""
+    dataset = stick_dataset(samples, seed=seed)
+    groups = [f"test {1 + i // 4 % 2}" if i % 4 == 0 else f"subject {1 + i // 4 % subjects}" for i in range(samples)]
+    return dataclasses.replace(dataset, groups=tuple(groups))
+
+
 def write_recordings(folder: Path, dataset: SkeletonDataset) -> Path:
     """The data set as a folder of recordings."""
     folder.mkdir(parents=True)
-    rows = ["file,label,split"]
+    rows = ["file,label,split" + (",subject" if dataset.groups else "")]
     for index, (name, label, tracks) in enumerate(dataset):
         np.savez(folder / f"{name}.npz", positions=tracks[0])
-        rows.append(f"{name}.npz,{dataset.class_names[label]},{dataset.split[index]}")
+        subject = f",{dataset.groups[index]}" if dataset.groups else ""
+        rows.append(f"{name}.npz,{dataset.class_names[label]},{dataset.split[index]}{subject}")
     (folder / "labels.csv").write_text("\n".join(rows))
     (folder / "layout.json").write_text(json.dumps(STICK.to_dict()))
     return folder

@@ -12,7 +12,7 @@ from adasgn_edge.model.spatial import motion
 from adasgn_edge.model.weights import TrainedModel, save_weights
 from adasgn_edge.train.evaluate import Evaluation, evaluate, policy_shares
 from adasgn_edge.train.fusion import fuse_streams
-from adasgn_edge.train.report import find_weights, measure, summarise
+from adasgn_edge.train.report import find_weights, measure, models_of, summarise
 from adasgn_edge.train.sampler import ClipSampler
 from tests.train.conftest import STICK, stick_dataset
 
@@ -106,10 +106,10 @@ def test_measuring_files_and_seeds(model, dataset, tmp_path):
         save_weights(folder / "model.safetensors", trained)
         (folder / "log.jsonl").write_text(f'{{"epoch": 1, "test_accuracy": 0.{seed}}}\n')
     measured = [measure(path, dataset) for path in find_weights(tmp_path)]
-    (row,) = summarise(measured)
+    (row,) = summarise(models_of(measured))
     assert (row.name, row.seeds, row.accuracy_deviation) == ("adasgn-a1", 2, 0.0)
     assert row.best_epoch == pytest.approx(0.15)
-    (alone,) = summarise(measured[:1])
+    (alone,) = summarise(models_of(measured[:1]))
     assert alone.to_dict()["accuracy_deviation"] is None
     with pytest.raises(CheckpointError, match="found neither"):
         find_weights(tmp_path / "seed-3")

@@ -79,3 +79,43 @@ def test_rotation_about_one_axis_keeps_that_coordinate():
         angles[axis] = 45.0
         turned = Augmentation(rotation=tuple(angles))(clip, torch.Generator().manual_seed(1))
         torch.testing.assert_close(turned[..., axis], clip[..., axis])
+
+
+def test_crops_and_warps_stay_inside_and_in_order(dataset):
+    sampler = ClipSampler(dataset, "train", 8, "joint", "cpu")
+    augment = Augmentation(crop=0.5, warp=0.9)
+    generator = torch.Generator().manual_seed(0)
+    places = augment.times((2000, 1, 8), generator, torch.device("cpu"))
+    assert places.min() >= 0
+    assert places.max() <= 1
+    assert (places.diff(dim=-1) > 0).all()
+    span = places[..., -1] - places[..., 0]
+    assert span.min() < 0.5
+    assert span.max() > 0.9
+    clips = sampler.clips(torch.zeros(500, dtype=torch.int64), generator, augment)
+    start, length = int(sampler.start[0, 0]), int(sampler.length[0, 0])
+    frames = sampler.positions[start : start + length]
+    at = [[int((frames == frame).all((1, 2)).nonzero()[0, 0]) for frame in clip] for clip in clips]
+    assert all(row == sorted(row) for row in at)
+    assert {row[0] for row in at} > {0}, "a crop begins anywhere"
+
+
+def test_bones_change_their_length_and_not_their_direction(dataset):
+    sampler = ClipSampler(dataset, "train", 4, "joint", "cpu")
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.arange(len(sampler))
+    before = sampler.clips(sample, None).view(-1, 1, 4, 3, 3)
+    parents = torch.as_tensor(STICK.parents)
+    after = Augmentation(bones=0.1)(before, generator, parents)
+    root = int((parents == torch.arange(3)).nonzero()[0, 0])
+    torch.testing.assert_close(after[..., root, :], before[..., root, :])
+    for joint, parent in enumerate(STICK.parents.tolist()):
+        if joint == parent:
+            continue
+        old, new = (clip[..., joint, :] - clip[..., parent, :] for clip in (before, after))
+        factor = (new * old).sum(-1) / (old * old).sum(-1)  # (B, 1, T)
+        torch.testing.assert_close(new, factor.unsqueeze(-1) * old, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(factor, factor[..., :1].expand_as(factor), atol=1e-4, rtol=1e-4)
+        assert 0.05 < factor[..., 0].std() < 0.2
+    with pytest.raises(ValueError, match="parent"):
+        Augmentation(bones=0.1)(before, generator)

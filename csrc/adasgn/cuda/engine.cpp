@@ -280,7 +280,8 @@ const DeviceEngine& Engine::on_device() const {
     return state_->device;
 }
 
-void Engine::run(const float* clips, int samples, int persons, const Result& result) {
+void Engine::run(const float* clips, int samples, int persons, const Result& result, float threshold) {
+    checked_threshold(description(), threshold);
     state_->run(Mode::adaptive, clips, nullptr, nullptr, samples, persons, result);
 }
 

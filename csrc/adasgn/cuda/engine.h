@@ -21,7 +21,8 @@ class Engine : public Inference {
     const Description& description() const override { return on_device().description(); }
     int max_batch() const override { return on_device().options().max_batch; }
 
-    void run(const float* clips, int samples, int persons, const Result& result) override;
+    void run(const float* clips, int samples, int persons, const Result& result,
+             float threshold = kDefaultThreshold) override;
     void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
                     const Result& result) override;
     void run_fuse(const float* clips, int samples, int persons, const Result& result) override;

@@ -20,7 +20,7 @@ class OnCurrentStream final : public Inference {
     const Description& description() const override { return engine_.description(); }
     int max_batch() const override { return engine_.options().max_batch; }
 
-    void run(const float* clips, int samples, int persons, const Result& result) override {
+    void run(const float* clips, int samples, int persons, const Result& result, float threshold) override {
         const CallOrder::Call call(order_);
         engine_.run(clips, nullptr, samples, persons, of_device(result), call.stream());
     }
