@@ -67,8 +67,10 @@ class EffortTable:
         """The threshold of an effort; raises EffortError for one that is not from 0 to 1."""
         if not 0 <= effort <= 1:  # NaN too
             raise EffortError(f"effort: expected a number from 0 to 1, found {effort}")
-        efforts, thresholds, _, _ = zip(*self.points, strict=True)
-        return float(np.interp(effort, efforts, thresholds))
+        # As csrc/adasgn/effort.cpp does it, and in plain Python, which torch.compile can trace.
+        low, high = next((a, b) for a, b in pairwise(self.points) if effort <= b.effort)
+        part = (effort - low.effort) / (high.effort - low.effort)
+        return float(low.threshold + part * (high.threshold - low.threshold))
 
     def within(self, max_macs: float) -> float:
         """The largest effort whose expected cost is at most `max_macs`; EffortError where even effort 0 costs more."""

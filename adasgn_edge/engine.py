@@ -23,10 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 from adasgn_edge.build_info import read_build
 from adasgn_edge.device_array import DeviceArray, on_device
 from adasgn_edge.effort import EffortTable
-from adasgn_edge.errors import AdaSGNError, ClipError, EngineError, ModelFileError
+from adasgn_edge.errors import AdaSGNError, ClipError, EffortError, EngineError, ModelFileError
 from adasgn_edge.host_array import actions as branch_numbers
 from adasgn_edge.host_array import as_numbers, detached, packed_floats
 from adasgn_edge.model.config import COORDINATES, FEATURE, ModelConfig
+from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model_container import read_model_bytes
 from adasgn_edge.regular_file import shown_path
 from adasgn_edge.skeletons import SkeletonLayout
@@ -53,13 +54,16 @@ Floats = NDArray[np.float32]
 class Result(NamedTuple):
     """What one run gives.
 
-    logits (B, K), averaged over the persons; actions (B, T), or (B, P, T) for clips with persons, the branch each
-    frame took, None where all branches ran; features (B, T, 256) or (B, P, T, 256), None unless asked for.
+    logits (B, K), averaged over the persons, of a model that escalates the logarithms of the probabilities averaged
+    over its branches; actions (B, T), or (B, P, T) for clips with persons, the branch each frame took (of a model that
+    escalates the last one), None where all branches ran; features (B, T, 256) or (B, P, T, 256), None unless asked for;
+    macs (B,), what each sample cost with all its persons (full count).
     """
 
     logits: Floats
     actions: NDArray[np.int32] | None
     features: Floats | None
+    macs: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,28 @@ class ModelDescription:
     def frames(self) -> int:
         """T."""
         return self.config.frames
+
+    def threshold(self, effort: float | None, max_macs: float | None, *, forced: bool = False) -> float | None:
+        """The confidence below which samples escalate: of an effort, of a budget for a clip, or the model's own.
+
+        None of models that do not escalate, and where the caller forces the branches. Raises EffortError for what the
+        model does not have.
+        """
+        asked = [(name, value) for name, value in (("effort", effort), ("max_macs", max_macs)) if value is not None]
+        if len(asked) > 1:
+            raise EffortError("effort and max_macs: expected one of them, found both")
+        for name, value in asked:
+            if forced:
+                raise EffortError(f"{name}: expected none beside actions, found {shown(value)}")
+            if self.effort is None:
+                raise EffortError(f"{name}: expected none, as this model does not escalate, found {shown(value)}")
+            if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+                raise EffortError(f"{name}: expected a number, found {shown(value)}")
+        if self.effort is None or forced:
+            return None
+        if max_macs is not None:
+            effort = self.effort.within(max_macs)
+        return self.effort.threshold(self.effort.default if effort is None else effort)
 
     @classmethod
     def from_json(cls, text: str) -> ModelDescription:
@@ -146,34 +172,50 @@ class Engine:
             raise EngineError(f"instruction set: expected an engine on the CPU, found one on {self.device}")
         return str(self._native.instruction_set)
 
-    def run(self, clips: ArrayLike, actions: ArrayLike | None = None, *, features: bool = False) -> Result:
+    def run(
+        self,
+        clips: ArrayLike,
+        actions: ArrayLike | None = None,
+        *,
+        features: bool = False,
+        effort: float | None = None,
+        max_macs: float | None = None,
+    ) -> Result:
         """Recognise clips (B, T, V, C), or (B, P, T, V, C) whose P persons' scores are averaged.
 
         Each frame takes the branch that the policy picks (the only one of a dense model), or the one in `actions`
-        (B, T) or (B, P, T). `features=True` returns each frame's feature as well.
+        (B, T) or (B, P, T). A model that escalates sends samples that it is unsure of through its next branch, too: at
+        `effort` 0 none, at 1 all, by default those of its own effort; or as many as keep the expected cost of a clip
+        within `max_macs`. `features=True` returns each frame's feature as well.
+
+        Raises EffortError for an effort or budget that the model does not have.
         """
         array, persons = self._clips(clips)
         forced = None
         if actions is not None:
             shape = array.shape[:3] if persons else (array.shape[0], array.shape[2])
             forced = branch_numbers(actions, shape, len(self.description.branches)).reshape(array.shape[:3])
+        threshold = self.description.threshold(effort, max_macs, forced=forced is not None)
+        options = {} if threshold is None else {"threshold": threshold}
         if isinstance(array, DeviceArray):
-            logits, taken, pooled = self._native.run_device(
-                array.address, *array.shape[:2], forced, features, fuse=False
+            logits, taken, pooled, macs = self._native.run_device(
+                array.address, *array.shape[:2], forced, features, fuse=False, **options
             )
         else:
-            logits, taken, pooled = self._native.run(array, forced, features)
+            logits, taken, pooled, macs = self._native.run(array, forced, features, **options)
         if not persons:
             taken, pooled = taken[:, 0], pooled[:, 0] if features else None
-        return Result(logits, taken, pooled)
+        return Result(logits, taken, pooled, macs)
 
     def run_fuse(self, clips: ArrayLike) -> Result:
         """Every branch on every frame of clips (B, T, V, C) or (B, P, T, V, C), the branches' logits averaged."""
         array, _ = self._clips(clips)
         if isinstance(array, DeviceArray):
             logits, *_ = self._native.run_device(array.address, *array.shape[:2], None, False, fuse=True)
-            return Result(logits, None, None)
-        return Result(self._native.run_fuse(array), None, None)
+        else:
+            logits = self._native.run_fuse(array)
+        batch, persons = array.shape[:2]
+        return Result(logits, None, None, np.full(batch, persons * CostTable(self.description.config).full_fuse))
 
     def prepare(self, clips: int, persons: int = 1, *, features: bool = False) -> None:
         """Make the first run of such a batch as fast as all others: on a GPU, capture its CUDA graph now."""
@@ -184,7 +226,7 @@ class Engine:
     # -- stages, for callers that keep features of their own ------------------------------------------------------
 
     def policy_features(self, frames: ArrayLike, previous: ArrayLike | None = None) -> Floats:
-        """Features (N, 256) of the cheapest branch; frames (N, V, C).
+        """Features (N, 256) of the first branch; frames (N, V, C).
 
         previous: the frame before each, (N, V, C); equal frames, or None for all, stand for velocity zero.
         """

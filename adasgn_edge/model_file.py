@@ -504,9 +504,11 @@ def _preprocessing(layout: SkeletonLayout) -> dict[str, Any]:
 
 def _read_effort(data: Any) -> EffortTable:
     try:
-        return EffortTable.from_json(data)
+        table = EffortTable.from_json(data)
     except EffortError as error:
         raise ModelFileError(_shown(str(error))) from None
+    _expect(table.points[-1].macs <= MAX_COST, "an effort table of MACs up to 2^62", _shown(table.points[-1].macs))
+    return table
 
 
 def _check_cost(data: Any, branches: int) -> None:

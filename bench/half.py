@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from adasgn_edge.engine import Result
+from adasgn_edge.model.cost import CostTable
 from bench.parity import Expected, compare
 from bench.reference import TorchReference
 
@@ -26,8 +27,9 @@ class TorchHalf:
         chosen = self._expected.actions[self._at : self._at + len(array)]
         self._at += len(array)
         pooled = self._model.features(array, chosen)
-        logits = self._model.classify(pooled).astype(np.float32)
-        return Result(logits, chosen.astype(np.int32), pooled.astype(np.float32))
+        logits = self._model.scores(array, chosen, pooled).astype(np.float32)
+        macs = CostTable(self._model.config).full[chosen].sum(-1) // chosen.shape[-1]
+        return Result(logits, chosen.astype(np.int32), pooled.astype(np.float32), macs)
 
 
 def half_tolerance(expected: Expected) -> float | None:

@@ -32,7 +32,8 @@ __all__ = ["MARGIN", "TOLERANCE", "Expected", "Parity", "Runs", "compare", "expe
 TOLERANCE = 1e-5
 """Most that a float32 engine's features and logits may differ from the reference, as a share of their norm."""
 MARGIN = 1e-4
-"""Actions must agree where the reference's two highest action logits are further apart than this."""
+"""Actions must agree where the reference's two highest action logits are further apart than this, or the confidence and
+the threshold of a model that escalates."""
 CHUNK = 60  # clips at a time
 
 
@@ -47,7 +48,7 @@ class Runs(Protocol):
 class Expected:
     """What the reference makes of clips, the same for every engine.
 
-    actions: (N, T); margin: (N, T) between the two highest action logits, infinite without policy; features:
+    actions: (N, T); margin: (N, T) by which each was decided, infinite where there is nothing to decide; features:
     (N, T, 256) and logits: (N, K) with these actions.
     """
 
@@ -90,17 +91,12 @@ def expect(reference: Reference, clips: Clips) -> Expected:
     """Run the reference on clips."""
     actions, margins, features, logits = [], [], [], []
     for part in _chunks(clips.arrays):
-        action_logits = reference.action_logits(part)
-        if action_logits is None:
-            chosen, margin = np.zeros(part.shape[:2], np.int64), np.full(part.shape[:2], np.inf)
-        else:
-            top = np.sort(action_logits, axis=-1)
-            chosen, margin = action_logits.argmax(-1), top[..., -1] - top[..., -2]
+        chosen, margin = reference.decide(part)
         pooled = reference.features(part, chosen)
         actions.append(chosen)
         margins.append(margin)
         features.append(pooled)
-        logits.append(reference.classify(pooled))
+        logits.append(reference.scores(part, chosen, pooled))
     joined = (np.concatenate(parts) for parts in (actions, margins, features, logits))
     return Expected(reference, clips, *joined)
 
@@ -113,8 +109,9 @@ def compare(name: str, engine: Runs, expected: Expected) -> Parity:
     other = actions != expected.actions
     features, logits = expected.features.copy(), expected.logits.copy()
     for clip in np.flatnonzero(other.any(axis=1)):  # what the reference makes of the branches that the engine chose
-        features[clip] = expected.reference.features(clips.arrays[clip : clip + 1], actions[clip : clip + 1])[0]
-        logits[clip] = expected.reference.classify(features[clip : clip + 1])[0]
+        alone, taken = clips.arrays[clip : clip + 1], actions[clip : clip + 1]
+        features[clip] = expected.reference.features(alone, taken)[0]
+        logits[clip] = expected.reference.scores(alone, taken, features[clip : clip + 1])[0]
     found = np.concatenate([result.logits for result in results])
     feature_errors = _errors(np.concatenate([_present(result.features) for result in results]), features)
     logit_errors = _errors(found, logits)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adasgn_edge.effort import EffortTable, Levels, escalate
 from adasgn_edge.export import to_model_file
 from adasgn_edge.folded import FoldedModel
 from adasgn_edge.folded import motion as folded_motion
-from adasgn_edge.model.adasgn import SGN, AdaSGN
-from adasgn_edge.model.config import FEATURE
+from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel
+from adasgn_edge.model.config import FEATURE, ModelConfig
 from adasgn_edge.model.spatial import motion
 from adasgn_edge.model.weights import load_weights, shipped_weights
 from adasgn_edge.model_file import read_model_file, write_model_file
@@ -24,32 +25,79 @@ __all__ = ["FoldedReference", "Reference", "TorchReference", "load_reference"]
 Doubles = NDArray[np.floating]  # float64
 
 
-class Reference(Protocol):
-    """A model in float64; clips (B, T, V, C). source: what it is, for people."""
+class Reference(ABC):
+    """A model in float64; clips (B, T, V, C), each a sample of its own.
+
+    source: what it is, for people; config: of the model; threshold: of a model that escalates.
+    """
 
     source: str
+    config: ModelConfig
+    threshold: float
 
+    @abstractmethod
     def action_logits(self, clips: NDArray[np.float32]) -> Doubles | None:
         """(B, T, A); None of a model without policy."""
 
+    @abstractmethod
     def features(self, clips: NDArray[np.float32], actions: NDArray[np.integer]) -> Doubles:
         """Features (B, T, 256) of frames that take the branches in actions (B, T)."""
 
+    @abstractmethod
     def classify(self, features: Doubles) -> Doubles:
-        """Logits (B, K)."""
+        """What the temporal module makes of features (B, T, 256): logits (B, K)."""
+
+    def decide(self, clips: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The branches that frames take, (B, T), and by how much the decision was clear, (B, T): between the two
+        highest action logits, or between confidence and threshold; infinite where nothing is decided."""
+        shape = clips.shape[:2]
+        if self.config.escalates:
+            probabilities = self._probabilities(clips, len(self.config.branches))
+            _, level = escalate(Levels(probabilities, np.zeros(len(probabilities), np.int64)), self.threshold)
+            counts = np.arange(1, len(probabilities) + 1)[:, None]
+            distance = np.abs(np.cumsum(probabilities, axis=0).max(-1) / counts - self.threshold)
+            asked = np.arange(len(probabilities) - 1)[:, None] <= level
+            margin = np.where(asked, distance[:-1], np.inf).min(0)
+            return np.broadcast_to(level[:, None], shape), np.broadcast_to(margin[:, None], shape)
+        action_logits = self.action_logits(clips)
+        if action_logits is None:
+            return np.zeros(shape, np.int64), np.full(shape, np.inf)
+        top = np.sort(action_logits, axis=-1)
+        return action_logits.argmax(-1), top[..., -1] - top[..., -2]
+
+    def scores(self, clips: NDArray[np.float32], actions: NDArray[np.integer], features: Doubles) -> Doubles:
+        """Logits (B, K) of a run on clips whose frames took these branches (B, T), with these features (B, T, 256)."""
+        if not self.config.escalates:
+            return self.classify(features)
+        probabilities = self._probabilities(clips, int(actions.max(initial=0)) + 1)
+        level = actions[:, 0]
+        mean = np.cumsum(probabilities, axis=0)[level, np.arange(len(clips))] / (level + 1)[:, None]
+        return np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+
+    def _probabilities(self, clips: NDArray[np.float32], levels: int) -> Doubles:
+        """What each of the first branches says, (A, B, K)."""
+        found = []
+        for level in range(levels):
+            logits = self.classify(self.features(clips, np.full(clips.shape[:2], level)))
+            powers = np.exp(logits - logits.max(-1, keepdims=True))
+            found.append(powers / powers.sum(-1, keepdims=True))
+        return np.stack(found)
 
 
-class TorchReference:
+class TorchReference(Reference):
     """Trained weights in PyTorch, nothing folded. Computes in `dtype`; what it gives is float64 all the same."""
 
-    def __init__(self, model: SGN | AdaSGN, dtype: torch.dtype = torch.float64, device: str = "cpu") -> None:
+    def __init__(
+        self, model: AnyModel, dtype: torch.dtype = torch.float64, device: str = "cpu", threshold: float = 0.0
+    ) -> None:
         self._model = copy.deepcopy(model).to(device, dtype).eval()
         self._dtype, self._device = dtype, device
+        self.config, self.threshold = model.config, threshold
         self.source = f"the weights in PyTorch, {str(dtype).removeprefix('torch.')}"
 
     def other(self, dtype: torch.dtype, device: str = "cpu") -> TorchReference:
         """The same weights in another precision, or on another device."""
-        return TorchReference(self._model, dtype, device)
+        return TorchReference(self._model, dtype, device, self.threshold)
 
     @torch.inference_mode()
     def action_logits(self, clips: NDArray[np.float32]) -> Doubles | None:
@@ -60,10 +108,10 @@ class TorchReference:
 
     @torch.inference_mode()
     def features(self, clips: NDArray[np.float32], actions: NDArray[np.integer]) -> Doubles:
-        if not isinstance(self._model, AdaSGN):
+        if isinstance(self._model, SGN):
             return _doubles(self._model.features(self._tensor(clips)))
         moving, taken = self._moving(clips), torch.from_numpy(actions.astype(np.int64)).flatten().to(self._device)
-        features = self._model.routed_features(moving, taken, self._model.policy_features(moving))
+        features = self._model.routed_features(moving, taken, self._model.branches[0](moving))
         return _doubles(features.view(*actions.shape, FEATURE))
 
     @torch.inference_mode()
@@ -77,11 +125,12 @@ class TorchReference:
         return motion(self._tensor(clips)).flatten(0, 1)
 
 
-class FoldedReference:
+class FoldedReference(Reference):
     """A model file's own tensors, its forward pass in NumPy: for files whose weights are not at hand."""
 
-    def __init__(self, folded: FoldedModel) -> None:
+    def __init__(self, folded: FoldedModel, threshold: float = 0.0) -> None:
         self._model = folded.astype(np.float64)
+        self.config, self.threshold = folded.config, threshold
         self.source = "the file's own tensors in NumPy, float64"
 
     def action_logits(self, clips: NDArray[np.float32]) -> Doubles | None:
@@ -111,8 +160,15 @@ def load_reference(model: Path | None, reference: Path | None, folder: Path) -> 
         write_model_file(path, to_model_file(load_weights(model)))
     truth = reference or model
     if truth.suffix == ".adasgn":
-        return path, FoldedReference(read_model_file(truth).folded)
-    return path, TorchReference(load_weights(truth).model)
+        file = read_model_file(truth)
+        return path, FoldedReference(file.folded, _threshold(file.effort))
+    trained = load_weights(truth)
+    return path, TorchReference(trained.model, threshold=_threshold(trained.effort))
+
+
+def _threshold(effort: EffortTable | None) -> float:
+    """At which a model escalates by itself."""
+    return 0.0 if effort is None else effort.threshold(effort.default)
 
 
 def _doubles(tensor: torch.Tensor) -> Doubles:

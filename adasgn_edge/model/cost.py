@@ -125,6 +125,13 @@ class CostTable:
         """All branches on all frames, one temporal module, in the paper's convention (Table 3, "fuse")."""
         return int(self.paper_spatial.sum()) + self.temporal_convolutions
 
+    @property
+    def full_fuse(self) -> int:
+        """All branches on all frames, each with the temporal module and classifier, whose logits are averaged, full
+        count."""
+        head = self.temporal_convolutions + TEMPORAL * self.config.classes
+        return int(self.full_spatial.sum()) + len(self.config.branches) * head
+
     def _cumulative(self, costs: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of each branch, or up to it where clips escalate."""
         return np.cumsum(costs) if self.config.escalates else costs

@@ -100,7 +100,7 @@ def _scatter(values: Tensor, order: Tensor, count: int) -> Tensor:
 
 
 @torch.library.register_fake("adasgn_edge::run")
-def _run(clips: Tensor, engine: int, features: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def _run(clips: Tensor, engine: int, features: bool = False, threshold: float = -1.0) -> tuple[Tensor, Tensor, Tensor]:
     facts = _facts(engine)
     _expect_clips(facts, clips)
     frames = clips.shape[:-2]

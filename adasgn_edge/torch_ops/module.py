@@ -34,8 +34,9 @@ _MOST = (1 << 31) - 1
 class Result(NamedTuple):
     """What one run gives.
 
-    logits (B, K), averaged over the persons; actions (B, T) or (B, P, T) int32, the branch each frame took; features
-    (B, T, 256) or (B, P, T, 256), None unless asked for.
+    logits (B, K), averaged over the persons, of a model that escalates the logarithms of the probabilities averaged
+    over its branches; actions (B, T) or (B, P, T) int32, the branch each frame took (of a model that escalates the last
+    one); features (B, T, 256) or (B, P, T, 256), None unless asked for.
     """
 
     logits: Tensor
@@ -98,14 +99,27 @@ class TorchEngine(nn.Module):
         fake.LOADED[self.engine] = known
         self._kept = (owner, known)  # in a tuple: torch.export would take the owner itself for a constant of the graph
 
-    def forward(self, clips: Tensor, actions: Tensor | None = None, features: bool = False) -> Result:
+    def forward(
+        self,
+        clips: Tensor,
+        actions: Tensor | None = None,
+        features: bool = False,
+        effort: float | None = None,
+        max_macs: float | None = None,
+    ) -> Result:
         """Recognise clips (B, T, V, C), or (B, P, T, V, C) whose P persons' scores are averaged.
 
         Each frame takes the branch that the policy picks (the only one of a dense model), or the one in `actions`
-        (B, T) or (B, P, T). `features=True` returns each frame's feature as well.
+        (B, T) or (B, P, T). A model that escalates sends samples that it is unsure of through its next branch, too: at
+        `effort` 0 none, at 1 all, by default those of its own effort; or as many as keep the expected cost of a clip
+        within `max_macs`. `features=True` returns each frame's feature as well.
+
+        Raises EffortError for an effort or budget that the model does not have.
         """
+        threshold = self.description.threshold(effort, max_macs, forced=actions is not None)
         if actions is None:
-            logits, taken, pooled = torch.ops.adasgn_edge.run(clips, self.engine, features)
+            given = -1.0 if threshold is None else threshold
+            logits, taken, pooled = torch.ops.adasgn_edge.run(clips, self.engine, features, given)
         else:
             forced = self._int32(actions)
             logits, pooled = torch.ops.adasgn_edge.run_forced(clips, forced, self.engine, features)
@@ -119,7 +133,7 @@ class TorchEngine(nn.Module):
     # -- stages, for callers that keep features of their own ------------------------------------------------------
 
     def policy_features(self, frames: Tensor, previous: Tensor | None = None) -> Tensor:
-        """Features (N, 256) of the cheapest branch; frames (N, V, C).
+        """Features (N, 256) of the first branch; frames (N, V, C).
 
         previous: the frame before each, (N, V, C); equal frames, or None for all, stand for velocity zero.
         """
@@ -128,7 +142,7 @@ class TorchEngine(nn.Module):
     def policy_actions(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (B, T) int32 of policy features (B, T, 256), and their logits (B, T, A).
 
-        The highest logit wins, the lowest index on a tie. A model without policy has one branch, whose logit is 0.
+        The highest logit wins, the lowest index on a tie. Of a model without policy all are 0.
         """
         return torch.ops.adasgn_edge.policy_actions(features, self.engine)
 
@@ -207,4 +221,6 @@ def _describe(model: ModelFile) -> ModelDescription:
         window=model.window,
         precision=model.precision,
         cost=model.costs,
+        action_shares=model.action_shares,
+        effort=model.effort,
     )

@@ -1,5 +1,7 @@
 #include "adasgn/effort.h"
 
+#include <algorithm>
+#include <limits>
 #include <string>
 
 #include "adasgn/error.h"
@@ -22,6 +24,24 @@ float threshold_of(const Description& description, double effort) {
     const EffortPoint& high = table[i];
     const double part = (effort - low.effort) / (high.effort - low.effort);
     return static_cast<float>(low.threshold + part * (high.threshold - low.threshold));
+}
+
+void count_macs(const Description& description, const std::int32_t* actions, int samples, int persons, bool forced,
+                std::int64_t* macs) {
+    __extension__ typedef __int128 Wide;  // a file may state any cost
+    const std::vector<std::int64_t>& full = description.cost.at("full");
+    const auto cost = [&](std::int32_t action) -> Wide {
+        return description.escalates && forced && action > 0 ? full[action] - full[action - 1] : full[action];
+    };
+    const int frames = description.frames;
+    for (int sample = 0; sample < samples; ++sample, actions += persons * frames) {
+        Wide sum = 0;  // over frames, each with a clip's cost
+        for (int i = 0; i < persons * frames; ++i) {
+            sum += cost(actions[i]);
+        }
+        macs[sample] = static_cast<std::int64_t>(
+            std::min<Wide>((sum + frames / 2) / frames, std::numeric_limits<std::int64_t>::max()));
+    }
 }
 
 }  // namespace adasgn

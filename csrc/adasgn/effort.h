@@ -1,5 +1,7 @@
-// The effort dial of a model that escalates (docs/engine.md).
+// What a run costs, and the effort dial of a model that escalates (docs/engine.md).
 #pragma once
+
+#include <cstdint>
 
 #include "adasgn/model.h"
 
@@ -8,5 +10,10 @@ namespace adasgn {
 // The threshold of `run` at which the model works with this effort, 0…1: between two rows of its table, interpolated.
 // Throws Error (engine) for a model that does not escalate and for an effort that is not from 0 to 1.
 float threshold_of(const Description& description, double effort);
+
+// Multiply-adds (full count of the description) of samples whose frames took these branches, actions (samples, persons,
+// T), into macs (samples,). forced: the branches were the caller's, so that a model that escalates ran no other.
+void count_macs(const Description& description, const std::int32_t* actions, int samples, int persons, bool forced,
+                std::int64_t* macs);
 
 }  // namespace adasgn

@@ -1,9 +1,11 @@
 #include "adasgn/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <new>
+#include <numeric>
 #include <vector>
 
 #include "adasgn/checks.h"
@@ -53,6 +55,18 @@ int frames_of_group(int rows) {
     return std::max(1, kGroupRows / rows);
 }
 
+// Adds the probabilities of logits (K,), which are finite, to sums (K,).
+void add_probabilities(const float* logits, int classes, float* sums) {
+    const float top = *std::max_element(logits, logits + classes);
+    float sum = 0;
+    for (int k = 0; k < classes; ++k) {
+        sum += std::exp(logits[k] - top);
+    }
+    for (int k = 0; k < classes; ++k) {
+        sums[k] += std::exp(logits[k] - top) / sum;
+    }
+}
+
 std::vector<int> frames_of_groups(const Description& description) {
     std::vector<int> frames;
     for (const BranchShape& branch : description.branches) {
@@ -99,6 +113,10 @@ struct Engine::State {
     Buffer action_logits;               // (max_batch, T, A)
     Buffer clip_logits;                 // (max_batch, K)
     Buffer logit_sums;                  // (max_batch, K)
+    // Of a model that escalates: the samples that go on, their logits, and all samples' sums of probabilities.
+    std::vector<int> unsure;  // (max_batch,)
+    Buffer sample_logits;     // (max_batch, K)
+    Buffer probability_sums;  // (max_batch, K)
 
     State(const Model& model, const EngineOptions& given)
         : description(model.description),
@@ -113,7 +131,10 @@ struct Engine::State {
           features(static_cast<std::size_t>(max_frames()) * kFeature),
           action_logits(static_cast<std::size_t>(max_frames()) * description.branches.size()),
           clip_logits(static_cast<std::size_t>(options.max_batch) * description.classes),
-          logit_sums(static_cast<std::size_t>(options.max_batch) * description.classes) {
+          logit_sums(static_cast<std::size_t>(options.max_batch) * description.classes),
+          unsure(escalating_samples()),
+          sample_logits(static_cast<std::size_t>(escalating_samples()) * description.classes),
+          probability_sums(static_cast<std::size_t>(escalating_samples()) * description.classes) {
         int rows = clips_of_group * (description.frames + 2);
         for (const BranchShape& branch : description.branches) {
             const int frame = rows_of_frame(branch);
@@ -124,6 +145,7 @@ struct Engine::State {
         }
     }
 
+    int escalating_samples() const { return description.escalates ? options.max_batch : 0; }
     int max_frames() const { return options.max_batch * description.frames; }
     std::size_t clip_frames(int clips) const { return static_cast<std::size_t>(clips) * description.frames; }
     std::size_t clip_floats(int clips) const { return clip_frames(clips) * frame_floats(); }
@@ -152,12 +174,13 @@ struct Engine::State {
 
     // -- work -----------------------------------------------------------------------------------------------------
 
-    // The frames of whole clips, each with its predecessor; features go to `to` (count · T, 256).
-    void list_clip_frames(const float* clips, int count, float* to) {
+    // The frames of whole clips, each with its predecessor, as those from number `first` on; the feature of frame i
+    // goes to row i of `to`.
+    void list_clip_frames(const float* clips, int count, float* to, std::size_t first = 0) {
         for (int i = 0; i < count * description.frames; ++i) {
             const float* const current = clips + static_cast<std::size_t>(i) * frame_floats();
-            frames[i] = {current, i % description.frames == 0 ? nullptr : current - frame_floats(),
-                         to + static_cast<std::size_t>(i) * kFeature};
+            frames[first + i] = {current, i % description.frames == 0 ? nullptr : current - frame_floats(),
+                                 to + (first + i) * kFeature};
         }
     }
 
@@ -234,6 +257,53 @@ struct Engine::State {
         }
     }
 
+    // Runs samples through one branch after another, as long as they are unsure.
+    void escalate(const float* clips, int samples, int persons, float threshold, const Result& result) {
+        const auto levels = static_cast<int>(description.branches.size());
+        const auto classes = static_cast<std::size_t>(description.classes);
+        const std::size_t sample_frames = clip_frames(persons);
+        std::fill_n(probability_sums.data(), samples * classes, 0.0F);
+        std::iota(unsure.begin(), unsure.begin() + samples, 0);
+        for (int level = 0, count = samples; count > 0; ++level) {
+            // Those that go on move together, so that the temporal module has whole groups of clips.
+            for (int i = 0; i < count; ++i) {
+                list_clip_frames(clips + clip_floats(unsure[i] * persons), persons, features.data(), i * sample_frames);
+            }
+            run_branches(static_cast<int>(count * sample_frames), nullptr, level);
+            head(features.data(), count * persons, clip_logits.data());
+            give_logits(clip_logits.data(), count, persons, sample_logits.data());
+            int going_on = 0;
+            for (int i = 0; i < count; ++i) {
+                float* const sums = probability_sums.data() + unsure[i] * classes;
+                add_probabilities(sample_logits.data() + i * classes, description.classes, sums);
+                const float confidence = *std::max_element(sums, sums + classes) / static_cast<float>(level + 1);
+                if (level + 1 < levels && confidence < threshold) {
+                    unsure[going_on++] = unsure[i];
+                } else {
+                    give_escalated(unsure[i], persons, level, features.data() + i * sample_frames * kFeature, result);
+                }
+            }
+            count = going_on;
+        }
+    }
+
+    // Of a sample that ends at this level, where it has the features (persons, T, 256).
+    void give_escalated(int sample, int persons, int level, const float* from, const Result& result) const {
+        const auto classes = static_cast<std::size_t>(description.classes);
+        const std::size_t sample_frames = clip_frames(persons);
+        const float* const sums = probability_sums.data() + sample * classes;
+        std::transform(sums, sums + classes, result.logits + sample * classes, [&](float sum) {
+            return std::log(std::max(sum / static_cast<float>(level + 1), std::numeric_limits<float>::min()));
+        });
+        if (result.actions != nullptr) {
+            std::fill_n(result.actions + sample * sample_frames, sample_frames, level);
+        }
+        if (result.features != nullptr) {
+            std::memcpy(result.features + sample * sample_frames * kFeature, from,
+                        sample_frames * kFeature * sizeof(float));
+        }
+    }
+
     // Calls part(first, samples) until all samples have been in a part, asking in between whether to go on. A clip
     // passes `branches` of them.
     template <class Part>
@@ -305,8 +375,16 @@ int Engine::threads() const {
 
 void Engine::run(const float* clips, int samples, int persons, const Result& result, float threshold) {
     State& state = here();
-    checked_threshold(state.description, threshold);
+    const float sure = checked_threshold(state.description, threshold);
     state.expect_clips(clips, checked_clips(samples, persons, state.options.max_batch));
+    if (state.description.escalates) {
+        const auto levels = static_cast<int>(state.description.branches.size());
+        state.in_parts(samples, persons, levels, [&](int first, int part) {
+            state.escalate(clips + state.clip_floats(first * persons), part, persons, sure,
+                           state.part_of(result, first, persons));
+        });
+        return;
+    }
     state.in_parts(samples, persons, 1, [&](int first, int part) {
         const int count = part * persons;
         const auto frames = static_cast<int>(state.clip_frames(count));
@@ -415,7 +493,8 @@ bool Engine::buffers_intact() const {
     const auto intact = [](const Buffer& buffer) { return buffer.intact(); };
     const State& state = *state_;
     return state.plan.buffers_intact() && intact(state.features) && intact(state.action_logits) &&
-           intact(state.clip_logits) && intact(state.logit_sums) &&
+           intact(state.clip_logits) && intact(state.logit_sums) && intact(state.sample_logits) &&
+           intact(state.probability_sums) &&
            std::all_of(state.workers.begin(), state.workers.end(), [&](const WorkerBuffers& worker) {
                return std::all_of(worker.rows.begin(), worker.rows.end(), intact) && intact(worker.transposed) &&
                       intact(worker.pooled);

@@ -17,8 +17,10 @@ Plan::Plan(const Model& model, const cpu::Kernels& kernels) : panel_(kernels.pan
         start_from_row(policy_.taps[0], model.tensor("policy.bias").values.data());
     }
     temporal_.frames = description.frames;
+    temporal_.stride = description.stride;
     taps(model.tensor("temporal.across.weight"), temporal_.across);
-    start_from_rows(temporal_.across[0], model.tensor("temporal.across.bias").values.data(), description.frames);
+    start_from_rows(temporal_.across[0], model.tensor("temporal.across.bias").values.data(),
+                    description.temporal_frames());
     temporal_.widen = affine(model, "temporal.widen");
     temporal_.classify = affine(model, "temporal.classify");
 }

@@ -20,6 +20,7 @@ namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
 using Actions = py::array_t<std::int32_t, py::array::c_style>;
+using Macs = py::array_t<std::int64_t, py::array::c_style>;
 
 inline std::string shape_text(const std::vector<py::ssize_t>& shape) {
     std::string text = "(";

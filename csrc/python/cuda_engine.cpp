@@ -82,7 +82,7 @@ py::tuple run_device(CudaEngine& native, std::uintptr_t address, int samples, in
     const Mode mode = fuse ? Mode::fuse : forced ? Mode::forced : Mode::adaptive;
     const auto* const clips = reinterpret_cast<const float*>(address);
     native.alone([&] { native.own().run_device(mode, clips, given, samples, persons, arrays.result()); });
-    return arrays.all();
+    return arrays.all(forced.has_value());
 }
 
 // Captures the graph of a batch beforehand.

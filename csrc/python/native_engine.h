@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "adasgn/constants.h"
+#include "adasgn/effort.h"
 #include "adasgn/inference.h"
 #include "adasgn/process.h"
 #include "arrays.h"
@@ -23,7 +24,7 @@ namespace adasgn {
 class RunArrays {
   public:
     RunArrays(const Description& d, int samples, int persons, bool with_actions, bool with_features)
-        : logits_({samples, d.classes}) {
+        : description_(d), samples_(samples), persons_(persons), logits_({samples, d.classes}) {
         result_.logits = logits_.mutable_data();
         if (with_actions) {
             Actions array({samples, persons, d.frames});
@@ -39,9 +40,22 @@ class RunArrays {
 
     const Result& result() const { return result_; }
     const Floats& logits() const { return logits_; }
-    py::tuple all() const { return py::make_tuple(logits_, actions_, features_); }
+    // Logits, actions, features and, where there are actions, the multiply-adds of each sample; forced: the actions
+    // were the caller's.
+    py::tuple all(bool forced) const {
+        py::object macs = py::none();
+        if (result_.actions != nullptr) {
+            Macs array(samples_);
+            count_macs(description_, result_.actions, samples_, persons_, forced, array.mutable_data());
+            macs = std::move(array);
+        }
+        return py::make_tuple(logits_, actions_, features_, macs);
+    }
 
   private:
+    const Description& description_;
+    int samples_;
+    int persons_;
     Floats logits_;
     py::object actions_ = py::none();
     py::object features_ = py::none();
@@ -55,7 +69,7 @@ class NativeEngine {
     Inference& engine() { return *engine_; }
     const Description& description() const { return engine_->description(); }
 
-    py::tuple run(const Floats& clips, const std::optional<Actions>& forced, bool with_features) {
+    py::tuple run(const Floats& clips, const std::optional<Actions>& forced, bool with_features, float threshold) {
         const auto [samples, persons] = expect_clips(clips);
         const RunArrays arrays(description(), samples, persons, true, with_features);
         const Result result = arrays.result();
@@ -65,10 +79,10 @@ class NativeEngine {
             if (given != nullptr) {
                 engine_->run_forced(from, given, samples, persons, result);
             } else {
-                engine_->run(from, samples, persons, result);
+                engine_->run(from, samples, persons, result, threshold);
             }
         });
-        return arrays.all();
+        return arrays.all(given != nullptr);
     }
 
     Floats run_fuse(const Floats& clips) {
@@ -211,7 +225,8 @@ inline void define_engine(py::module_& module) {
     using Native = NativeEngine;
     engine_class<Native>(module, "Engine")
         .def_property_readonly("description", [](const Native& native) { return native.description().json; })
-        .def("run", &Native::run, py::arg("clips"), py::arg("actions"), py::arg("features"))
+        .def("run", &Native::run, py::arg("clips"), py::arg("actions"), py::arg("features"),
+             py::arg("threshold") = kDefaultThreshold)
         .def("run_fuse", &Native::run_fuse, py::arg("clips"))
         .def("policy_features", &Native::policy_features, py::arg("frames"), py::arg("previous"))
         .def("actions", &Native::actions, py::arg("features"))

@@ -56,7 +56,7 @@ float* data_if(bool wanted, const Tensor& tensor) {
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> run(const Tensor& clips, std::int64_t engine, bool features) {
+std::tuple<Tensor, Tensor, Tensor> run(const Tensor& clips, std::int64_t engine, bool features, double threshold) {
     const auto found = find_engine(engine);
     const Clips input(*found, clips);
     Tensor logits = input.logits();
@@ -64,7 +64,9 @@ std::tuple<Tensor, Tensor, Tensor> run(const Tensor& clips, std::int64_t engine,
     Tensor pooled = input.features(features);
     const Result result{logits.mutable_data_ptr<float>(), actions.mutable_data_ptr<std::int32_t>(),
                         data_if(features, pooled)};
-    found->alone([&](Inference& e) { e.run(input.data(), input.samples, input.persons, result); });
+    found->alone([&](Inference& e) {
+        e.run(input.data(), input.samples, input.persons, result, static_cast<float>(threshold));
+    });
     return {logits, actions, pooled};
 }
 

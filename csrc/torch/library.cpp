@@ -24,7 +24,7 @@ constexpr const char* kSchemas[] = {
     "route(Tensor actions, int branches) -> (Tensor, Tensor)",
     "gather(Tensor values, Tensor order) -> Tensor",
     "scatter(Tensor values, Tensor order, SymInt count) -> Tensor",
-    "run(Tensor clips, int engine, bool features=False) -> (Tensor, Tensor, Tensor)",
+    "run(Tensor clips, int engine, bool features=False, float threshold=-1.0) -> (Tensor, Tensor, Tensor)",
     "run_forced(Tensor clips, Tensor actions, int engine, bool features=False) -> (Tensor, Tensor)",
     "run_fuse(Tensor clips, int engine) -> Tensor",
 };

@@ -24,8 +24,8 @@ Tensor temporal_head(const Tensor& features, std::int64_t engine);
 // frames (N, V, 3) and those before each (N, V, 3), none: velocity zero -> features (N, 256) of branch 0.
 Tensor policy_features(const Tensor& frames, const std::optional<Tensor>& previous, std::int64_t engine);
 
-// features (B, T, 256) of branch 0 -> actions (B, T) int32 and their logits (B, T, A). A model without policy has one
-// branch, whose logit is 0.
+// features (B, T, 256) of branch 0 -> actions (B, T) int32 and their logits (B, T, A), of a model without policy
+// all 0.
 std::tuple<Tensor, Tensor> policy_actions(const Tensor& features, std::int64_t engine);
 
 // -- branches.cpp ------------------------------------------------------------------------------------------------
@@ -57,9 +57,9 @@ Tensor scatter(const Tensor& values, const Tensor& order, std::int64_t count);
 
 // -- forward.cpp: clips are (B, T, V, 3), or (B, P, T, V, 3) whose persons' scores are averaged -------------------
 
-// -> logits (B, K), actions (B, [P,] T) int32 by the policy, features (B, [P,] T, 256), or (B, [P,] T, 0) if not
-// wanted.
-std::tuple<Tensor, Tensor, Tensor> run(const Tensor& clips, std::int64_t engine, bool features);
+// -> logits (B, K), actions (B, [P,] T) int32 by the policy or escalation, features (B, [P,] T, 256), or (B, [P,] T, 0)
+// if not wanted. threshold: of a model that escalates (inference.h); negative: that of its own effort.
+std::tuple<Tensor, Tensor, Tensor> run(const Tensor& clips, std::int64_t engine, bool features, double threshold);
 
 // The same with the caller's actions (B, [P,] T) int32 -> logits, features.
 std::tuple<Tensor, Tensor> run_forced(const Tensor& clips, const Tensor& actions, std::int64_t engine, bool features);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "adasgn/constants.h"
+#include "adasgn/effort.h"
 #include "adasgn/engine.h"
 #include "random_model.h"
 #include "reference.h"
@@ -118,7 +119,7 @@ void check_forced_actions(const Backend& backend, const Shape& shape = kAdaptive
         cases.back().push_back((i * 7 + i / 5) % branches);
     }
     cases.emplace_back(40, branches - 1);
-    cases.back()[17] = 2;  // a single frame of its own, the other branches empty
+    cases.back()[17] = 1;  // a single frame of its own, the other branches empty
     for (const auto& actions : cases) {
         Output<float> logits(2 * 14);
         Output<float> features(40 * kFeature);
@@ -155,6 +156,9 @@ void check_fuse_and_persons(const Backend& backend, const Shape& shape = kAdapti
     engine.run_fuse(clips.data(), 2, 2, {logits.data()});
     CHECK(relative_error(expected, logits.data()) < backend.tolerance());
 
+    if (model.description.escalates) {
+        return;  // check_escalation has samples of persons
+    }
     Output<float> alone(4 * 14);
     Output<float> averaged(2 * 14);
     engine.run(clips.data(), 4, 1, {alone.data()});
@@ -165,6 +169,88 @@ void check_fuse_and_persons(const Backend& backend, const Shape& shape = kAdapti
             CHECK(averaged.data()[sample * 14 + k] == doctest::Approx(mean).epsilon(1e-5));
         }
     }
+}
+
+// Samples that are unsure go on, at thresholds at which none, all and some do; persons stay together.
+template <class Backend>
+void check_escalation(const Backend& backend, const Shape& shape, int samples, int persons, unsigned seed) {
+    Model model = random_model(shape, seed);
+    const Description& d = model.description;
+    for (float& weight : model.tensors["temporal.classify.weight"].values) {
+        weight *= 0.03F;  // so that probabilities are neither all alike nor 0 and 1
+    }
+    auto engine = backend.make(model, samples * persons);
+    std::mt19937 random(seed + 1);
+    const std::size_t clip = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
+    const std::size_t frames = static_cast<std::size_t>(persons) * d.frames;
+    const std::vector<float> clips = random_floats(samples * persons * clip, random);
+
+    std::vector<double> confident;  // of all samples after all levels
+    for (int sample = 0; sample < samples; ++sample) {
+        const Escalated all = escalate(model, clips.data() + sample * persons * clip, persons, 2);
+        confident.insert(confident.end(), all.confident.begin(), all.confident.end() - 1);
+    }
+    std::sort(confident.begin(), confident.end());
+    std::size_t widest = 1;  // so that rounding decides nothing
+    for (std::size_t i = 1; i < confident.size(); ++i) {
+        widest = confident[i] - confident[i - 1] > confident[widest] - confident[widest - 1] ? i : widest;
+    }
+    REQUIRE(confident[widest] - confident[widest - 1] > 100 * backend.tolerance());
+    const double some = (confident[widest] + confident[widest - 1]) / 2;
+
+    for (const double threshold : {0.0, 2.0, some}) {
+        CAPTURE(threshold);
+        Output<float> logits(static_cast<std::size_t>(samples) * d.classes);
+        Output<std::int32_t> actions(samples * frames);
+        Output<float> features(samples * frames * kFeature);
+        engine.run(clips.data(), samples, persons, {logits.data(), actions.data(), features.data()},
+                   static_cast<float>(threshold));
+        for (int sample = 0; sample < samples; ++sample) {
+            CAPTURE(sample);
+            const float* const from = clips.data() + sample * persons * clip;
+            const Escalated truth = escalate(model, from, persons, threshold);
+            CHECK(relative_error(truth.logits, logits.data() + sample * d.classes) < backend.tolerance());
+            const std::int32_t* const taken = actions.data() + sample * frames;
+            CHECK(std::vector<std::int32_t>(taken, taken + frames) == std::vector<std::int32_t>(frames, truth.level));
+            for (int person = 0; person < persons; ++person) {
+                const Doubles expected =
+                    clip_features(model, from + person * clip, std::vector<int>(d.frames, truth.level));
+                const float* const found = features.data() + (sample * frames + person * d.frames) * kFeature;
+                CHECK(relative_error(expected, found) < backend.tolerance());
+            }
+        }
+    }
+
+    const auto logits_of = [&](auto... threshold) {
+        Output<float> logits(static_cast<std::size_t>(samples) * d.classes);
+        engine.run(clips.data(), samples, persons, {logits.data()}, threshold...);
+        return logits.copy();
+    };
+    CHECK(logits_of() == logits_of(threshold_of(d, d.default_effort)));
+    CHECK(logits_of() == logits_of(kDefaultThreshold));
+}
+
+// Thresholds that are none, and of models that have none.
+template <class Backend>
+void check_thresholds(const Backend& backend) {
+    std::mt19937 random(26);
+    const std::vector<float> clip = random_floats(20 * 66, random);
+    const auto message = [&](const Shape& shape, float threshold) -> std::string {
+        auto engine = backend.make(random_model(shape, 25), 1);
+        std::vector<float> logits(14, kPoison);
+        try {
+            engine.run(clip.data(), 1, 1, {logits.data()}, threshold);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::engine);
+            CHECK(logits == std::vector<float>(14, kPoison));
+            return error.what();
+        }
+        return "no error";
+    };
+    CHECK(message(kAdaptive22, 0.5F).find("threshold: expected none, as this model does not escalate") == 0);
+    CHECK(message(kAdaptive22, kDefaultThreshold) == "no error");
+    CHECK(message(kEscalating22, std::numeric_limits<float>::quiet_NaN()).find("threshold: expected a number") == 0);
+    CHECK(message(kEscalating22, std::numeric_limits<float>::infinity()) == "no error");
 }
 
 // The stages put together are run.

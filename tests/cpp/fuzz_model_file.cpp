@@ -24,7 +24,12 @@ void expect_sound(const Model& model) {
     expect(d.joints >= 1 && d.joints <= 256 && d.frames >= 1 && d.frames <= 1024 && d.classes >= 2);
     expect(d.joint_names.size() == static_cast<std::size_t>(d.joints));
     expect(d.class_names.size() == static_cast<std::size_t>(d.classes));
-    expect(!d.branches.empty() && (d.adaptive || d.branches.size() == 1));
+    expect(!d.branches.empty() && (d.adaptive || d.escalates || d.branches.size() == 1));
+    expect(d.stride >= 1 && d.stride <= 2 && d.temporal_frames() >= 1 && d.temporal_frames() <= d.frames);
+    expect(d.escalates != d.effort_table.empty());
+    for (const EffortPoint& point : d.effort_table) {
+        expect(point.threshold >= 0 && point.macs >= 0);
+    }
     expect(d.preprocessing.parents.size() == static_cast<std::size_t>(d.joints) && joint(d.preprocessing.origin));
     for (const int parent : d.preprocessing.parents) {
         expect(joint(parent));

@@ -37,7 +37,9 @@ bool stored_as_half(const std::string& name, const adasgn::Description& d) {
 // A description in the words of version 1, of a model whose branches are all sizes of all joint sets.
 Json of_version_1(const adasgn::Description& d, Json description, const Shape& shape) {
     Json& config = description["config"];
-    config.erase("branches");
+    for (const char* key : {"branches", "escalates", "stride"}) {
+        config.erase(key);
+    }
     config["joint_sets"] = shape.joint_sets;
     for (const bool big : shape.big) {
         config["sizes"].push_back(big ? "big" : "small");
@@ -101,7 +103,8 @@ int main(int argc, char** argv) {
     };
     for (const Shape& shape : {Shape{3, {1, 2}, {false}, 2, 2, true}, Shape{2, {2}, {true}, 1, 2, false},
                                Shape{4, {1, 3}, {false, true}, 1, 3, true}, Shape{5, {3}, {false}, 2, 2, false},
-                               Shape{3, {2}, {true}, 2, 2, true, true}, Shape{4, {}, {}, 1, 2, false, true}}) {
+                               Shape{3, {2}, {true}, 2, 2, true, true}, Shape{4, {}, {}, 1, 2, false, true},
+                               Shape{3, {1}, {false}, 3, 2, false, true, true, 2}}) {
         adasgn::Description d = random_model(shape, 1).description;
         const std::string metadata =
             R"("format":"adasgn_edge.model","version":"2","model":)" + Json(description_json(d)).dump() + "}";
@@ -134,7 +137,7 @@ int main(int argc, char** argv) {
                 write(whole_model(d, other, one));
             }
             sound(whole_model(d, description, one));
-            if (!shape.pose) {
+            if (!shape.pose && !shape.escalates && shape.stride == 1) {
                 sound(whole_model(d, of_version_1(d, description, shape), one));
             }
         }

@@ -13,6 +13,7 @@ using Json = nlohmann::ordered_json;
 
 const Shape kAdaptive22{22, {1, 11, 22}, {false, true}, 20, 14, true};
 const Shape kPose22{22, {11, 22}, {false, true}, 20, 14, true, true};
+const Shape kEscalating22{22, {11, 22}, {false}, 20, 14, false, true, true, 2};
 const Shape kDense25{25, {25}, {true}, 20, 60, false};
 
 namespace {
@@ -38,14 +39,14 @@ std::vector<float> random_floats(std::size_t count, std::mt19937& random, float 
 Model random_model(const Shape& shape, unsigned seed) {
     Model model;
     Description& d = model.description;
-    const bool transform =
-        shape.adaptive || shape.pose || shape.joint_sets != std::vector<int>{shape.joints} || shape.big.size() > 1;
-    d.kind = shape.adaptive ? "adasgn" : transform ? "single" : "sgn";
+    const bool transform = shape.adaptive || shape.escalates || shape.pose ||
+                           shape.joint_sets != std::vector<int>{shape.joints} || shape.big.size() > 1;
+    d.kind = shape.adaptive || shape.escalates ? "adasgn" : transform ? "single" : "sgn";
     d.joints = shape.joints;
     d.classes = shape.classes;
     d.frames = shape.frames;
-    d.stride = 1;
-    d.escalates = false;
+    d.stride = shape.stride;
+    d.escalates = shape.escalates;
     d.adaptive = shape.adaptive;
     if (shape.pose) {
         d.branches.push_back({"P-" + std::to_string(shape.joints), shape.joints, Size::pose});
@@ -69,6 +70,10 @@ Model random_model(const Shape& shape, unsigned seed) {
     d.precision = "f32";
     for (const char* convention : {"paper", "full", "folded"}) {
         d.cost[convention].assign(d.branches.size(), 1000);
+    }
+    if (d.escalates) {
+        d.effort_table = {{0.0, 0.0, 1000, std::nullopt}, {1.0, 2.0, 5000, 0.75}};
+        d.default_effort = 0.25;
     }
     std::mt19937 random(seed);
     for (const auto& [name, extents] : expected_tensors(d)) {
@@ -129,12 +134,18 @@ std::string description_json(const Description& d) {
         {"precision", d.precision},
         {"cost", d.cost},
         {"provenance", Json::object()}};
-    if (d.action_shares.empty()) {
-        return json.dump();
+    Json all = json;
+    if (!d.action_shares.empty()) {
+        all["action_shares"] = d.action_shares;
     }
-    Json with_shares = json;
-    with_shares["action_shares"] = d.action_shares;
-    return with_shares.dump();
+    if (d.escalates) {
+        all["effort"] = {{"default", d.default_effort}, {"table", Json::array()}};
+        for (const EffortPoint& point : d.effort_table) {
+            const Json accuracy = point.accuracy ? Json(*point.accuracy) : Json(nullptr);
+            all["effort"]["table"].push_back({point.effort, point.threshold, point.macs, accuracy});
+        }
+    }
+    return all.dump();
 }
 
 std::vector<char> file_of(const std::string& rest_of_header, const std::vector<char>& data) {

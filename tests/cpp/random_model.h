@@ -16,12 +16,15 @@ struct Shape {
     int frames;
     int classes;
     bool adaptive;
-    bool pose = false;  // a pose branch before the others
+    bool pose = false;       // a pose branch before the others
+    bool escalates = false;  // with a table from effort 0, threshold 0, to effort 1, threshold 2
+    int stride = 1;
 };
 
-// AdaSGN on 22 joints with the paper's branches and with a pose branch, and dense SGN on 25.
+// AdaSGN on 22 joints with the paper's branches and with a pose branch, one that escalates, and dense SGN on 25.
 extern const Shape kAdaptive22;
 extern const Shape kPose22;
+extern const Shape kEscalating22;
 extern const Shape kDense25;
 
 Model random_model(const Shape& shape, unsigned seed);

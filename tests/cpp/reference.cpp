@@ -99,19 +99,21 @@ Matrix pose(const Model& model, const std::string& prefix, const Matrix& positio
     return relu(plus(times(hidden, matrix("output.weight")), matrix("output.bias")));
 }
 
-Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& features, int frames) {
+// Frames 0, stride, 2·stride … of the convolution of features (T, 256).
+Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& features, int stride = 1) {
+    const int frames = static_cast<int>(features.size()) / kFeature;
     const int width = static_cast<int>(weight.shape[2]);
-    Matrix result = plus(Matrix(frames, width), bias);
-    for (int t = 0; t < frames; ++t) {
+    Matrix result = plus(Matrix((frames + stride - 1) / stride, width), bias);
+    for (int row = 0; row < result.rows; ++row) {
         for (int tap = 0; tap < kTaps; ++tap) {
-            const int from = t + tap - 1;
+            const int from = row * stride + tap - 1;
             if (from < 0 || from >= frames) {
                 continue;
             }
             for (int k = 0; k < kFeature; ++k) {
                 for (int n = 0; n < width; ++n) {
-                    result.at(t, n) += features[static_cast<std::size_t>(from) * kFeature + k] *
-                                       weight.values[(static_cast<std::size_t>(tap) * kFeature + k) * width + n];
+                    result.at(row, n) += features[static_cast<std::size_t>(from) * kFeature + k] *
+                                         weight.values[(static_cast<std::size_t>(tap) * kFeature + k) * width + n];
                 }
             }
         }
@@ -170,15 +172,13 @@ Doubles frame_feature(const Model& model, int branch, const float* current, cons
 }
 
 Doubles action_logits(const Model& model, const Doubles& features) {
-    return over_time(model.tensor("policy.weight"), Matrix(model.tensor("policy.bias")), features,
-                     model.description.frames)
-        .values;
+    return over_time(model.tensor("policy.weight"), Matrix(model.tensor("policy.bias")), features).values;
 }
 
 Doubles class_logits(const Model& model, const Doubles& features) {
     const auto matrix = [&](const char* name) { return Matrix(model.tensor(name)); };
     const Matrix y = relu(over_time(model.tensor("temporal.across.weight"), matrix("temporal.across.bias"), features,
-                                    model.description.frames));
+                                    model.description.stride));
     const Matrix z = relu(plus(times(y, matrix("temporal.widen.weight")), matrix("temporal.widen.bias")));
     Matrix pooled(1, kTemporal);
     pooled.values = column_maxima(z);
@@ -194,6 +194,39 @@ Doubles clip_features(const Model& model, const float* clip, const std::vector<i
         features.insert(features.end(), feature.begin(), feature.end());
     }
     return features;
+}
+
+Escalated escalate(const Model& model, const float* clips, int persons, double threshold) {
+    const Description& d = model.description;
+    const std::size_t clip = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
+    Doubles sums(d.classes);
+    Escalated result{};
+    for (int level = 0; level < static_cast<int>(d.branches.size()); ++level) {
+        Doubles mean(d.classes);
+        for (int person = 0; person < persons; ++person) {
+            const Doubles logits =
+                class_logits(model, clip_features(model, clips + person * clip, std::vector<int>(d.frames, level)));
+            for (int k = 0; k < d.classes; ++k) {
+                mean[k] += logits[k] / persons;
+            }
+        }
+        double sum = 0;
+        for (const double logit : mean) {
+            sum += std::exp(logit);
+        }
+        for (int k = 0; k < d.classes; ++k) {
+            sums[k] += std::exp(mean[k]) / sum;
+        }
+        result.level = level;
+        result.confident.push_back(*std::max_element(sums.begin(), sums.end()) / (level + 1));
+        if (!(result.confident.back() < threshold)) {
+            break;
+        }
+    }
+    for (const double sum : sums) {
+        result.logits.push_back(std::log(sum / (result.level + 1)));
+    }
+    return result;
 }
 
 double relative_error(const Doubles& expected, const float* found) {

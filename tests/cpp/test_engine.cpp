@@ -101,8 +101,26 @@ TEST_CASE("a pose branch alone: one joint, one frame, more inputs than a row of 
     });
 }
 
+TEST_CASE("a temporal module with a stride: frames odd and even, fewer than a convolution's taps") {
+    with_each_set([](const Cpu& cpu) {
+        for (const int frames : {1, 2, 3, 4, 7}) {
+            check_run(cpu, {2, {1}, {false}, frames, 3, true, true, false, 2}, 3, 40 + frames);
+        }
+        check_run(cpu, {22, {}, {}, 20, 14, false, true, false, 2}, 2, 50);
+    });
+}
+
+TEST_CASE("a model that escalates: samples that are unsure go on, with all their persons") {
+    with_each_set([](const Cpu& cpu) { check_escalation(cpu, kEscalating22, 5, 1, 60); });
+    check_escalation(Cpu{nullptr}, kEscalating22, 3, 2, 61);
+    check_escalation(Cpu{nullptr, 3}, {5, {5}, {false, true}, 3, 4, false, true, true}, 40, 1, 62);  // in several parts
+    check_escalation(Cpu{nullptr}, {3, {1, 3}, {true}, 2, 2, false, false, true}, 2, 1, 63);
+    check_escalation(Cpu{nullptr}, {4, {2}, {false}, 1, 300, false, true, true, 2}, 4, 1, 64);
+    check_thresholds(Cpu{nullptr});
+}
+
 TEST_CASE("threads do not change a bit") {
-    for (const Shape& shape : {kAdaptive22, kPose22}) {
+    for (const Shape& shape : {kAdaptive22, kPose22, kEscalating22}) {
         const Model model = random_model(shape, 8);
         std::mt19937 random(9);
         const std::vector<float> clips = random_floats(5 * 20 * 22 * 3, random);
@@ -123,12 +141,14 @@ TEST_CASE("forced actions: mixed, an empty branch, all frames in one branch") {
     with_each_set([](const Cpu& cpu) {
         check_forced_actions(cpu);
         check_forced_actions(cpu, kPose22);
+        check_forced_actions(cpu, kEscalating22);
     });
 }
 
 TEST_CASE("fuse averages the branches' logits; persons are averaged") {
     check_fuse_and_persons(Cpu{nullptr});
     check_fuse_and_persons(Cpu{nullptr}, kPose22);
+    check_fuse_and_persons(Cpu{nullptr}, kEscalating22);
 }
 
 TEST_CASE("the stages put together are run") {

@@ -76,7 +76,7 @@ TEST_CASE("SHA-256 of the standard's examples") {
 }
 
 TEST_CASE("what was written is read") {
-    for (const Shape& shape : {kAdaptive22, kDense25, kPose22, kPoseAlone, kSmall}) {
+    for (const Shape& shape : {kAdaptive22, kDense25, kPose22, kPoseAlone, kEscalating22, kSmall}) {
         const Model model = random_model(shape, 1);
         const std::vector<char> bytes = file_bytes(model);
         const Model read = parse_model(bytes.data(), bytes.size());
@@ -86,6 +86,18 @@ TEST_CASE("what was written is read") {
         CHECK(read.description.preprocessing.parents == model.description.preprocessing.parents);
         CHECK(read.description.window == 2.5);
         CHECK(read.description.action_shares.empty());
+        CHECK(read.description.escalates == shape.escalates);
+        CHECK(read.description.stride == shape.stride);
+        REQUIRE(read.description.effort_table.size() == (shape.escalates ? 2 : 0));
+        if (shape.escalates) {
+            CHECK(read.description.default_effort == 0.25);
+            const EffortPoint& last = read.description.effort_table[1];
+            CHECK(last.effort == 1);
+            CHECK(last.threshold == 2);
+            CHECK(last.macs == 5000);
+            CHECK(last.accuracy == 0.75);
+            CHECK_FALSE(read.description.effort_table[0].accuracy.has_value());
+        }
         REQUIRE(read.tensors.size() == model.tensors.size());
         for (const auto& [name, tensor] : model.tensors) {
             CHECK(read.tensor(name).shape == tensor.shape);
@@ -268,6 +280,48 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
     check("\\\"provenance\\\":{}", "\\\"provenance\\\":{\\\"a\\\":1,\\\"a\\\":1}", "each key once");
     check("\\\"provenance\\\":{}", "\\\"provenance\\\":" + std::string(40, '[') + std::string(40, ']'), "nesting");
     check("\\\"origin\\\":0", "\\\"origin\\\":3", "origin");
+}
+
+TEST_CASE("an effort table that is none is a named error") {
+    const Shape shape{3, {1}, {false}, 2, 2, false, true, true};
+    const std::vector<char> good = file_bytes(random_model(shape, 5));
+    const std::string table = R"([[0.0,0.0,1000,null],[1.0,2.0,5000,0.75]])";
+    const auto check = [&](const std::string& from, const std::string& to, const std::string& message) {
+        CAPTURE(to);
+        const std::string found = error_of(edited(good, from, to));
+        CAPTURE(found);
+        CHECK(contains(found, message));
+    };
+    const std::string place = "description: effort: ";
+    CHECK(error_of(edited(good, table, "[[0.0,0.0,1,0.5],[0.5,0.0,1,null],[1.0,0.25,1,1.0]]")) == "no error");
+    check(table, "[[0.0,0.0,1000,null]]", place + "table: expected a list of 2 to 64 values");
+    check(table, "null", place + "table: expected a list");
+    check(table, "[[0.0,0.0,1000],[1.0,2.0,5000]]", "expected a list of 4 values");
+    for (const char* rows : {"[[0.5,0.0,1,null],[1.0,2.0,5,null]]", "[[0.0,0.5,1,null],[1.0,2.0,5,null]]",
+                             "[[0.0,0.0,1,null],[0.5,2.0,5,null]]"}) {
+        check(table, rows, "expected efforts from 0, with threshold 0, to 1");
+    }
+    for (const char* rows : {"[[0.0,0.0,5,null],[1.0,2.0,1,null]]", "[[0.0,0.0,1,null],[0.0,2.0,5,null]]",
+                             "[[0.0,0.0,1,null],[0.5,1.0,2,null],[1.0,0.5,5,null]]"}) {
+        check(table, rows, "expected efforts that rise, thresholds and MACs that do not fall");
+    }
+    for (const char* rows : {"[[0,0.0,1,null],[1.0,2.0,5,null]]", "[[0.0,0.0,1,null],[1.0,2.5,5,null]]",
+                             "[[0.0,-0.5,1,null],[1.0,2.0,5,null]]", "[[0.0,0.0,1,null],[1.0,2.0,5,1.5]]"}) {
+        check(table, rows, "expected a number with a fraction");
+    }
+    check(table, "[[0.0,0.0,-1,null],[1.0,2.0,5,null]]", "expected whole numbers from 0 to 2^62");
+    check(table, "[[0.0,0.0,18446744073709551615,null],[1.0,2.0,5,null]]", "expected whole numbers from 0 to 2^62");
+    check("\\\"default\\\":0.25", "\\\"default\\\":1.25", place + "default: expected a number with a fraction");
+    check("\\\"default\\\":0.25", "\\\"other\\\":0.25", "effort: ");
+    check("\\\"escalates\\\":true", "\\\"escalates\\\":false", "expected it to fit the kind adasgn");
+    check("\\\"adaptive\\\":false", "\\\"adaptive\\\":true", "expected a policy or escalation, found both");
+    check("[\\\"P-3\\\",\\\"S-1\\\"]", "[\\\"P-3\\\"]", "expected two branches or more");
+    check("\\\"stride\\\":1", "\\\"stride\\\":3", "stride: expected");
+    check("\\\"stride\\\":1", "\\\"stride\\\":2", "temporal.across.bias");
+
+    Model other = random_model(kSmall, 5);
+    CHECK(contains(error_of(edited(file_bytes(other), "\\\"provenance\\\"", "\\\"effort\\\":{},\\\"provenance\\\"")),
+                   "effort: expected none, as the model does not escalate"));
 }
 
 TEST_CASE("how often the policy picks each branch: known, not known, or a named error") {

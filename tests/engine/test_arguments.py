@@ -121,7 +121,7 @@ def test_actions_of_any_whole_type(engine, actions):
 
 def test_an_empty_batch_is_no_work(engine):
     found = engine.run(CLIPS[:0], features=True)
-    assert [array.shape for array in found] == [(0, 14), (0, 20), (0, 20, 256)]
+    assert [array.shape for array in found] == [(0, 14), (0, 20), (0, 20, 256), (0,)]
     assert engine.run(np.zeros((0, 2, 20, 22, 3))).actions.shape == (0, 2, 20)
     assert engine.run_fuse(CLIPS[:0]).logits.shape == (0, 14)
     assert engine.policy_features(FRAMES[:0]).shape == (0, 256)

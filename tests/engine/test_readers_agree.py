@@ -288,7 +288,7 @@ def of_version_1(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]
     """Header, description and data of a file as it was before branches had names of their own."""
     header, description, data = opened(content)
     config = dict(description["config"])
-    names = config.pop("branches")
+    names = [config.pop(key) for key in ("escalates", "stride", "branches")][-1]
     config["joint_sets"] = sorted({int(name[2:]) for name in names})
     config["sizes"] = [size for size in ("small", "big") if any(name[0] == size[0].upper() for name in names)]
     metadata = {**header["__metadata__"], "version": "1"}
@@ -330,6 +330,8 @@ VERSION_1: dict[str, dict[str, Any]] = {
     "joint sets as an object": {"config": {"joint_sets": {"1": 1}}},
     "branches in the configuration, too": {"config": {"branches": ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]}},
     "too many branches": {"config": {"joint_sets": list(range(1, 18))}},
+    "a stride": {"config": {"stride": 1}},
+    "escalation": {"config": {"escalates": False}},
 }
 
 
@@ -341,14 +343,20 @@ def test_both_refuse_of_version_1(pairs, tmp_path, changes):
         assert len(verdict) < 1500
 
 
+def test_no_names_beside_the_configuration_of_version_1(pairs, tmp_path):
+    header, description, data = of_version_1(pairs["shrec22"].path.read_bytes())
+    del description["branches"]
+    for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
+        assert "branches" in verdict
+        assert "expected" in verdict
+
+
 @pytest.mark.parametrize("version", ["1", "3", "0", "", "02", "2.0", " 2", "12"])
 def test_a_version_that_is_not_the_descriptions(pairs, tmp_path, version):
     header, description, data = opened(pairs["shrec22"].path.read_bytes())
     header["__metadata__"]["version"] = version
     for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
-        assert (
-            "branches" in verdict if version == "1" else re.search("version.* expected '?1'? or '?2'?, found", verdict)
-        )
+        assert "branches" in verdict if version == "1" else re.search("version.* '?1'? or '?2'?, found", verdict)
 
 
 def test_the_words_of_version_1_in_a_file_of_version_2(pairs, tmp_path):
@@ -356,6 +364,90 @@ def test_the_words_of_version_1_in_a_file_of_version_2(pairs, tmp_path):
     header["__metadata__"]["version"] = "2"
     for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
         assert "branches" in verdict
+
+
+TABLE = [[0.0, 0.0, 5, None], [0.5, 0.75, 7, 0.5], [1.0, 2.0, 9, 1.0]]
+STEPS = [[i / 65, 0.0, 5, None] for i in range(1, 64)]
+EFFORTS: dict[str, tuple[Any, bool]] = {
+    "as it is": ({"default": 0.25, "table": TABLE}, True),
+    "two rows": ({"default": 1.0, "table": [TABLE[0], TABLE[2]]}, True),
+    "64 rows": ({"default": 0.0, "table": [TABLE[0], *STEPS[:62], TABLE[2]]}, True),
+    "equal thresholds": ({"default": 0.0, "table": [TABLE[0], [0.5, 0.0, 5, None], [1.0, 0.0, 5, None]]}, True),
+    "65 rows": (
+        {"default": 0.0, "table": [TABLE[0], *STEPS, TABLE[2]]},
+        False,
+    ),
+    "one row": ({"default": 0.0, "table": [TABLE[0]]}, False),
+    "no rows": ({"default": 0.0, "table": []}, False),
+    "not from 0": ({"default": 0.5, "table": [[0.1, 0.0, 5, None], TABLE[2]]}, False),
+    "not to 1": ({"default": 0.5, "table": TABLE[:2]}, False),
+    "an effort twice": ({"default": 0.5, "table": [TABLE[0], TABLE[1], TABLE[1], TABLE[2]]}, False),
+    "a threshold at 0": ({"default": 0.5, "table": [[0.0, 0.5, 5, None], TABLE[2]]}, False),
+    "a threshold that falls": ({"default": 0.5, "table": [TABLE[0], TABLE[1], [1.0, 0.5, 9, None]]}, False),
+    "a threshold above 2": ({"default": 0.5, "table": [TABLE[0], [1.0, 2.5, 9, None]]}, False),
+    "cost that falls": ({"default": 0.5, "table": [TABLE[0], [1.0, 2.0, 4, None]]}, False),
+    "a fraction as cost": ({"default": 0.5, "table": [TABLE[0], [1.0, 2.0, 9.0, None]]}, False),
+    "cost beyond 62 bits": ({"default": 0.5, "table": [TABLE[0], [1.0, 2.0, 2**62 + 1, None]]}, False),
+    "an accuracy above 1": ({"default": 0.5, "table": [TABLE[0], [1.0, 2.0, 9, 1.5]]}, False),
+    "whole numbers": ({"default": 0.5, "table": [[0, 0, 5, None], TABLE[2]]}, False),
+    "a whole default": ({"default": 1, "table": TABLE}, False),
+    "a default above 1": ({"default": 1.5, "table": TABLE}, False),
+    "rows of three": ({"default": 0.5, "table": [row[:3] for row in TABLE]}, False),
+    "rows of five": ({"default": 0.5, "table": [[*row, 0.0] for row in TABLE]}, False),
+    "a row as an object": ({"default": 0.5, "table": [TABLE[0], {"effort": 1.0}]}, False),
+    "a table as an object": ({"default": 0.5, "table": {}}, False),
+    "true": ({"default": 0.5, "table": [[False, 0.0, 5, None], TABLE[2]]}, False),
+    "NaN": ({"default": 0.5, "table": [[0.0, float("nan"), 5, None], TABLE[2]]}, False),
+    "no default": ({"table": TABLE}, False),
+    "more keys": ({"default": 0.5, "table": TABLE, "more": 1}, False),
+    "null": (None, False),
+    "a list": ([], False),
+}
+
+
+@pytest.mark.parametrize(("effort", "sound"), EFFORTS.values(), ids=EFFORTS)
+def test_effort(pairs, tmp_path, effort, sound):
+    header, description, data = opened(pairs["escalating22"].path.read_bytes())
+    text = json.dumps({**description, "effort": effort})
+    for verdict in verdicts(tmp_path, sealed(header, text, data)):
+        assert verdict == "sound" if sound else "effort" in verdict or "expected JSON" in verdict
+        assert len(verdict) < 1500
+    if sound:
+        found = adasgn_edge.load(tmp_path / "model.adasgn").description.effort
+        assert found == read_model_file(tmp_path / "model.adasgn").effort
+
+
+@pytest.mark.parametrize("name", ["escalating22", "shrec22", "pose25"])
+def test_effort_is_of_models_that_escalate(pairs, tmp_path, name):
+    header, description, data = opened(pairs[name].path.read_bytes())
+    if description.pop("effort", None) is None:
+        description["effort"] = {"default": 0.5, "table": TABLE}
+    for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
+        assert "effort" in verdict
+        assert "expected" in verdict
+
+
+ESCALATION: dict[str, dict[str, Any]] = {
+    "a policy, too": {"adaptive": True},
+    "neither": {"escalates": False},
+    "as a number": {"escalates": 1},
+    "as null": {"escalates": None},
+    "one branch": {"branches": ["P-22"]},
+    "a stride of 0": {"stride": 0},
+    "a stride of 3": {"stride": 3},
+    "a stride of 1": {"stride": 1},  # there are rows for 2
+    "a stride with a fraction": {"stride": 2.0},
+    "a stride as a text": {"stride": "2"},
+    "true as a stride": {"stride": True},
+}
+
+
+@pytest.mark.parametrize("changes", ESCALATION.values(), ids=ESCALATION)
+def test_escalation_and_stride_that_do_not_fit(pairs, tmp_path, changes):
+    header, description, data = opened(pairs["escalating22"].path.read_bytes())
+    for verdict in verdicts(tmp_path, sealed(header, changed(description, {"config": changes}), data)):
+        assert "expected" in verdict
+        assert len(verdict) < 1500
 
 
 @pytest.mark.parametrize(

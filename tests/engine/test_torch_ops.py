@@ -43,7 +43,7 @@ def test_the_forward_pass_is_that_of_the_reference_and_of_the_engine(pair):
     model, engine = torch_ops.load(pair.path), adasgn_edge.load(pair.path)
     clips = torch.from_numpy(pair.clips(5))
     found, same = model(clips, features=True), engine.run(clips.numpy(), features=True)
-    for tensor, array in zip(found, same, strict=True):
+    for tensor, array in zip(found, same[:3], strict=True):
         np.testing.assert_array_equal(tensor.numpy(), array)
     features = reference_features(pair.reference, clips.double(), found.actions)
     assert relative_error(found.features, features) < TOLERANCE
@@ -62,7 +62,7 @@ def test_forced_actions(shrec, model, dtype):
     clips = torch.from_numpy(shrec.clips(3))
     actions = torch.randint(6, (3, 20), dtype=dtype)
     found, same = model(clips, actions, features=True), adasgn_edge.load(shrec.path).run(clips, actions, features=True)
-    for tensor, array in zip(found, same, strict=True):
+    for tensor, array in zip(found, same[:3], strict=True):
         np.testing.assert_array_equal(tensor.numpy(), array)
     assert found.actions.dtype == torch.int32
     assert found.actions.data_ptr() != actions.data_ptr()
@@ -74,7 +74,7 @@ def test_persons_are_averaged(shrec, model):
     found, same = model(clips, features=True), engine.run(clips.numpy(), features=True)
     assert found.actions.shape == (2, 3, 20)
     assert found.features.shape == (2, 3, 20, 256)
-    for tensor, array in zip(found, same, strict=True):
+    for tensor, array in zip(found, same[:3], strict=True):
         np.testing.assert_array_equal(tensor.numpy(), array)
     forced = model(clips, found.actions)
     np.testing.assert_array_equal(forced.logits.numpy(), found.logits.numpy())

@@ -61,7 +61,8 @@ struct BranchWeights {
 
 struct TemporalWeights {
     int frames = 0;
-    Packed across[kTaps];  // the first tap's start is the bias of each frame
+    int stride = 1;
+    Packed across[kTaps];  // the first tap's start is the bias of each frame that is made
     Packed widen;
     Packed classify;
 };
