@@ -20,8 +20,8 @@ def command(
     into: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Weights, or a run folder with some, of the same model trained on all clips: the table is kept "
-            "there. May be given several times.  [default: only print it]"
+            help="Weights, or a run folder with some, of the same model trained on all clips: the table is kept there. "
+            "May be given several times.  [default: only print it]"
         ),
     ] = None,
     default: Annotated[

@@ -37,7 +37,7 @@ def command(
         str | None,
         typer.Option(
             metavar="<float>,…",
-            help="Of models that escalate: a row for each of these efforts, 0 to 1, or `table` for those of its table.  "
+            help="Of models that escalate: a row for each of these efforts, 0 to 1, or `table`, those of its table.  "
             "[default: the model's own]",
         ),
     ] = None,

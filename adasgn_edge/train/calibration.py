@@ -103,9 +103,10 @@ def write_effort(path: Path, held_out: HeldOut, default: float | None) -> Effort
     """
     trained = load_weights(path)
     if trained.model.config != held_out.config:
+        expected, found = (", ".join(config.branch_names) for config in (held_out.config, trained.model.config))
         raise ModelConfigError(
-            f"{path}: expected a model of {', '.join(held_out.config.branch_names)} with stride "
-            f"{held_out.config.stride} that escalates, as in the folds; found {', '.join(trained.model.config.branch_names)}"
+            f"{path}: expected a model that escalates, of {expected} with stride {held_out.config.stride} as in the "
+            f"folds, found {found} with stride {trained.model.config.stride}"
         )
     if default is None:
         recipe = trained.provenance.get("recipe") or {}

@@ -35,8 +35,8 @@ class Measurement:
 
     data: digest of the data set measured on; best_epoch: the best test accuracy that its log holds, None where there
     is none or where the log's figures are of other clips or another routing; names and groups: of the clips, the latter
-    empty where they are not known; fold: that it was trained without and measured on, None for a whole data set; effort:
-    of a model that escalates, None of others and where a policy was named.
+    empty where they are not known; fold: that it was trained without and measured on, None for a whole data set;
+    effort: of a model that escalates, None of others and where a policy was named.
     """
 
     path: Path
