@@ -87,7 +87,7 @@ class Measurement:
             settings: object = {**found, "adaptive": adaptive}
         else:
             adaptive_kind = recipe.single if provenance.get("alpha") is None else recipe.adaptive
-            kind = recipe.shared if self.trained.model.config.escalates else adaptive_kind
+            kind = recipe.shared if self.trained.model.config.escalates and recipe.shared else adaptive_kind
             settings = settings_of(recipe, kind, provenance.get("alpha"))
             if self.fold is not None:
                 settings["min_steps"] = kind.min_steps
