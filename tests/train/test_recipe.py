@@ -137,12 +137,13 @@ def test_own_needs_recordings():
 
 def test_stages_in_order():
     recipe = load_recipe("shrec14", changes={"adaptive": {"alpha": [0.5, 4]}})
-    stages = plan_stages(recipe, load_layout("shrec22"), 14, 1960)
+    stages = plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("all",))
     singles = ["P-22", "S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]
     assert [s.name for s in stages] == ["sgn", *singles, "adasgn-a0.5", "adasgn-a4", "adasgn-shared"]
     assert [str(s.branch) for s in stages[1:-3]] == singles
     assert [s.config.escalates for s in stages] == [False] * 10 + [True]
     assert [s.name for s in plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-11",))] == ["S-11"]
+    assert [s.name for s in plan_stages(recipe, load_layout("shrec22"), 14, 1960)] == ["adasgn-shared"], "its own choice"
     with pytest.raises(RecipeError, match="found 'S-12'"):
         plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-12",))
     with pytest.raises(LayoutError, match="no joint set of 7"):
