@@ -167,7 +167,7 @@ class ModelConfig:
         none of them escalates or has a stride.
         """
         known = {field.name for field in fields(cls)}
-        if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data):
+        if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data) and "branches" not in data:
             rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
             data = {
                 **rest,

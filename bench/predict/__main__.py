@@ -44,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = SHREC if options.model is None else read_model_file(options.model).folded.config
         branches = len(config.branches)
+        if any(branch.pose for branch in config.branches):
+            names = " ".join(config.branch_names)
+            raise SystemExit(f"predict: --model: expected branches S and B, whose kernels are counted, found {names}")
         if options.mix is None and config.adaptive and branches != len(SHREC_MIX):
             raise SystemExit(f"predict: --mix: expected the shares of the model's {branches} branches, found none")
         mix = read_mix(options.mix, branches) if options.mix else tuple(share / sum(SHREC_MIX) for share in SHREC_MIX)

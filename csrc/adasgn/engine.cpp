@@ -44,14 +44,19 @@ EngineOptions checked(const EngineOptions& options) {
     return options;
 }
 
-int frames_of_group(int joints) {
-    return std::max(1, kGroupRows / joints);
+// Stacked rows that a frame takes, a pose branch's one.
+int rows_of_frame(const BranchShape& branch) {
+    return branch.pose() ? 1 : branch.joints;
+}
+
+int frames_of_group(int rows) {
+    return std::max(1, kGroupRows / rows);
 }
 
 std::vector<int> frames_of_groups(const Description& description) {
     std::vector<int> frames;
     for (const BranchShape& branch : description.branches) {
-        frames.push_back(frames_of_group(branch.joints));
+        frames.push_back(frames_of_group(rows_of_frame(branch)));
     }
     return frames;
 }
@@ -111,7 +116,8 @@ struct Engine::State {
           logit_sums(static_cast<std::size_t>(options.max_batch) * description.classes) {
         int rows = clips_of_group * (description.frames + 2);
         for (const BranchShape& branch : description.branches) {
-            rows = std::max(rows, std::min(frames_of_group(branch.joints), max_frames()) * branch.joints);
+            const int frame = rows_of_frame(branch);
+            rows = std::max(rows, std::min(frames_of_group(frame), max_frames()) * frame);
         }
         for (int worker = 0; worker < options.threads; ++worker) {
             workers.emplace_back(rows);

@@ -19,10 +19,8 @@ Plan::Plan(const Model& model, const cpu::Kernels& kernels) : panel_(kernels.pan
     temporal_.frames = description.frames;
     taps(model.tensor("temporal.across.weight"), temporal_.across);
     start_from_rows(temporal_.across[0], model.tensor("temporal.across.bias").values.data(), description.frames);
-    temporal_.widen = pack(model.tensor("temporal.widen.weight"));
-    start_from_row(temporal_.widen, model.tensor("temporal.widen.bias").values.data());
-    temporal_.classify = pack(model.tensor("temporal.classify.weight"));
-    start_from_row(temporal_.classify, model.tensor("temporal.classify.bias").values.data());
+    temporal_.widen = affine(model, "temporal.widen");
+    temporal_.classify = affine(model, "temporal.classify");
 }
 
 bool Plan::buffers_intact() const {
@@ -60,6 +58,12 @@ cpu::Packed Plan::pack(const Tensor& tensor) {
     return pack(tensor.values.data(), depth, width, width, 1);
 }
 
+cpu::Packed Plan::affine(const Model& model, const std::string& name) {
+    cpu::Packed packed = pack(model.tensor(name + ".weight"));
+    start_from_row(packed, model.tensor(name + ".bias").values.data());
+    return packed;
+}
+
 void Plan::start_from_row(cpu::Packed& packed, const float* row) {
     float* const start = allocate(whole_panels(packed.width));
     std::copy(row, row + packed.width, start);
@@ -94,10 +98,8 @@ cpu::CoordinateEmbedding Plan::embedding(const Model& model, const std::string& 
     cpu::CoordinateEmbedding weights;
     weights.transform = transform;
     weights.shift = shift;
-    weights.hidden = pack(model.tensor(prefix + "hidden.weight"));
-    start_from_row(weights.hidden, model.tensor(prefix + "hidden.bias").values.data());
-    weights.output = pack(model.tensor(prefix + "output.weight"));
-    start_from_row(weights.output, model.tensor(prefix + "output.bias").values.data());
+    weights.hidden = affine(model, prefix + "hidden");
+    weights.output = affine(model, prefix + "output");
     return weights;
 }
 
@@ -107,6 +109,11 @@ cpu::BranchWeights Plan::branch(const Model& model, int index) {
     const int joints = shape.joints;
     cpu::BranchWeights weights;
     weights.input_joints = model.description.joints;
+    if (shape.pose()) {
+        weights.is_pose = true;
+        weights.pose = {affine(model, prefix + "hidden"), affine(model, prefix + "output")};
+        return weights;
+    }
     weights.joints = joints;
     weights.padded_joints = whole_panels(joints);
     weights.layer_count = shape.layer_count();

@@ -25,6 +25,8 @@ class Plan {
     // A matrix (depth, width) with element (k, n) at values[k · depth_step + n · width_step].
     cpu::Packed pack(const float* values, int depth, int width, int depth_step, int width_step);
     cpu::Packed pack(const Tensor& tensor);
+    // A layer `name`.weight with its `name`.bias.
+    cpu::Packed affine(const Model& model, const std::string& name);
     // Makes products with `packed` start from one row for all, or from one row each.
     void start_from_row(cpu::Packed& packed, const float* row);
     void start_from_rows(cpu::Packed& packed, const float* rows, int count);

@@ -7,9 +7,13 @@ import re
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from adasgn_edge.model.config import Branch, ModelConfig
+from adasgn_edge.folded import FoldedModel
+from adasgn_edge.model.config import POSE, Branch, ModelConfig
+from adasgn_edge.model_file import ModelFile, write_model_file
+from adasgn_edge.skeletons import load_layout
 from bench.gpu import constants
 from bench.kernel_report.compiler import ToolError
 from bench.predict import boards, document, geometry, instructions
@@ -332,6 +336,15 @@ def test_fit_finds_the_least() -> None:
 def test_bad_options_say_what_was_expected(arguments: list[str], words: str) -> None:
     with pytest.raises(SystemExit, match=words):
         main(arguments)
+
+
+def test_a_model_whose_kernels_are_not_counted_is_refused(tmp_path: Path) -> None:
+    config = ModelConfig(22, 2, (Branch(22, POSE),), adaptive=False)
+    folded = FoldedModel.build(config, lambda _, shape: np.ones(shape))
+    path = tmp_path / "pose.adasgn"
+    write_model_file(path, ModelFile(folded, load_layout("shrec22"), ("a", "b"), "joint", 2.0))
+    with pytest.raises(SystemExit, match="expected branches S and B, whose kernels are counted, found P-22"):
+        main(["--model", str(path), "--mix", "1"])
 
 
 def test_prints_a_board(capsys: pytest.CaptureFixture[str]) -> None:

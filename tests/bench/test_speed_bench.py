@@ -16,7 +16,7 @@ pytest.importorskip("pytest_benchmark")
 
 from adasgn_edge.engine import instruction_sets
 from adasgn_edge.folded import folded_cost
-from adasgn_edge.model.config import ModelConfig, branch_grid
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from bench.aims import find_aims
 from bench.ceilings import fma_side
 from bench.groups import Group, our_models, plan
@@ -42,7 +42,16 @@ def test_time_ends_the_rounds_but_not_before_the_least() -> None:
     assert len(interleave([Side("A", lambda _: None)], Pace(seconds=0, least=5))["A"]) == 5
 
 
-@pytest.mark.parametrize("config", [ModelConfig(22, 14, branch_grid((1, 11, 22))), ModelConfig.dense(25, 60)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(22, 14, branch_grid((1, 11, 22))),
+        ModelConfig.dense(25, 60),
+        ModelConfig(22, 14, (Branch(22, POSE), Branch(11, "small"))),
+        ModelConfig(25, 60, (Branch(25, POSE),), adaptive=False),
+    ],
+    ids=lambda config: "/".join(config.branch_names),
+)
 def test_stages_add_up_to_the_cost_in_the_model_file(config: ModelConfig) -> None:
     cost = StageCost(config)
     for action, macs in enumerate(folded_cost(config)):

@@ -103,21 +103,22 @@ void check_run(const Backend& backend, const Shape& shape, int clips, unsigned s
 
 // Mixed, an empty branch, all frames in one branch.
 template <class Backend>
-void check_forced_actions(const Backend& backend) {
-    const Model model = random_model(kAdaptive22, 10);
+void check_forced_actions(const Backend& backend, const Shape& shape = kAdaptive22) {
+    const Model model = random_model(shape, 10);
+    const auto branches = static_cast<std::int32_t>(model.description.branches.size());
     auto engine = backend.make(model, 2);
     std::mt19937 random(11);
     const std::vector<float> clips = random_floats(2 * 20 * 22 * 3, random);
     std::vector<std::vector<std::int32_t>> cases;
-    for (std::int32_t branch = 0; branch < 6; ++branch) {
+    for (std::int32_t branch = 0; branch < branches; ++branch) {
         cases.emplace_back(40, branch);
     }
     cases.emplace_back();
     for (int i = 0; i < 40; ++i) {
-        cases.back().push_back((i * 7 + i / 5) % 6);
+        cases.back().push_back((i * 7 + i / 5) % branches);
     }
-    cases.emplace_back(40, 5);
-    cases.back()[17] = 2;  // a single frame of its own, four empty branches
+    cases.emplace_back(40, branches - 1);
+    cases.back()[17] = 2;  // a single frame of its own, the other branches empty
     for (const auto& actions : cases) {
         Output<float> logits(2 * 14);
         Output<float> features(40 * kFeature);
@@ -134,18 +135,19 @@ void check_forced_actions(const Backend& backend) {
 
 // Fuse averages the branches' logits; persons are averaged.
 template <class Backend>
-void check_fuse_and_persons(const Backend& backend) {
-    const Model model = random_model(kAdaptive22, 12);
+void check_fuse_and_persons(const Backend& backend, const Shape& shape = kAdaptive22) {
+    const Model model = random_model(shape, 12);
+    const auto branches = static_cast<int>(model.description.branches.size());
     auto engine = backend.make(model, 4);
     std::mt19937 random(13);
     const std::vector<float> clips = random_floats(4 * 20 * 66, random);
     Doubles expected(2 * 14, 0.0);
     for (int clip = 0; clip < 4; ++clip) {
-        for (int branch = 0; branch < 6; ++branch) {
+        for (int branch = 0; branch < branches; ++branch) {
             const Doubles features = clip_features(model, clips.data() + clip * 20 * 66, std::vector<int>(20, branch));
             const Doubles logits = class_logits(model, features);
             for (int k = 0; k < 14; ++k) {
-                expected[clip / 2 * 14 + k] += logits[k] / 12;
+                expected[clip / 2 * 14 + k] += logits[k] / (2 * branches);
             }
         }
     }
@@ -167,8 +169,8 @@ void check_fuse_and_persons(const Backend& backend) {
 
 // The stages put together are run.
 template <class Backend>
-void check_stages(const Backend& backend) {
-    const Model model = random_model(kAdaptive22, 14);
+void check_stages(const Backend& backend, const Shape& shape = kAdaptive22) {
+    const Model model = random_model(shape, 14);
     auto engine = backend.make(model, 2);
     std::mt19937 random(15);
     const std::vector<float> clips = random_floats(2 * 20 * 66, random);
@@ -185,7 +187,7 @@ void check_stages(const Backend& backend) {
     Output<float> routed(40 * kFeature);
     Output<float> routed_alone(40 * kFeature);
     Output<std::int32_t> chosen(40);
-    Output<float> scores(40 * 6);
+    Output<float> scores(40 * model.description.branches.size());
     Output<float> head(2 * 14);
     engine.policy_features(clips.data(), previous.data(), 40, policy.data());
     engine.actions(policy.data(), 2, chosen.data(), scores.data());

@@ -37,9 +37,9 @@ Bytes input_of_file(const std::vector<char>& file) {
     return input;
 }
 
-Bytes input_of_parts(std::uint32_t data_size, const std::string& description, const std::string& tensors,
+Bytes input_of_parts(int version, std::uint32_t data_size, const std::string& description, const std::string& tensors,
                      const Bytes& data) {
-    Bytes input{'P'};
+    Bytes input{static_cast<unsigned char>('0' + version)};
     for (std::size_t i = 0; i < kSizeBytes; ++i) {
         input.push_back(static_cast<unsigned char>(data_size >> (8 * i)));
     }
@@ -52,7 +52,7 @@ Bytes input_of_parts(std::uint32_t data_size, const std::string& description, co
 }
 
 Bytes file_of_input(const unsigned char* input, std::size_t size) {
-    if (size < 1 + kSizeBytes || input[0] != 'P') {
+    if (size < 1 + kSizeBytes || (input[0] != '1' && input[0] != '2')) {
         return {input + std::min<std::size_t>(size, 1), input + size};
     }
     std::uint32_t data_size = 0;
@@ -65,8 +65,9 @@ Bytes file_of_input(const unsigned char* input, std::size_t size) {
     const unsigned char* const data = std::min(tensors_end + 1, end);
 
     std::string header = R"({"__metadata__":{"checksum":"sha256:)" + std::string(kDigits, '0') +
-                         R"(","format":"adasgn_edge.model","version":"2","model":)" +
-                         quoted({description, description_end}) + "}" + std::string(tensors, tensors_end) + "}";
+                         R"(","format":"adasgn_edge.model","version":")" + static_cast<char>(input[0]) +
+                         R"(","model":)" + quoted({description, description_end}) + "}" +
+                         std::string(tensors, tensors_end) + "}";
     while ((header.size() + 8) % 64 != 0) {
         header += ' ';
     }

@@ -2,12 +2,12 @@
 // a description inside a JSON string, both of which mutations would only get lost in. So an input is one of
 //
 //     'F', a file                       as it is
-//     'P', data size, description, 0, tensors, 0, start of the data
+//     '1' or '2', data size, description, 0, tensors, 0, start of the data
 //
-// where the data size has four bytes, little-endian, of which the lowest 22 bits count; the description becomes the
-// metadata's string; tensors is the JSON text of the header after the metadata; data that is not given is zero.
-// Opening, header length and padding of the second kind are as they should be; the checksum is left to
-// refit_checksum.
+// where the first byte is the file's version; the data size has four bytes, little-endian, of which the lowest 22 bits
+// count; the description becomes the metadata's string; tensors is the JSON text of the header after the metadata; data
+// that is not given is zero. Opening, header length and padding of the second kind are as they should be; the checksum
+// is left to refit_checksum.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace adasgn::testing {
 using Bytes = std::vector<unsigned char>;
 
 Bytes input_of_file(const std::vector<char>& file);
-Bytes input_of_parts(std::uint32_t data_size, const std::string& description, const std::string& tensors,
+Bytes input_of_parts(int version, std::uint32_t data_size, const std::string& description, const std::string& tensors,
                      const Bytes& data);
 
 Bytes file_of_input(const unsigned char* input, std::size_t size);

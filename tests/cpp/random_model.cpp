@@ -115,6 +115,7 @@ std::string description_json(const Description& d) {
         {"config",
          {{"joints", d.joints},
           {"classes", d.classes},
+          {"branches", branches},
           {"frames", d.frames},
           {"transform", d.kind != "sgn"},
           {"adaptive", d.adaptive},
@@ -160,8 +161,12 @@ void update_checksum(std::vector<char>& bytes) {
 }
 
 std::vector<char> file_bytes(const Model& model) {
-    std::string header = R"("format":"adasgn_edge.model","version":"2","model":)" +
-                         Json(description_json(model.description)).dump() + "}";
+    return file_bytes(model, description_json(model.description), 2);
+}
+
+std::vector<char> file_bytes(const Model& model, const std::string& description, int version) {
+    std::string header = R"("format":"adasgn_edge.model","version":")" + std::to_string(version) + R"(","model":)" +
+                         Json(description).dump() + "}";
     std::vector<char> data;
     for (const auto& [name, tensor] : model.tensors) {
         const std::size_t begin = data.size();

@@ -27,8 +27,9 @@ extern const Shape kDense25;
 Model random_model(const Shape& shape, unsigned seed);
 std::vector<float> random_floats(std::size_t count, std::mt19937& random, float scale = 1.0F);
 
-// The bytes of a `.adasgn` file.
+// The bytes of a `.adasgn` file; given a description, with that one and of that version.
 std::vector<char> file_bytes(const Model& model);
+std::vector<char> file_bytes(const Model& model, const std::string& description, int version);
 // Sets the checksum to what the bytes call for, after a test has changed them.
 void update_checksum(std::vector<char>& bytes);
 // A file of a header and data, with the right checksum; metadata is the JSON text after the checksum's comma.

@@ -89,6 +89,16 @@ Matrix embed(const Model& model, const std::string& prefix, const Matrix& x) {
     return relu(plus(times(hidden, matrix("output.weight")), matrix("output.bias")));
 }
 
+// A pose branch: all joints of a frame as one row, positions and then velocities.
+Matrix pose(const Model& model, const std::string& prefix, const Matrix& position, const Matrix& velocity) {
+    Matrix x(1, 2 * position.rows * kCoordinates);
+    std::copy(velocity.values.begin(), velocity.values.end(),
+              std::copy(position.values.begin(), position.values.end(), x.values.begin()));
+    const auto matrix = [&](const char* name) { return Matrix(model.tensor(prefix + name)); };
+    const Matrix hidden = relu(plus(times(x, matrix("hidden.weight")), matrix("hidden.bias")));
+    return relu(plus(times(hidden, matrix("output.weight")), matrix("output.bias")));
+}
+
 Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& features, int frames) {
     const int width = static_cast<int>(weight.shape[2]);
     Matrix result = plus(Matrix(frames, width), bias);
@@ -119,6 +129,9 @@ Doubles frame_feature(const Model& model, int branch, const float* current, cons
     for (std::size_t i = 0; i < position.values.size(); ++i) {
         position.values[i] = current[i];
         velocity.values[i] = previous == nullptr ? 0.0 : double{current[i]} - previous[i];
+    }
+    if (model.description.branches[branch].pose()) {
+        return pose(model, prefix, position, velocity).values;
     }
     const Matrix d = plus(embed(model, prefix + "position.", position), embed(model, prefix + "velocity.", velocity));
     const bool graph = d.rows > 1;

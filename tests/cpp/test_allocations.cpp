@@ -13,7 +13,7 @@ using namespace adasgn::testing;
 TEST_CASE("no stage and no mode allocates") {
     // Short clips, as an emulator takes minutes for long ones; still several groups of frames per branch and thread.
     constexpr int kFrames = 6;
-    const Model model = random_model({22, {1, 11, 22}, {false, true}, kFrames, 14, true}, 1);
+    const Model model = random_model({22, {1, 11, 22}, {false, true}, kFrames, 14, true, true}, 1);
     std::mt19937 random(2);
     const std::vector<float> clips = random_floats(6 * kFrames * 66, random);
     std::vector<float> logits(6 * 14);

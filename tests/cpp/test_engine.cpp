@@ -73,6 +73,7 @@ TEST_CASE("run agrees with the reference") {
     with_each_set([](const Cpu& cpu) {
         check_run(cpu, kAdaptive22, 3, 1);
         check_run(cpu, kDense25, 1, 2);
+        check_run(cpu, kPose22, 3, 22);
     });
 }
 
@@ -86,32 +87,53 @@ TEST_CASE("odd shapes: one frame, one joint, many joints, more classes than a ro
     });
 }
 
+TEST_CASE("a pose branch alone: one joint, one frame, more inputs than a row of scratch holds") {
+    with_each_set([](const Cpu& cpu) {
+        check_run(cpu, {22, {}, {}, 20, 14, false, true}, 1, 23);
+        check_run(cpu, {1, {}, {}, 1, 2, false, true}, 1, 24);
+        check_run(cpu, {2, {1, 2}, {false}, 1, 3, true, true}, 2, 25);
+        check_run(cpu, {42, {}, {}, 3, 3, false, true}, 1, 26);   // 252 inputs, 256 columns
+        check_run(cpu, {43, {}, {}, 3, 3, false, true}, 1, 27);   // 258: two parts
+        check_run(cpu, {85, {}, {}, 2, 3, false, true}, 1, 28);   // the first velocity within a part
+        check_run(cpu, {128, {}, {}, 1, 3, false, true}, 1, 29);  // whole parts
+        check_run(cpu, {256, {}, {}, 2, 5, false, true}, 1, 30);
+        check_run(cpu, {256, {1}, {true}, 2, 5, true, true}, 1, 31);
+    });
+}
+
 TEST_CASE("threads do not change a bit") {
-    const Model model = random_model(kAdaptive22, 8);
-    std::mt19937 random(9);
-    const std::vector<float> clips = random_floats(5 * 20 * 22 * 3, random);
-    std::vector<float> expected;
-    for (const int threads : {1, 2, 3, 8}) {
-        CheckedEngine engine(model, {5, threads, nullptr});
-        Output<float> logits(5 * 14);
-        engine.run(clips.data(), 5, 1, {logits.data()});
-        if (expected.empty()) {
-            expected = logits.copy();
+    for (const Shape& shape : {kAdaptive22, kPose22}) {
+        const Model model = random_model(shape, 8);
+        std::mt19937 random(9);
+        const std::vector<float> clips = random_floats(5 * 20 * 22 * 3, random);
+        std::vector<float> expected;
+        for (const int threads : {1, 2, 3, 8}) {
+            CheckedEngine engine(model, {5, threads, nullptr});
+            Output<float> logits(5 * 14);
+            engine.run(clips.data(), 5, 1, {logits.data()});
+            if (expected.empty()) {
+                expected = logits.copy();
+            }
+            CHECK(expected == logits.copy());
         }
-        CHECK(expected == logits.copy());
     }
 }
 
 TEST_CASE("forced actions: mixed, an empty branch, all frames in one branch") {
-    with_each_set([](const Cpu& cpu) { check_forced_actions(cpu); });
+    with_each_set([](const Cpu& cpu) {
+        check_forced_actions(cpu);
+        check_forced_actions(cpu, kPose22);
+    });
 }
 
 TEST_CASE("fuse averages the branches' logits; persons are averaged") {
     check_fuse_and_persons(Cpu{nullptr});
+    check_fuse_and_persons(Cpu{nullptr}, kPose22);
 }
 
 TEST_CASE("the stages put together are run") {
     check_stages(Cpu{nullptr});
+    check_stages(Cpu{nullptr}, kPose22);
 }
 
 TEST_CASE("a tie of action logits goes to the lowest index") {

@@ -21,7 +21,7 @@ using namespace adasgn::testing;
 
 namespace {
 
-const Shape kSmall{5, {1, 5}, {false}, 2, 3, true};
+const Shape kSmall{5, {1, 5}, {false}, 2, 3, true, true};
 
 // The message of the engine error that a call ends with; none if it ends well.
 template <class Call>

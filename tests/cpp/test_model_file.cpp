@@ -19,6 +19,17 @@ using namespace adasgn::testing;
 namespace {
 
 const Shape kSmall{3, {1, 2}, {false}, 2, 2, true};
+const Shape kPoseAlone{5, {}, {}, 2, 3, false, true};
+
+// A branch's name, joints and number of graph layers.
+std::vector<std::string> branches_of(const Model& model) {
+    std::vector<std::string> found;
+    for (const BranchShape& branch : model.description.branches) {
+        found.push_back(branch.name + " " + std::to_string(branch.joints) + (branch.pose() ? " pose " : " ") +
+                        std::to_string(branch.layer_count()));
+    }
+    return found;
+}
 
 std::string error_of(const std::vector<char>& bytes) {
     try {
@@ -65,11 +76,12 @@ TEST_CASE("SHA-256 of the standard's examples") {
 }
 
 TEST_CASE("what was written is read") {
-    for (const Shape& shape : {kAdaptive22, kDense25, kSmall}) {
+    for (const Shape& shape : {kAdaptive22, kDense25, kPose22, kPoseAlone, kSmall}) {
         const Model model = random_model(shape, 1);
         const std::vector<char> bytes = file_bytes(model);
         const Model read = parse_model(bytes.data(), bytes.size());
         CHECK(read.description.kind == model.description.kind);
+        CHECK(branches_of(read) == branches_of(model));
         CHECK(read.description.class_names == model.description.class_names);
         CHECK(read.description.preprocessing.parents == model.description.preprocessing.parents);
         CHECK(read.description.window == 2.5);
@@ -80,6 +92,52 @@ TEST_CASE("what was written is read") {
             CHECK(read.tensor(name).values == tensor.values);
         }
     }
+}
+
+TEST_CASE("branches by their names") {
+    const std::vector<char> bytes = file_bytes(random_model(kPose22, 1));
+    const std::vector<std::string> expected{"P-22 22 pose 0", "S-11 11 1", "B-11 11 3", "S-22 22 1", "B-22 22 3"};
+    CHECK(branches_of(parse_model(bytes.data(), bytes.size())) == expected);
+}
+
+// As files were before there were pose branches: joint sets and sizes in the configuration, names beside it.
+TEST_CASE("a file of version 1 is read; what its branches may not be is a named error") {
+    const std::string description =
+        R"({"kind":"adasgn","config":{"joints":3,"classes":2,"joint_sets":[1,2],"sizes":["small","big"],"frames":2,)"
+        R"("transform":true,"adaptive":true},"branches":["S-1","B-1","S-2","B-2"],"layout":{"name":"random",)"
+        R"("joints":["joint 0","joint 1","joint 2"],"bones":[["joint 1","joint 0"],["joint 2","joint 1"]],)"
+        R"("origin":"joint 0","scale_bone":null,"up":[0.0,1.0,0.0],"joint_sets":{}},"class_names":["a","b"],)"
+        R"("stream":"joint","window":2.5,"preprocessing":{"origin":0,"scale_bone":null,"parents":[0,0,1]},)"
+        R"("precision":"f32","cost":{"paper":[1,2,3,4],"full":[1,2,3,4],"folded":[1,2,3,4]},"provenance":{}})";
+    const Model model = random_model({3, {1, 2}, {false, true}, 2, 2, true}, 6);
+    const std::vector<char> bytes = file_bytes(model, description, 1);
+    const Model read = parse_model(bytes.data(), bytes.size());
+    CHECK(branches_of(read) == std::vector<std::string>{"S-1 1 1", "B-1 1 3", "S-2 2 1", "B-2 2 3"});
+    CHECK(read.description.json == description);
+    for (const auto& [name, tensor] : model.tensors) {
+        CHECK(read.tensor(name).values == tensor.values);
+    }
+    const auto check = [&](const std::string& from, const std::string& to, const std::string& message) {
+        CAPTURE(to);
+        std::string other = description;
+        REQUIRE(other.find(from) != std::string::npos);
+        other.replace(other.find(from), from.size(), to);
+        const std::string found = error_of(file_bytes(model, other, 1));
+        CAPTURE(found);
+        CHECK(contains(found, message));
+    };
+    check(R"("branches":["S-1","B-1","S-2","B-2"],)", "", "found no branches");
+    check(R"("B-1",)", R"("P-3",)", "branches: expected B-1");
+    check(R"(,"B-2"])", "]", "branches: expected");
+    check(R"("joint_sets":[1,2],)", "", "found no joint_sets");
+    check(R"("joint_sets":[1,2],)", R"("joint_sets":[2,1],)", "ascending");
+    check(R"("joint_sets":[1,2],)", R"("joint_sets":[],)", "expected a list");
+    check(R"("joint_sets":[1,2],)", R"("joint_sets":[1,257],)", "from 1 to 256");
+    check(R"("sizes":["small","big"],)", R"("sizes":["big","small"],)", "sizes");
+    check(R"("sizes":["small","big"],)", R"("sizes":["pose"],)", "sizes");
+    check(R"("sizes":["small","big"],)", R"("sizes":["small"],)", "branches: expected");
+    CHECK(contains(error_of(file_bytes(model, description, 2)), "found also branches"));
+    CHECK(contains(error_of(file_bytes(model, description_json(model.description), 1)), "found no branches"));
 }
 
 namespace {

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model  # noqa: E402
-from adasgn_edge.model.config import ModelConfig, branch_grid  # noqa: E402, branch_grid
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.model.weights import TrainedModel  # noqa: E402
 from adasgn_edge.model_file import write_model_file  # noqa: E402
@@ -25,6 +25,8 @@ CONFIGS = {
     "dense22": ("shrec22", ModelConfig.dense(22, 14)),
     "dense25": ("ntu25", ModelConfig.dense(25, 120)),
     "single": ("ntu25", ModelConfig(25, 2, branch_grid((9,), ("small",)), 7, True, False)),
+    "pose22": ("shrec22", ModelConfig(22, 14, (Branch(22, POSE), Branch(11, "small"), *branch_grid((22,))))),
+    "pose25": ("ntu25", ModelConfig(25, 60, (Branch(25, POSE),), adaptive=False)),
     "short": ("shrec22", ModelConfig(22, 3, branch_grid((1, 22), ("big",)), 1)),
 }
 
@@ -79,3 +81,9 @@ def pair(request: pytest.FixtureRequest, pairs: dict[str, Pair]) -> Pair:
 @pytest.fixture
 def shrec(pairs: dict[str, Pair]) -> Pair:
     return pairs["shrec22"]
+
+
+@pytest.fixture(params=["shrec22", "pose22"])
+def adaptive(request: pytest.FixtureRequest, pairs: dict[str, Pair]) -> Pair:
+    """AdaSGN on 22 joints, its first branch S-1 or P-22."""
+    return pairs[request.param]

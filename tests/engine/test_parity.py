@@ -58,23 +58,24 @@ def test_run_agrees_with_the_reference(pair, isa):
 
 
 @torch.no_grad()
-def test_forced_actions(shrec, isa):
-    engine = adasgn_edge.load(shrec.path, instruction_set=isa, max_batch=3)
-    clips = shrec.clips(3, seed=1)
-    actions = np.random.default_rng(2).integers(0, 6, (3, 20))
-    for given in (actions, *(np.full_like(actions, branch) for branch in range(6))):
+def test_forced_actions(adaptive, isa):
+    engine = adasgn_edge.load(adaptive.path, instruction_set=isa, max_batch=3)
+    clips = adaptive.clips(3, seed=1)
+    branches = len(adaptive.reference.config.branches)
+    actions = np.random.default_rng(2).integers(0, branches, (3, 20))
+    for given in (actions, *(np.full_like(actions, branch) for branch in range(branches))):
         result = engine.run(clips, given, features=True)
         np.testing.assert_array_equal(result.actions, given)
-        features = reference_features(shrec.reference, torch.as_tensor(clips).double(), given)
+        features = reference_features(adaptive.reference, torch.as_tensor(clips).double(), given)
         assert relative_error(result.features, features) < TOLERANCE
-        assert relative_error(result.logits, shrec.reference.temporal(features)) < TOLERANCE
+        assert relative_error(result.logits, adaptive.reference.temporal(features)) < TOLERANCE
 
 
 @torch.no_grad()
-def test_fuse(shrec):
-    engine = adasgn_edge.load(shrec.path, max_batch=2)
-    clips = shrec.clips(2, seed=3)
-    expected = shrec.reference.forward_fuse(torch.as_tensor(clips).double()).logits
+def test_fuse(adaptive):
+    engine = adasgn_edge.load(adaptive.path, max_batch=2)
+    clips = adaptive.clips(2, seed=3)
+    expected = adaptive.reference.forward_fuse(torch.as_tensor(clips).double()).logits
     result = engine.run_fuse(clips)
     assert relative_error(result.logits, expected) < TOLERANCE
     assert result.actions is None
@@ -92,9 +93,9 @@ def test_persons_are_averaged(shrec):
     assert engine.run_fuse(clips.reshape(3, 2, *clips.shape[1:])).logits.shape == (3, 14)
 
 
-def check_stages(engine, shrec):
+def check_stages(engine, pair):
     """The stages put together are run, on an exact engine of any device."""
-    clips = shrec.clips(2, seed=5)
+    clips = pair.clips(2, seed=5)
     previous = np.concatenate([clips[:, :1], clips[:, :-1]], axis=1)
     frames, before = clips.reshape(-1, 22, 3), previous.reshape(-1, 22, 3)
     whole = engine.run(clips, features=True)
@@ -110,8 +111,8 @@ def check_stages(engine, shrec):
     np.testing.assert_array_equal(still, engine.policy_features(frames, frames))
 
 
-def test_stages_put_together_are_run(shrec):
-    check_stages(adasgn_edge.load(shrec.path, max_batch=2), shrec)
+def test_stages_put_together_are_run(adaptive):
+    check_stages(adasgn_edge.load(adaptive.path, max_batch=2), adaptive)
 
 
 def test_the_batch_does_not_change_a_clip(shrec):
@@ -125,16 +126,16 @@ def test_the_batch_does_not_change_a_clip(shrec):
 
 
 @torch.no_grad()
-def test_half_precision_weights(shrec, tmp_path):
+def test_half_precision_weights(adaptive, tmp_path):
     from adasgn_edge.model_file import ModelFile, read_model_file, write_model_file
 
-    full = read_model_file(shrec.path)
+    full = read_model_file(adaptive.path)
     half = ModelFile(full.folded, full.layout, full.class_names, full.stream, full.window, "f16")
     path = tmp_path / "half.adasgn"
     write_model_file(path, half)
-    clips = shrec.clips(2, seed=7)
+    clips = adaptive.clips(2, seed=7)
     result = adasgn_edge.load(path).run(clips)
     folded = read_model_file(path).folded.astype(np.float64)
     expected = folded.forward(clips.astype(np.float64), result.actions.astype(np.int64))
     assert relative_error(result.logits, expected.logits) < TOLERANCE
-    np.testing.assert_array_equal(result.actions, adasgn_edge.load(shrec.path).run(clips).actions)
+    np.testing.assert_array_equal(result.actions, adasgn_edge.load(adaptive.path).run(clips).actions)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import adasgn_edge
@@ -145,11 +147,16 @@ def sealed(header: dict[str, Any], model: str, data: bytes) -> bytes:
 
 
 def opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Header, description (with a chain of 25 joints as its layout) and data."""
+    """Header, description and data of a model file."""
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
-    description = json.loads(header["__metadata__"]["model"])
-    return header, {**description, "layout": CHAIN, "preprocessing": RULES}, content[start:]
+    return header, json.loads(header["__metadata__"]["model"]), content[start:]
+
+
+def chained(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """The same with a chain of 25 joints as its layout."""
+    header, description, data = opened(content)
+    return header, {**description, "layout": CHAIN, "preprocessing": RULES}, data
 
 
 def verdicts(folder: Path, content: bytes) -> list[str]:
@@ -176,13 +183,13 @@ def changed(description: dict[str, Any], changes: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("changes", SOUND.values(), ids=SOUND)
 def test_both_accept(template, tmp_path, changes):
-    header, description, data = opened(template)
+    header, description, data = chained(template)
     assert verdicts(tmp_path, sealed(header, changed(description, changes), data)) == ["sound", "sound"]
 
 
 @pytest.mark.parametrize("changes", HOSTILE.values(), ids=HOSTILE)
 def test_both_refuse(template, tmp_path, changes):
-    header, description, data = opened(template)
+    header, description, data = chained(template)
     for message in verdicts(tmp_path, sealed(header, changed(description, changes), data)):
         assert "expected" in message or "no joint" in message
         assert len(message) < 1500
@@ -214,27 +221,141 @@ SHARES: dict[str, tuple[Any, bool]] = {
 
 @pytest.mark.parametrize(("shares", "sound"), SHARES.values(), ids=SHARES)
 def test_action_shares(pairs, tmp_path, shares, sound):
-    content = pairs["shrec22"].path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    description = json.loads(header["__metadata__"]["model"])
+    header, description, data = opened(pairs["shrec22"].path.read_bytes())
     text = json.dumps({**description, "action_shares": shares})
-    for verdict in verdicts(tmp_path, sealed(header, text, content[start:])):
+    for verdict in verdicts(tmp_path, sealed(header, text, data)):
         assert verdict == "sound" if sound else "action_shares" in verdict or "expected JSON" in verdict
     if sound:
         assert adasgn_edge.load(tmp_path / "model.adasgn").description.action_shares == tuple(shares)
 
 
-@pytest.mark.parametrize("name", ["dense25", "single"])
+@pytest.mark.parametrize("name", ["dense25", "single", "pose25"])
 def test_action_shares_of_a_model_without_policy(pairs, tmp_path, name):
-    content = pairs[name].path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    description = json.loads(header["__metadata__"]["model"])
+    header, description, data = opened(pairs[name].path.read_bytes())
     text = json.dumps({**description, "action_shares": [1.0]})
-    for verdict in verdicts(tmp_path, sealed(header, text, content[start:])):
+    for verdict in verdicts(tmp_path, sealed(header, text, data)):
         assert "action_shares" in verdict
         assert "policy" in verdict
+
+
+BRANCHES: dict[str, Any] = {
+    "a pose branch last": ["S-11", "S-22", "B-22", "P-22"],
+    "large before small": ["P-22", "S-11", "B-22", "S-22"],
+    "a branch twice": ["P-22", "P-22", "S-11", "S-22"],
+    "one missing": ["P-22", "S-11", "S-22"],
+    "one too many": ["P-22", "S-11", "B-11", "S-22", "B-22"],
+    "another size": ["P-22", "B-11", "S-22", "B-22"],
+    "no pose branch": ["S-1", "S-11", "S-22", "B-22"],
+    "a pose branch of fewer joints": ["P-11", "S-11", "S-22", "B-22"],
+    "a pose branch of more joints": ["P-25", "S-11", "S-22", "B-22"],
+    "other letters": ["p-22", "S-11", "S-22", "B-22"],
+    "other sizes": ["M-22", "S-11", "S-22", "B-22"],
+    "whole words": ["pose-22", "small-11", "small-22", "big-22"],
+    "zeros before": ["P-22", "S-011", "S-22", "B-22"],
+    "spaces": ["P-22", " S-11", "S-22", "B-22"],
+    "a line's end": ["P-22", "S-11\n", "S-22", "B-22"],
+    "a zero byte": ["P-22", "S-11\0", "S-22", "B-22"],
+    "no hyphen": ["P22", "S11", "S22", "B22"],
+    "two hyphens": ["P-22", "S--11", "S-22", "B-22"],
+    "a plus": ["P-22", "S-+11", "S-22", "B-22"],
+    "other digits": ["P-22", "S-١١", "S-22", "B-22"],
+    "a fraction": ["P-22", "S-11.0", "S-22", "B-22"],
+    "no joints": ["P-22", "S-0", "S-22", "B-22"],
+    "too many joints": ["P-22", "S-11", "S-22", "B-257"],
+    "many digits": ["P-22", "S-11", "S-22", "B-" + "9" * 30],
+    "no names": ["", "", "", ""],
+    "numbers": [1, 2, 3, 4],
+    "lists": [["P-22"], ["S-11"], ["S-22"], ["B-22"]],
+    "none": [],
+    "too many": [f"S-{joints}" for joints in range(1, 34)],
+    "null": None,
+    "a text": "P-22",
+    "an object": {"P-22": 0},
+}
+
+
+@pytest.mark.parametrize("branches", BRANCHES.values(), ids=BRANCHES)
+def test_branches(pairs, tmp_path, branches):
+    header, description, data = opened(pairs["pose22"].path.read_bytes())
+    assert description["config"]["branches"] == ["P-22", "S-11", "S-22", "B-22"]
+    text = changed(description, {"config": {"branches": branches}})
+    for verdict in verdicts(tmp_path, sealed(header, text, data)):
+        assert "expected" in verdict
+        assert len(verdict) < 1500
+
+
+def of_version_1(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Header, description and data of a file as it was before branches had names of their own."""
+    header, description, data = opened(content)
+    config = dict(description["config"])
+    names = config.pop("branches")
+    config["joint_sets"] = sorted({int(name[2:]) for name in names})
+    config["sizes"] = [size for size in ("small", "big") if any(name[0] == size[0].upper() for name in names)]
+    metadata = {**header["__metadata__"], "version": "1"}
+    return {**header, "__metadata__": metadata}, {**description, "config": config, "branches": names}, data
+
+
+@pytest.mark.parametrize("name", ["shrec22", "dense25", "single", "short"])
+def test_a_file_of_version_1_is_the_same_model(pairs, tmp_path, name):
+    pair = pairs[name]
+    header, description, data = of_version_1(pair.path.read_bytes())
+    assert verdicts(tmp_path, sealed(header, json.dumps(description), data)) == ["sound", "sound"]
+    path = tmp_path / "model.adasgn"
+    assert read_model_file(path).config == pair.reference.config
+    found, expected = (adasgn_edge.load(one, max_batch=2) for one in (path, pair.path))
+    assert found.description == expected.description
+    np.testing.assert_array_equal(found.run(pair.clips(2)).logits, expected.run(pair.clips(2)).logits)
+
+
+VERSION_1: dict[str, dict[str, Any]] = {
+    "names in another order": {"branches": ["B-1", "S-1", "S-11", "B-11", "S-22", "B-22"]},
+    "too few names": {"branches": ["S-1", "B-1", "S-11", "B-11", "S-22"]},
+    "no names": {"branches": None},
+    "a pose branch": {"branches": ["P-22", "B-1", "S-11", "B-11", "S-22", "B-22"]},
+    "a size of pose branches": {"config": {"sizes": ["pose"]}},
+    "a size twice": {"config": {"sizes": ["small", "small"]}},
+    "big before small": {"config": {"sizes": ["big", "small"]}},
+    "no sizes": {"config": {"sizes": []}},
+    "one size": {"config": {"sizes": ["small"]}},
+    "sizes as a text": {"config": {"sizes": "small"}},
+    "no joint sets": {"config": {"joint_sets": []}},
+    "joint sets in another order": {"config": {"joint_sets": [1, 22, 11]}},
+    "a joint set twice": {"config": {"joint_sets": [1, 11, 11]}},
+    "a joint set missing": {"config": {"joint_sets": [1, 22]}},
+    "no joints": {"config": {"joint_sets": [0, 11, 22]}},
+    "too many joints": {"config": {"joint_sets": [1, 11, 257]}},
+    "a huge joint set": {"config": {"joint_sets": [1, 11, 10**30]}},
+    "true": {"config": {"joint_sets": [True, 11, 22]}},
+    "fractions": {"config": {"joint_sets": [1.0, 11.0, 22.0]}},
+    "joint sets as an object": {"config": {"joint_sets": {"1": 1}}},
+    "branches in the configuration, too": {"config": {"branches": ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]}},
+    "too many branches": {"config": {"joint_sets": list(range(1, 18))}},
+}
+
+
+@pytest.mark.parametrize("changes", VERSION_1.values(), ids=VERSION_1)
+def test_both_refuse_of_version_1(pairs, tmp_path, changes):
+    header, description, data = of_version_1(pairs["shrec22"].path.read_bytes())
+    for verdict in verdicts(tmp_path, sealed(header, changed(description, changes), data)):
+        assert "expected" in verdict
+        assert len(verdict) < 1500
+
+
+@pytest.mark.parametrize("version", ["1", "3", "0", "", "02", "2.0", " 2", "12"])
+def test_a_version_that_is_not_the_descriptions(pairs, tmp_path, version):
+    header, description, data = opened(pairs["shrec22"].path.read_bytes())
+    header["__metadata__"]["version"] = version
+    for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
+        assert (
+            "branches" in verdict if version == "1" else re.search("version.* expected '?1'? or '?2'?, found", verdict)
+        )
+
+
+def test_the_words_of_version_1_in_a_file_of_version_2(pairs, tmp_path):
+    header, description, data = of_version_1(pairs["shrec22"].path.read_bytes())
+    header["__metadata__"]["version"] = "2"
+    for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
+        assert "branches" in verdict
 
 
 @pytest.mark.parametrize(
@@ -243,7 +364,7 @@ def test_action_shares_of_a_model_without_policy(pairs, tmp_path, name):
     ids=["byte order mark", "zero byte", "more text", "zero byte first"],
 )
 def test_text_around_the_description(template, tmp_path, spoil):
-    header, description, data = opened(template)
+    header, description, data = chained(template)
     for message in verdicts(tmp_path, sealed(header, spoil(changed(description, {})), data)):
         assert "description: expected JSON" in message
 

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.model.adasgn import build_model  # noqa: E402
-from adasgn_edge.model.config import ModelConfig, branch_grid  # noqa: E402, branch_grid
+from adasgn_edge.model.config import ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import TrainedModel  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 

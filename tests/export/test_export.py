@@ -11,7 +11,7 @@ from adasgn_edge.data.cache import load_dataset, save_dataset  # noqa: E402
 from adasgn_edge.data.dataset import DatasetBuilder  # noqa: E402
 from adasgn_edge.errors import CheckpointError, MissingDependencyError, ModelConfigError, ModelFileError  # noqa: E402
 from adasgn_edge.export import DEFAULT_WINDOW, export_weights, to_model_file  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import load_weights, save_weights  # noqa: E402
 from adasgn_edge.model_file import read_model_file  # noqa: E402
 from adasgn_edge.onnx_graphs import OPSET, write_onnx  # noqa: E402
@@ -171,11 +171,12 @@ def assert_close(found, expected):
 
 @torch.no_grad()
 @pytest.mark.slow
-@pytest.mark.parametrize("branch", [None, Branch(1, "small")])
+@pytest.mark.parametrize("branch", [None, Branch(1, "small"), Branch(22, POSE)], ids=str)
 def test_dense_and_single_models_in_onnx_runtime(random_trained, tmp_path, branch):
     pytest.importorskip("onnxscript")
-    adaptive = ModelConfig(22, 5, branch_grid((1, 11, 22)), frames=6)
-    config = ModelConfig.dense(22, 5, frames=6) if branch is None else adaptive.single(branch)
+    config = ModelConfig.dense(22, 5, frames=6)
+    if branch is not None:
+        config = ModelConfig(22, 5, (branch,), frames=6, adaptive=False)
     model = random_trained(config, LAYOUT).model
     (path,) = write_onnx(model, tmp_path / "graphs" / "sgn.onnx")
     graph = session(path)
@@ -187,13 +188,16 @@ def test_dense_and_single_models_in_onnx_runtime(random_trained, tmp_path, branc
 
 @torch.no_grad()
 @pytest.mark.slow
-def test_adaptive_graphs_in_onnx_runtime(random_trained, tmp_path):
+@pytest.mark.parametrize(
+    "branches", [branch_grid((1, 11)), (Branch(22, POSE), *branch_grid((11,)))], ids=["S-1", "P-22"]
+)
+def test_adaptive_graphs_in_onnx_runtime(random_trained, tmp_path, branches):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    config = ModelConfig(22, 5, branch_grid((1, 11)), frames=6)
+    config = ModelConfig(22, 5, branches, frames=6)
     model = random_trained(config, LAYOUT).model
     paths = write_onnx(model, tmp_path / "graphs")
-    names = ["policy.onnx", *(f"branch-{i}.onnx" for i in range(1, 4)), "head.onnx"]
+    names = ["policy.onnx", *(f"branch-{i}.onnx" for i in range(1, len(branches))), "head.onnx"]
     assert [path.name for path in paths] == names
     for path in paths:
         proto = onnx.load(path)

@@ -11,7 +11,7 @@ from adasgn_edge.errors import CheckpointError  # noqa: E402
 from adasgn_edge.folded import FoldedModel, folded_cost, motion  # noqa: E402
 from adasgn_edge.folding import fold  # noqa: E402
 from adasgn_edge.model import spatial  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
 from adasgn_edge.skeletons import SkeletonLayout, load_layout  # noqa: E402
 
@@ -24,6 +24,8 @@ ADAPTIVE = [
     ("shrec22", ModelConfig(22, 3, branch_grid((11, 22), ("small",)), frames=3)),  # a policy on several joints
     ("shrec22", ModelConfig(22, 2, branch_grid((1,)), frames=2)),
     ("ntu25", ModelConfig(25, 4, branch_grid((1, 25), ("big",)), frames=1)),  # one frame: no neighbours on either side
+    ("shrec22", ModelConfig(22, 14, (Branch(22, POSE), *branch_grid((11, 22))), frames=6)),
+    (ONE_JOINT, ModelConfig(1, 2, (Branch(1, POSE), Branch(1, "small")), frames=4)),
 ]
 SINGLE = [
     *[
@@ -34,6 +36,8 @@ SINGLE = [
     ("ntu25", ModelConfig.dense(25, 60)),
     ("shrec22", ModelConfig.dense(22, 28, frames=5)),
     (ONE_JOINT, ModelConfig.dense(1, 2, frames=4)),
+    ("ntu25", ModelConfig(25, 60, (Branch(25, POSE),), adaptive=False)),
+    (ONE_JOINT, ModelConfig(1, 2, (Branch(1, POSE),), frames=1, adaptive=False)),
 ]
 
 
@@ -149,7 +153,7 @@ def test_without_policy_there_are_no_action_logits(random_trained):
         folded.action_logits(np.zeros((20, 256)), 1)
 
 
-@named([ADAPTIVE[1], SINGLE[0], SINGLE[-1]])
+@named([ADAPTIVE[1], ADAPTIVE[-1], SINGLE[0], SINGLE[-1]])
 def test_tensors_come_in_the_documented_order_and_shapes(random_trained, layout, config):
     folded = fold(random_trained(config, load_layout(layout)).model.state_dict(), config)
     tensors = folded.tensors()
@@ -163,6 +167,8 @@ def test_folded_cost_is_that_of_the_brief_for_ntu25():
     temporal = 20 * (3 * 256 * 256 + 256 * 512) + 512 * 60
     spatial_macs = [(folded_cost(config.single(b))[0] - temporal) / 1e6 for b in config.branches]
     np.testing.assert_allclose(spatial_macs, [0.5, 2.3, 8.8, 42, 27.6, 122.5], rtol=0.02)
+    pose = ModelConfig(25, 60, (Branch(25, POSE),), adaptive=False)
+    assert folded_cost(pose)[0] - temporal == 20 * (150 * 256 + 256 * 256)
     adaptive = folded_cost(config)
     policy = 20 * 3 * 256 * 6
     assert adaptive[0] == folded_cost(config.single(Branch(1, "small")))[0] + policy

@@ -13,11 +13,13 @@ torch = pytest.importorskip("torch")
 from adasgn_edge.errors import ModelFileError, OutputError  # noqa: E402
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.folded import FoldedModel  # noqa: E402
-from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
-from adasgn_edge.model_file import ModelFile, read_model_file, write_model_file  # noqa: E402
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
+from adasgn_edge.model_container import DIGEST  # noqa: E402
+from adasgn_edge.model_file import ModelFile, _checksum, read_model_file, write_model_file  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 
 ADAPTIVE = ModelConfig(22, 5, branch_grid((1, 11, 22)), frames=6)
+WITH_POSE = ModelConfig(22, 5, (Branch(22, POSE), Branch(11, "small"), Branch(22, "big")), frames=6)
 
 
 def with_array(model, name, value):
@@ -29,7 +31,13 @@ def with_array(model, name, value):
 
 @pytest.mark.parametrize(
     ("config", "kind"),
-    [(ADAPTIVE, "adasgn"), (ADAPTIVE.single(Branch(1, "small")), "single"), (ModelConfig.dense(22, 5), "sgn")],
+    [
+        (ADAPTIVE, "adasgn"),
+        (WITH_POSE, "adasgn"),
+        (ADAPTIVE.single(Branch(1, "small")), "single"),
+        (WITH_POSE.single(Branch(22, POSE)), "single"),
+        (ModelConfig.dense(22, 5), "sgn"),
+    ],
 )
 def test_round_trip(random_trained, tmp_path, config, kind):
     trained = random_trained(config, load_layout("shrec22"))
@@ -61,11 +69,13 @@ def test_a_model_without_policy_has_no_action_shares(random_trained, config):
         to_model_file(trained)
 
 
-def test_half_precision_keeps_the_actions(adaptive_trained):
-    exact = to_model_file(adaptive_trained).folded.tensors()  # float64
-    half = ModelFile.from_bytes(to_model_file(adaptive_trained, precision="f16").to_bytes())
-    full = ModelFile.from_bytes(to_model_file(adaptive_trained).to_bytes())
-    assert len(half.to_bytes()) < 0.6 * len(full.to_bytes())
+@pytest.mark.parametrize("config", [ADAPTIVE, WITH_POSE], ids=["S-1", "P-22"])
+def test_half_precision_keeps_the_actions(random_trained, config):
+    trained = random_trained(config, load_layout("shrec22"))
+    exact = to_model_file(trained).folded.tensors()  # float64
+    half = ModelFile.from_bytes(to_model_file(trained, precision="f16").to_bytes())
+    full = ModelFile.from_bytes(to_model_file(trained).to_bytes())
+    assert len(half.to_bytes()) < 0.7 * len(full.to_bytes())
     clips = np.random.default_rng(0).normal(size=(4, 6, 22, 3)).astype(np.float32)
     found, expected = half.folded.forward(clips), full.folded.forward(clips)
     np.testing.assert_array_equal(found.actions, expected.actions)
@@ -79,11 +89,12 @@ def test_half_precision_keeps_the_actions(adaptive_trained):
             np.testing.assert_array_equal(array, exact[name].astype(np.float16).astype(np.float32), err_msg=name)
 
 
+@pytest.mark.parametrize("config", [ADAPTIVE, WITH_POSE], ids=["S-1", "P-22"])
 @pytest.mark.parametrize("precision", ["f32", "f16"])
-def test_safetensors_reads_it(adaptive_trained, tmp_path, precision):
+def test_safetensors_reads_it(random_trained, tmp_path, config, precision):
     safetensors = pytest.importorskip("safetensors")
     path = tmp_path / "model.adasgn"
-    model = to_model_file(adaptive_trained, precision=precision)
+    model = to_model_file(random_trained(config, load_layout("shrec22")), precision=precision)
     write_model_file(path, model)
     with safetensors.safe_open(path, framework="np") as file:
         assert set(file.metadata()) == {"checksum", "format", "version", "model"}
@@ -105,6 +116,36 @@ def test_layout_of_the_bytes(adaptive_file):
     assert description["preprocessing"]["scale_bone"] == [0, 10]
     assert description["preprocessing"]["parents"][:4] == [0, 0, 0, 2]
     assert description["config"]["branches"] == ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]
+
+
+def test_the_pose_branch_halves_where_it_routes_nothing(random_trained):
+    """In float32 where the policy looks at it, as matrices are where it is all there is."""
+    layout = load_layout("shrec22")
+    for config, dtype in ((WITH_POSE, "F32"), (WITH_POSE.single(Branch(22, POSE)), "F16")):
+        content = to_model_file(random_trained(config, layout), precision="f16").to_bytes()
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        for name, shape in (("hidden", [132, 256]), ("output", [256, 256])):
+            entry = header[f"branches.0.{name}.weight"]
+            assert (entry["dtype"], entry["shape"]) == (dtype, shape)
+            assert header[f"branches.0.{name}.bias"]["dtype"] == "F32"
+
+
+def test_a_file_of_version_1_is_the_same_model(adaptive_file):
+    """As files were written before branches had names of their own."""
+    content = adaptive_file.to_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    description = json.loads(header["__metadata__"]["model"])
+    description["branches"] = description["config"].pop("branches")
+    description["config"] |= {"joint_sets": [1, 11, 22], "sizes": ["small", "big"]}
+    header["__metadata__"] |= {"version": "1", "model": json.dumps(description)}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    old = bytearray(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    old[DIGEST] = _checksum(old)
+    found = ModelFile.from_bytes(bytes(old))
+    assert found.config == adaptive_file.config
+    assert found.to_bytes() == content
 
 
 def test_reading_and_running_needs_no_torch(adaptive_file, tmp_path):

@@ -1,7 +1,7 @@
 // What the engine asks of a CPU: one table of functions per instruction set, and the plain structs they work on.
 //
-// A row is one joint of one frame (spatial module) or one frame (temporal module). Every activation buffer has rows of
-// kRowStride floats whatever the width in use, so that row offsets are constants of the kernels.
+// A row is one joint of one frame (spatial module) or one frame (pose branch, temporal module). Every activation buffer
+// has rows of kRowStride floats whatever the width in use, so that row offsets are constants of the kernels.
 #pragma once
 
 #include <cstddef>
@@ -39,8 +39,16 @@ struct GraphLayer {
     Packed itself;
 };
 
+// All positions, then all velocities of a frame (6V) -> 256 -> 256 with ReLU after each.
+struct PoseEmbedding {
+    Packed hidden;
+    Packed output;
+};
+
 struct BranchWeights {
-    int input_joints = 0;   // V
+    int input_joints = 0;  // V
+    bool is_pose = false;  // then `pose` is all that follows
+    PoseEmbedding pose;
     int joints = 0;         // V_i
     int padded_joints = 0;  // V_i filled up to whole panels
     int layer_count = 0;

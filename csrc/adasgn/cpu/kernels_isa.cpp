@@ -1,8 +1,13 @@
 // The kernels of one instruction set. Compiled several times, each with its own ADASGN_ISA and machine flags.
+#include "adasgn/cpu/pose.h"
 #include "adasgn/cpu/spatial.h"
 #include "adasgn/cpu/temporal.h"
 
 namespace adasgn::cpu::ADASGN_ISA {
+
+static void branch(const BranchWeights& weights, const Frame* frames, int count, const Scratch& scratch) {
+    (weights.is_pose ? pose_features : spatial_features)(weights, frames, count, scratch);
+}
 
 static bool within(float bound, const float* values, std::size_t count) {
     Vec sum = 0.0F;  // x - x is 0 for finite x, NaN for the others, which max may pass over
@@ -24,6 +29,6 @@ static bool within(float bound, const float* values, std::size_t count) {
 #define ADASGN_TEXT(name) ADASGN_TEXT_(name)
 
 extern const Kernels kernels;
-const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel, branch_features, policy_logits, temporal_logits, within};
+const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel, branch, policy_logits, temporal_logits, within};
 
 }  // namespace adasgn::cpu::ADASGN_ISA

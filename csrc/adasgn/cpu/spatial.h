@@ -114,7 +114,7 @@ inline void adjacency(const BranchWeights& branch, int frames, const Scratch& sc
     }
 }
 
-inline void branch_features(const BranchWeights& branch, const Frame* frames, int count, const Scratch& scratch) {
+inline void spatial_features(const BranchWeights& branch, const Frame* frames, int count, const Scratch& scratch) {
     const int joints = branch.joints;
     const int rows = count * joints;
     const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(joints) * kRowStride;
