@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import EffortError
 
-__all__ = ["EFFORTS", "EffortPoint", "EffortTable", "Levels", "calibrate", "escalate"]
+__all__ = ["EFFORTS", "EffortPoint", "EffortTable", "Levels", "calibrate", "escalate", "threshold_of"]
 
 EFFORTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The rows of a table."""
@@ -103,6 +103,15 @@ class EffortTable:
         if type(data["default"]) is not float:
             raise EffortError(f"effort table: expected a default such as 0.1, found {str(data['default'])[:40]}")
         return cls(tuple(EffortPoint(*row) for row in data["table"]), data["default"])
+
+
+def threshold_of(table: EffortTable | None, effort: float | None) -> float:
+    """The threshold of an effort, None for the table's own; without a table 0, and EffortError for any effort."""
+    if table is not None:
+        return table.threshold(table.default if effort is None else effort)
+    if effort is not None:
+        raise EffortError(f"effort: expected none, as this model does not escalate, found {effort:g}")
+    return 0.0
 
 
 class Levels(NamedTuple):

@@ -34,8 +34,13 @@ def to_model_file(trained: TrainedModel, window: float | None = None, precision:
     window: seconds that a clip spans; by default the length of training's median clip (``provenance["window"]``, which
     training notes where the frame rate is known), else DEFAULT_WINDOW.
     precision: "f32", or "f16" to store the matrices in half precision. Raises ModelFileError for values that do not
-    fit.
+    fit, ModelConfigError for a model that escalates and has not been calibrated.
     """
+    if trained.model.config.escalates and trained.effort is None:
+        raise ModelConfigError(
+            "export: expected a model that escalates to have an effort table, found none; make one by "
+            "`adasgn-edge train RECIPE --folds 4` and `adasgn-edge calibrate FOLDS --into WEIGHTS`"
+        )
     if window is None:
         window = float(trained.provenance.get("window", DEFAULT_WINDOW))
     return ModelFile(
@@ -61,8 +66,8 @@ def calibrated(
     """
     model = trained.model
     if not isinstance(model, AdaSGN):
-        (branch,) = model.config.branch_names
-        raise ModelConfigError(f"calibration: expected AdaSGN, found a model without policy, {branch} on every frame")
+        names = ", ".join(model.config.branch_names)
+        raise ModelConfigError(f"calibration: expected AdaSGN, found a model without policy ({names})")
     dataset = read_dataset()
     if trained.layout != dataset.layout:
         raise ModelConfigError(

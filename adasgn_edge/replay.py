@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.data.preprocess import make_clips
+from adasgn_edge.effort import threshold_of
 from adasgn_edge.engine import Engine
 from adasgn_edge.engine import load as load_engine
 from adasgn_edge.errors import ClipError, EngineError, ModelConfigError
@@ -33,20 +34,24 @@ class Classifier(Protocol):
     """What runs a model."""
 
     def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """clip (B, T, V, C) → class logits (B, classes) and the branch that each frame took (B, T)."""
+        """The M persons of one sample, (M, T, V, C) → class logits (M, classes), or their mean (1, classes), and the
+        branch that each frame took (M, T)."""
 
 
 class EngineClassifier:
-    """The native engine as a :class:`Classifier`; at most the engine's `max_batch` persons."""
+    """The native engine as a :class:`Classifier`; at most the engine's `max_batch` persons.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    effort: of a model that escalates, by default its own.
+    """
+
+    def __init__(self, engine: Engine, effort: float | None = None) -> None:
+        self.engine, self.effort = engine, effort
 
     def __call__(self, clip: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Class logits (B, classes) and the branch that each frame took (B, T)."""
-        result = self.engine.run(clip)
+        """Class logits (1, classes) of the persons (M, T, V, C) of one sample, and the branch of each frame (M, T)."""
+        result = self.engine.run(clip[None], effort=self.effort)
         assert result.actions is not None  # only `run_fuse` has none
-        return result.logits, result.actions.astype(np.int64)
+        return result.logits, result.actions[0].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -131,13 +136,20 @@ class Replay:
 
     @classmethod
     def load(
-        cls, path: str | Path, threads: int | None = None, *, device: str = "cpu", precision: str | None = None
+        cls,
+        path: str | Path,
+        threads: int | None = None,
+        *,
+        device: str = "cpu",
+        precision: str | None = None,
+        effort: float | None = None,
     ) -> Replay:
         """A replay of a model file (``.adasgn``) through the native engine, of trained weights through PyTorch.
 
         device, precision: as of :func:`adasgn_edge.load`; weights run on the CPU in f32 alone. threads: on the CPU, the
         engine's, by default 1; PyTorch's for the whole process, by default as it is. One clip is little work: on a busy
-        machine one is fastest. Raises ModelFileError, EngineError or CheckpointError.
+        machine one is fastest. effort: of a model that escalates, by default its own; EffortError for others. Raises
+        ModelFileError, EngineError or CheckpointError.
         """
         if Path(path).suffix != MODEL_FILE:
             if device != "cpu" or precision not in (None, "f32"):
@@ -146,13 +158,14 @@ class Replay:
                     f"device, precision: expected cpu and f32 for weights, which PyTorch runs, found {found}; "
                     f"`adasgn-edge export` makes the model file ({MODEL_FILE}) that a GPU runs"
                 )
-            return cls._load_weights(path, threads)
+            return cls._load_weights(path, threads, effort)
         on_cpu = device == "cpu"
         engine = load_engine(path, device, precision=precision, threads=threads if on_cpu else None)
         runtime = f"native engine, {engine.instruction_set if on_cpu else f'{engine.device}, {engine.precision}'}"
         model = engine.description
+        threshold_of(model.effort, effort)  # an error now rather than at the first clip
         return cls(
-            EngineClassifier(engine),
+            EngineClassifier(engine, effort),
             model.layout,
             model.config,
             model.class_names,
@@ -163,7 +176,7 @@ class Replay:
         )
 
     @classmethod
-    def _load_weights(cls, path: str | Path, threads: int | None) -> Replay:
+    def _load_weights(cls, path: str | Path, threads: int | None, effort: float | None) -> Replay:
         import torch
 
         from adasgn_edge.model.reference import ReferenceClassifier
@@ -172,8 +185,7 @@ class Replay:
         if threads is not None:
             torch.set_num_threads(threads)
         trained = load_weights(path)
-        threshold = 0.0 if trained.effort is None else trained.effort.threshold(trained.effort.default)
-        classify = ReferenceClassifier(trained.model, threshold)
+        classify = ReferenceClassifier(trained.model, threshold_of(trained.effort, effort))
         return cls(classify, trained.layout, trained.model.config, trained.class_names, trained.stream)
 
     @property

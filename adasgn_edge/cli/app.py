@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import classify, convert, cost, demo, doctor, evaluate, export, plot, train
+from adasgn_edge.cli import calibrate, classify, convert, cost, demo, doctor, evaluate, export, plot, train
 from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
 
 __all__ = ["app"]
@@ -67,6 +67,7 @@ for _name, _module in (
     ("classify", classify),
     ("train", train),
     ("eval", evaluate),
+    ("calibrate", calibrate),
     ("plot", plot),
     ("convert", convert),
     ("cost", cost),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adasgn_edge.cli.device import DeviceOption, PrecisionOption
+from adasgn_edge.cli.device import DeviceOption, EffortOption, PrecisionOption
 
 if TYPE_CHECKING:
     from adasgn_edge.replay import Replay, Update
@@ -36,6 +36,7 @@ def command(
     ] = None,
     device: DeviceOption = "cpu",
     precision: PrecisionOption = None,
+    effort: EffortOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to give for a clip.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line in place of a table.")] = False,
     source: Annotated[
@@ -82,7 +83,7 @@ def command(
         raise ClipError(f"--missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
     orientation = Orientation(flip, mirror, scale)
     origin = None if source is None else load_source(source)
-    replay = Replay.load(model, threads=1, device=device, precision=precision)
+    replay = Replay.load(model, threads=1, device=device, precision=precision, effort=effort)
     if origin is not None:
         origin.matrix(replay.layout)  # no mapping onto the model's layout: one error, not one for each file
     rows = []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adasgn_edge.cli.device import DeviceOption, PrecisionOption
+from adasgn_edge.cli.device import DeviceOption, EffortOption, PrecisionOption
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +83,7 @@ def command(
     ] = None,
     device: DeviceOption = "cpu",
     precision: PrecisionOption = None,
+    effort: EffortOption = None,
     data: Annotated[
         Path | None, typer.Option(help="Play test sequences of SHREC'17 below this folder and score them.")
     ] = None,
@@ -107,7 +108,7 @@ def command(
         from adasgn_edge.model_file import shipped_model
 
         model = shipped_model()
-    replay = Replay.load(model, threads=1, device=device, precision=precision)
+    replay = Replay.load(model, threads=1, device=device, precision=precision, effort=effort)
     _expect_gestures_model(replay)
     if data is None:
         clips = _made_clips(replay.class_names, chosen, count or _DEFAULT_COUNT["made"], seed)

@@ -1,4 +1,4 @@
-"""Where a command runs its model: the options that `classify` and `demo` share."""
+"""Where and how a command runs its model: the options that `classify` and `demo` share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DeviceOption", "PrecisionOption"]
+__all__ = ["DeviceOption", "EffortOption", "PrecisionOption"]
 
 DeviceOption = Annotated[
     str,
@@ -21,6 +21,16 @@ PrecisionOption = Annotated[
     typer.Option(
         metavar="f16|f32",
         help="Arithmetic: f32, or on a GPU f16, its default, which is faster and picks the same branches.",
+        show_default=False,
+    ),
+]
+EffortOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Of a model that escalates, how much to spend: 0 is the first branch alone, 1 all for every clip.  "
+        "[default: the model's own]",
         show_default=False,
     ),
 ]

@@ -33,6 +33,14 @@ def command(
     policy: Annotated[
         str, typer.Option(help="argmax (the model's own), random, fuse, or a branch that every frame takes, e.g. B-22.")
     ] = "argmax",
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<float>,…",
+            help="Of models that escalate: a row for each of these efforts, 0 to 1, or `table`, those of its table.  "
+            "[default: the model's own]",
+        ),
+    ] = None,
     seeds: Annotated[
         str | None, typer.Option(help="Only these seeds of a run folder, e.g. `1,2`.  [default: all]")
     ] = None,
@@ -101,11 +109,16 @@ def command(
     sources = _find(models or [shipped_weights()], stages, wanted_seeds)
     opened = _Datasets(data, root, on_bad_sample, missing)
     measured: dict[Path, Measurement] = {}
+    more: list[Measurement] = []
     for path in [path for _, paths in sources for path in paths]:
         if path not in measured:
-            measured[path] = measure(path, opened.of(path), route, split, target, RichProgress())
+            rows = [
+                measure(path, opened.of(path), route, split, target, RichProgress(), wanted)
+                for wanted in _efforts(path, effort)
+            ]
+            measured[path], more = rows[0], more + rows[1:]
 
-    found = models_of(list(measured.values()))
+    found = models_of([*measured.values(), *more])
     summaries = summarise(found)
     on_folds = "held out of folds" if split == "test" else "training clips of folds"
     for title, folds in ((f"{split} split", False), (on_folds, True)):
@@ -124,12 +137,12 @@ def command(
         fusions = fuse_sources([(source, [measured[path] for path in paths]) for source, paths in sources])
         console.print(_fusion_table(fusions))
         result["fusion"] = [fusion.to_dict() for fusion in fusions]
-    for m in measured.values():
+    for m in (*measured.values(), *more):
         if per_class:
             console.print(_class_table(m))
         if confusion:
             console.print(_confusion_table(m))
-    result["each"] = [_details(m) for m in measured.values()]
+    result["each"] = [_details(m) for m in (*measured.values(), *more)]
     result["clips"] = {
         m.data: {"names": m.names, "groups": m.groups, "labels": m.evaluation.labels} for m in measured.values()
     }
@@ -198,6 +211,21 @@ def _find(models: Sequence[Path], stages: str | None, seeds: set[int] | None) ->
         if not chosen:
             raise typer.BadParameter(f"{model}: no model with these stages and seeds was found there")
     return sources
+
+
+def _efforts(path: Path, text: str | None) -> Sequence[float | None]:
+    """The efforts that a model is measured at; None for its own, and for models that have none."""
+    from adasgn_edge.cli.train import numbers
+    from adasgn_edge.model.weights import load_weights
+
+    trained = load_weights(path)
+    if text is None or not trained.model.config.escalates:
+        return [None]
+    if text == "table":
+        if trained.effort is None:
+            raise typer.BadParameter(f"--effort table: {path} has none; `adasgn-edge calibrate` makes one")
+        return [point.effort for point in trained.effort.points]
+    return numbers(text, float, "--effort")
 
 
 def _policy(text: str) -> str | Branch:
@@ -359,6 +387,7 @@ def _details(m: Measurement) -> dict[str, object]:
         "path": str(m.path),
         "stage": m.stage,
         "seed": m.seed,
+        "effort": m.effort,
         "run": str(m.run),
         "fold": m.fold and m.fold.to_dict(),
         "accuracy": evaluation.accuracy,

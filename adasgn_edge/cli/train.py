@@ -41,7 +41,7 @@ def command(
     seeds: Annotated[str, typer.Option(help="Random seeds, e.g. `1` or `1,2,3`.")] = "1",
     stream: Annotated[str | None, typer.Option(help="Input stream: joint, bone or velocity.")] = None,
     only: Annotated[
-        str | None, typer.Option(help="Only these stages, e.g. `sgn,S-1,B-22,adasgn-a4` (see --list-stages).")
+        str | None, typer.Option(help="Only these stages, e.g. `sgn,S-1,B-22,adasgn-a4`, or `all` (see --list-stages).")
     ] = None,
     alpha: Annotated[str | None, typer.Option(help="Weights of the cost in AdaSGN's loss, e.g. `1,4`.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every stage, in place of the recipe's.")] = None,
@@ -80,7 +80,8 @@ def command(
     list_recipes: Annotated[bool, typer.Option("--list", help="List the built-in recipes and variants.")] = False,
     list_stages: Annotated[bool, typer.Option("--list-stages", help="List the recipe's stages and stop.")] = False,
 ) -> None:
-    """Train the models of a RECIPE: dense SGN, each single branch, then AdaSGN for every α.
+    """Train the models of a RECIPE: those that it names, or with `--only all` dense SGN, each single branch, AdaSGN for
+    every α, and the model whose branches are trained together and that escalates.
 
     Everything is written below --out and a run that was interrupted (Ctrl-C, a kill, a power cut) goes on where it
     was: give the same command again. Finished stages are left alone. Changed settings or changed data are an error.
@@ -117,11 +118,12 @@ def command(
         changes.setdefault("data", {})["stream"] = stream
     if alpha is not None:
         changes.setdefault("adaptive", {})["alpha"] = numbers(alpha, float, "--alpha")
-    if epochs is not None:
-        for section in ("single", "adaptive"):
-            changes.setdefault(section, {}).update(epochs=epochs, min_steps=0)
     with plain_warnings():
         chosen = load_recipe(recipe, variant, changes)
+        if epochs is not None:
+            for section in ("single", "adaptive", *(["shared"] if chosen.shared else [])):
+                changes.setdefault(section, {}).update(epochs=epochs, min_steps=0)
+            chosen = load_recipe(recipe, variant, changes)
 
     from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.progress import RichProgress

@@ -76,9 +76,13 @@ def full_spatial_macs(branch: Branch, input_joints: int, transform: bool) -> int
 
 @dataclass(frozen=True)
 class CostTable:
-    """The costs of a configuration; all figures in MACs per clip of T frames."""
+    """The costs of a configuration; all figures in MACs per clip of T frames.
+
+    alone: of a model that escalates, what a branch costs by itself, and not what a clip has paid that ends at it.
+    """
 
     config: ModelConfig
+    alone: bool = False
 
     @property
     def temporal_convolutions(self) -> int:
@@ -134,7 +138,7 @@ class CostTable:
 
     def _cumulative(self, costs: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of each branch, or up to it where clips escalate."""
-        return np.cumsum(costs) if self.config.escalates else costs
+        return np.cumsum(costs) if self.config.escalates and not self.alone else costs
 
     def mean(self, shares: Sequence[float] | NDArray[np.floating], convention: str = "paper") -> float:
         """Mean cost of a clip whose frames take the branches in these shares (A,), which sum to 1."""

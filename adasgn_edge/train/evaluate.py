@@ -127,7 +127,7 @@ def evaluate(
         scores=torch.cat(scores).numpy(),
         labels=sampler.labels.cpu().numpy(),
         actions=torch.cat(actions).numpy() if actions else None,
-        cost=CostTable(model.config),
+        cost=CostTable(model.config, alone=policy != "argmax"),
     )
 
 

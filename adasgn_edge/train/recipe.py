@@ -183,7 +183,8 @@ class SharedSchedule(Schedule):
 class Recipe(_Section):
     """A whole training run. See the sections for their fields.
 
-    stages: those that are trained where none are named (all when empty).
+    shared: without this section there is no such stage. stages: those that are trained where none are named (all when
+    empty).
     """
 
     name: str
@@ -192,7 +193,7 @@ class Recipe(_Section):
     augment: AugmentSection = AugmentSection()
     single: Schedule = Schedule()
     adaptive: AdaptiveSchedule = AdaptiveSchedule()
-    shared: SharedSchedule = SharedSchedule()
+    shared: SharedSchedule | None = None
     stages: tuple[str, ...] = ()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     evaluate_every: int = Field(5, ge=1)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.folds import Fold, fold_dataset
-from adasgn_edge.errors import CheckpointError, DatasetError, ModelConfigError
+from adasgn_edge.errors import CheckpointError, DatasetError, EffortError, ModelConfigError
 from adasgn_edge.model.config import Branch
 from adasgn_edge.model.weights import TrainedModel, load_weights
 from adasgn_edge.progress import Progress
@@ -35,7 +35,8 @@ class Measurement:
 
     data: digest of the data set measured on; best_epoch: the best test accuracy that its log holds, None where there
     is none or where the log's figures are of other clips or another routing; names and groups: of the clips, the latter
-    empty where they are not known; fold: that it was trained without and measured on, None for a whole data set.
+    empty where they are not known; fold: that it was trained without and measured on, None for a whole data set;
+    effort: of a model that escalates, None of others and where a policy was named.
     """
 
     path: Path
@@ -46,11 +47,17 @@ class Measurement:
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     fold: Fold | None = None
+    effort: float | None = None
 
     @property
     def stage(self) -> str:
         """What was trained, e.g. "sgn", "B-22", "adasgn-a4"."""
         return str(self.trained.provenance.get("stage", self.path.stem))
+
+    @property
+    def title(self) -> str:
+        """The stage, of a model that escalates with its effort."""
+        return self.stage if self.effort is None else f"{self.stage} at {self.effort:g}"
 
     @property
     def seed(self) -> object:
@@ -79,7 +86,8 @@ class Measurement:
             adaptive = {k: v for k, v in dict(found.get("adaptive") or {}).items() if k != "alpha"}
             settings: object = {**found, "adaptive": adaptive}
         else:
-            kind = recipe.single if provenance.get("alpha") is None else recipe.adaptive
+            adaptive_kind = recipe.single if provenance.get("alpha") is None else recipe.adaptive
+            kind = recipe.shared if self.trained.model.config.escalates and recipe.shared else adaptive_kind
             settings = settings_of(recipe, kind, provenance.get("alpha"))
             if self.fold is not None:
                 settings["min_steps"] = kind.min_steps
@@ -87,7 +95,7 @@ class Measurement:
             noted = [*(provenance.get(name) for name in ("dataset_digest", "epochs", "batch")), self.data]
         else:  # what differs from fold to fold, epochs of a fitted schedule too, follows from these
             noted = [self.fold.pool, self.fold.count, self.fold.over]
-        about = [settings, self.trained.model.config.to_dict(), noted]
+        about = [settings, self.trained.model.config.to_dict(), noted, self.effort]
         return json.dumps(about, sort_keys=True, default=str)
 
 
@@ -219,8 +227,11 @@ def measure(
     split: str = "test",
     device: str = "cpu",
     progress: Progress | None = None,
+    effort: float | None = None,
 ) -> Measurement:
     """Evaluate one weights file in float32; raises ModelConfigError when it does not fit the data set.
+
+    effort: of a model that escalates, by default its own; EffortError where it has no effort table. Others take none.
 
     A model of a fold is measured on that fold of the data set, whose "test" split are the clips held out. Raises
     DatasetError when the data set does not give this fold any more: it would be asked what it was taught.
@@ -244,15 +255,34 @@ def measure(
         )
     sampler = ClipSampler(dataset, split, trained.model.config.frames, trained.stream, device)
     try:
-        evaluation = evaluate(trained.model.to(device), sampler, policy, progress=progress)
-    except ModelConfigError as error:
-        raise ModelConfigError(f"{path}: {error}") from None
+        effort, threshold = _effort(trained, policy, effort)
+        model = trained.model.to(device)
+        evaluation = evaluate(model, sampler, policy, progress=progress, threshold=threshold)
+    except (EffortError, ModelConfigError) as error:
+        raise type(error)(f"{path}: {error}") from None
     best = None
-    if policy == "argmax" and split == "test" and _trained_on(trained, dataset):
+    if policy == "argmax" and split == "test" and effort is None and _trained_on(trained, dataset):
         rows = read_log(path.with_name(LOG))
         best = max((row["test_accuracy"] for row in rows if "test_accuracy" in row), default=None)
     groups = dataset.groups and tuple(dataset.groups[sample] for sample in dataset.indices(split))
-    return Measurement(path, trained, evaluation, best, dataset.digest, tuple(sampler.names), groups, fold)
+    return Measurement(path, trained, evaluation, best, dataset.digest, tuple(sampler.names), groups, fold, effort)
+
+
+def _effort(trained: TrainedModel, policy: str | Branch, effort: float | None) -> tuple[float | None, float]:
+    """The effort that a model is measured at, if it has one, and the threshold of it."""
+    if not trained.model.config.escalates:
+        if effort is not None:
+            raise EffortError(f"effort: expected none of a model that does not escalate, found {effort:g}")
+        return None, 0.0
+    if policy != "argmax":
+        return None, 0.0
+    if trained.effort is None:
+        if effort is None or effort == 0:  # at which nothing escalates, whatever is known
+            return 0.0, 0.0
+        raise EffortError(f"effort {effort:g}: expected weights with an effort table, found none; "
+                          "`adasgn-edge calibrate` makes one of a run on folds")  # fmt: skip
+    effort = trained.effort.default if effort is None else effort
+    return effort, trained.effort.threshold(effort)
 
 
 def fold_of(path: Path, trained: TrainedModel) -> Fold | None:
@@ -280,7 +310,7 @@ def _first_difference(trained: TrainedModel, dataset: SkeletonDataset) -> str:
 
 def models_of(measurements: Sequence[Measurement]) -> list[Model]:
     """Models that differ in nothing but seed and fold, together, each with a name of its own; in order of cost."""
-    unique = {m.path.resolve(): m for m in measurements}  # the same file given twice is measured once
+    unique = {(m.path.resolve(), m.effort): m for m in measurements}  # the same file given twice is measured once
     alike: dict[tuple[str, str], list[Measurement]] = {}
     for m in unique.values():
         alike.setdefault((m.stage, m.settings), []).append(m)
@@ -332,8 +362,8 @@ Runs = tuple[tuple[Measurement, ...], ...]
 
 
 def _names(groups: Sequence[Runs]) -> list[str]:
-    """The stage; where that is not enough also the folds, the run's folder, the seeds, the file."""
-    names = [group[0][0].stage for group in groups]
+    """The stage, with an effort; where that is not enough also the folds, the run's folder, the seeds, the file."""
+    names = [group[0][0].title for group in groups]
     for more in (_folds, _runs, _seeds, _files):
         detail = [more(group) for group in groups]
         names = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.model.config import POSE, SIZES, Branch, ModelConfig, branch_grid
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.train.recipe import AugmentSection, Recipe, Schedule
+from adasgn_edge.train.recipe import AugmentSection, Recipe, Schedule, SharedSchedule
 
 __all__ = ["Stage", "fingerprint", "plan_stages", "settings_of"]
 
@@ -42,19 +42,22 @@ def plan_stages(
 
     Raises RecipeError for a name that is none of them.
     """
-    single, fused, joint = (part.fitted(clips) for part in (recipe.single, recipe.adaptive, recipe.shared))
+    single, fused = recipe.single.fitted(clips), recipe.adaptive.fitted(clips)
     joints, frames = layout.joint_count, recipe.model.frames
     adaptive = ModelConfig(joints, classes, _policy_branches(recipe, layout), frames)
-    shared = ModelConfig(
-        joints, classes, _shared_branches(recipe, layout), frames, True, False, True, recipe.shared.stride
-    )
-    branches = sorted({*adaptive.branches, *shared.branches}, key=lambda branch: branch.order)
-    for count in {*adaptive.joint_sets, *shared.joint_sets}:
+    configs, last = [adaptive], []
+    if recipe.shared is not None:
+        branches, stride = _shared_branches(recipe.shared, layout), recipe.shared.stride
+        shared = ModelConfig(joints, classes, branches, frames, True, False, True, stride)
+        configs.append(shared)
+        last.append(Stage("adasgn-shared", shared, recipe.shared.fitted(clips)))
+    for count in {count for config in configs for count in config.joint_sets}:
         layout.group_averages(count)  # a LayoutError now, not after hours of training
+    singles = {branch: replace(config, stride=1).single(branch) for config in configs for branch in config.branches}
     stages = [Stage("sgn", ModelConfig.dense(joints, classes, frames), single)]
-    stages += [Stage(str(b), (adaptive if b in adaptive.branches else shared).single(b), single) for b in branches]
+    stages += [Stage(str(branch), singles[branch], single) for branch in sorted(singles, key=lambda b: b.order)]
     stages += [Stage(f"adasgn-a{alpha:g}", adaptive, fused, alpha) for alpha in recipe.adaptive.alpha]
-    stages += [Stage("adasgn-shared", shared, joint)]
+    stages += last
     known = [stage.name for stage in stages]
     for name in () if only == ("all",) else only or recipe.stages:
         if name not in known:
@@ -71,10 +74,10 @@ def _policy_branches(recipe: Recipe, layout: SkeletonLayout) -> tuple[Branch, ..
     return _named(model.branches, layout)
 
 
-def _shared_branches(recipe: Recipe, layout: SkeletonLayout) -> tuple[Branch, ...]:
+def _shared_branches(shared: SharedSchedule, layout: SkeletonLayout) -> tuple[Branch, ...]:
     """The branches of the model that escalates."""
-    if recipe.shared.branches is not None:
-        return _named(recipe.shared.branches, layout)
+    if shared.branches is not None:
+        return _named(shared.branches, layout)
     below = [count for count in layout.joint_counts if count < layout.joint_count]
     return (Branch(layout.joint_count, POSE), Branch(max(below, default=layout.joint_count), "small"))
 

@@ -27,6 +27,7 @@ def escalating(stride=1, frames=7, classes=5) -> EscalatingSGN:
             tensor.uniform_(0.5, 2)
         elif name.endswith("running_mean"):
             tensor.normal_(0, 0.3)
+    model.branches[0].output_norm.weight.data.mul_(0.1)  # less sure than the others, so that two may be sure enough
     return model.double().eval()
 
 
@@ -49,7 +50,7 @@ def test_it_does_what_was_calibrated_and_what_is_folded(stride, persons):
         found = model(clip, threshold, persons)
         np.testing.assert_allclose(found.logits.exp().numpy(), expected, atol=1e-12)
         assert found.actions.shape == (24, 7)
-        assert (found.actions.view(-1, persons * 7).numpy() == level[:, None]).all()
+        assert (found.actions.reshape(-1, persons * 7).numpy() == level[:, None]).all()
         twin = folded.forward(clip.numpy(), threshold=threshold, persons=persons)
         np.testing.assert_allclose(twin.logits, found.logits.numpy(), atol=1e-11)
         np.testing.assert_array_equal(twin.actions, found.actions.numpy())

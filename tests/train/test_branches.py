@@ -28,8 +28,9 @@ def with_branches(*names: str) -> Recipe:
 
 
 def test_stages_of_named_branches():
-    stages = plan_stages(with_branches("P", "S-11"), LAYOUT, 14, 1000)
+    *stages, last = plan_stages(with_branches("P", "S-11"), LAYOUT, 14, 1000, ("all",))
     assert [stage.name for stage in stages] == ["sgn", "P-22", "S-11", "adasgn-a1"]
+    assert last.name == "adasgn-shared"
     assert [stage.config.branch_names for stage in stages] == [("B-22",), ("P-22",), ("S-11",), ("P-22", "S-11")]
     assert [stage.config.adaptive for stage in stages] == [False, False, False, True]
     assert [str(stage.branch) for stage in stages] == ["None", "P-22", "S-11", "None"]

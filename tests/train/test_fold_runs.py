@@ -11,7 +11,7 @@ import torch
 
 from adasgn_edge.data.folds import fold_dataset, plan_folds
 from adasgn_edge.errors import CheckpointError, DatasetError, ModelConfigError
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.weights import load_weights, save_weights
 from adasgn_edge.train.comparison import compare
@@ -22,7 +22,7 @@ from adasgn_edge.train.report import Measurement, Model, find_weights, measure, 
 from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stages import fingerprint
 from tests.train.conftest import stick_subjects
-from tests.train.test_loop import assert_equal_weights, recipe, stages
+from tests.train.test_loop import assert_equal_weights, recipe, stage_of
 
 WHOLE = stick_subjects()
 DATASET = dataclasses.replace(WHOLE, labels=np.where(np.arange(len(WHOLE)) % 5 == 0, 0, WHOLE.labels))
@@ -36,7 +36,7 @@ def trainer(out: Path, fold=FOLDS[0], seed: int = 1, dataset=DATASET, **changes)
 
 def single(t: Trainer):
     """The stage S-1."""
-    return stages(t)[1]
+    return stage_of(t, "S-1")
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ def test_adasgn_on_a_fold_starts_from_the_branches_of_that_fold(tmp_path):
     short = {"epochs": 1, "batch": 16}
     for fold in FOLDS[:2]:
         t = trainer(tmp_path, fold, single=short, adaptive={**short, "alpha": [1.0]})
-        for stage in stages(t)[1:-1]:
-            t.train(stage)
-        model = t.build(stages(t)[-1])
+        for name in stage_of(t, "adasgn-a1").config.branch_names:
+            t.train(stage_of(t, name))
+        model = t.build(stage_of(t, "adasgn-a1"))
         for branch, name in zip(model.branches, model.config.branch_names, strict=True):
             own = load_weights(tmp_path / fold.folder / "seed-1" / name / "model.safetensors").model
             for key, tensor in own.spatial.state_dict().items():
@@ -223,7 +223,7 @@ def test_weights_with_a_broken_fold_are_named(finished, tmp_path):
 
 # -- comparing --------------------------------------------------------------------------------------------------
 
-CONFIG = ModelConfig(joints=3, classes=3, joint_sets=(1, 3), frames=4)
+CONFIG = ModelConfig(joints=3, classes=3, branches=branch_grid((1, 3)), frames=4)
 
 
 def model_of(name: str, rights: dict[int, list[int]], names: list[str], groups: tuple[str, ...] = ()) -> Model:

@@ -34,6 +34,7 @@ def recipe(**changes) -> Recipe:
         "augment": {"rotation": [5, 5, 5], "jitter": 0.01},
         "single": {**schedule, "learning_rate": 3e-3, "ema": 0.5},
         "adaptive": {**schedule, "alpha": [2.0]},
+        "shared": {**schedule, "learning_rate": 3e-3, "ema": 0.5},
         "precision": "float32",
         "evaluate_every": 2,
     }
@@ -62,6 +63,10 @@ def assert_equal_weights(first: Path, second: Path) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
+def stage_of(t: Trainer, name: str):
+    return next(stage for stage in stages(t) if stage.name == name)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """All stages of the tiny recipe trained once."""
@@ -74,14 +79,17 @@ def finished(tmp_path_factory):
 
 def test_all_stages_learn(finished):
     folders = sorted(p.parent.name for p in finished.glob("seed-1/*/model.safetensors"))
-    assert folders == ["B-1", "B-3", "S-1", "S-3", "adasgn-a2", "sgn"]
+    assert folders == ["B-1", "B-3", "P-3", "S-1", "S-3", "adasgn-a2", "adasgn-shared", "sgn"]
     for folder in folders:
         rows = read_log(finished / "seed-1" / folder / "log.jsonl")
         assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
         assert rows[-1]["loss"] < rows[0]["loss"]
         assert rows[-1]["test_accuracy"] > 0.5, folder  # chance is 1 in 3
         assert not (finished / "seed-1" / folder / "state.pt").exists()
-    row = rows = read_log(finished / "seed-1" / "adasgn-a2" / "log.jsonl")[-1]
+    row = read_log(finished / "seed-1" / "adasgn-shared" / "log.jsonl")[-1]
+    assert row["test_branch_accuracies"][0] == row["test_accuracy"]
+    assert min(row["test_branch_accuracies"]) > 0.5, "each branch alone, in the same space of features"
+    row = read_log(finished / "seed-1" / "adasgn-a2" / "log.jsonl")[-1]
     assert sum(row["test_shares"]) == pytest.approx(1)
     assert row["alpha"] == pytest.approx(2.0 * 4 / 6)
 
@@ -96,7 +104,7 @@ def test_weights_know_how_often_their_policy_picks_each_branch(finished):
 
 def test_adasgn_starts_from_the_single_models(finished):
     t = trainer(finished)
-    stage = stages(t)[-1]
+    stage = stage_of(t, "adasgn-a2")
     model = t.build(stage)
     for branch, name in zip(model.branches, model.config.branch_names, strict=True):
         single = load_weights(finished / "seed-1" / name / "model.safetensors").model
@@ -107,13 +115,13 @@ def test_adasgn_starts_from_the_single_models(finished):
 def test_adasgn_without_single_models_says_what_is_missing(tmp_path):
     t = trainer(tmp_path)
     with pytest.raises(RecipeError, match="needs the single model S-1 first"):
-        t.train(stages(t)[-1])
+        t.train(stage_of(t, "adasgn-a2"))
 
 
 def test_same_seed_same_weights_other_seed_others(finished, tmp_path):
     for seed in (1, 2):
         t = trainer(tmp_path, seed)
-        t.train(stages(t)[1])
+        t.train(stage_of(t, "S-1"))
     first = finished / "seed-1" / "S-1" / "model.safetensors"
     assert_equal_weights(first, tmp_path / "seed-1" / "S-1" / "model.safetensors")
     other = tensors(tmp_path / "seed-2" / "S-1" / "model.safetensors")
@@ -122,7 +130,7 @@ def test_same_seed_same_weights_other_seed_others(finished, tmp_path):
 
 def test_transform_is_fixed_at_first(tmp_path):
     t = trainer(tmp_path, changes={"single": {"epochs": 2, "batch": 16, "frozen_epochs": 2}})
-    stage = stages(t)[1]
+    stage = stage_of(t, "S-1")
     t.train(stage)
     kept = tensors(tmp_path / "seed-1" / "S-1" / "model.safetensors")["spatial.transform"]
     torch.testing.assert_close(kept, torch.full((1, 3), 1 / 3))
@@ -132,7 +140,7 @@ def test_transform_is_fixed_at_first(tmp_path):
 def test_adasgn_keeps_the_branches_while_frozen(finished, tmp_path, batch_norm):
     schedule = {"epochs": 1, "batch": 16, "frozen_epochs": 1, "alpha": [1.0], "batch_norm": batch_norm}
     t = Trainer(recipe(adaptive=schedule), stick_dataset(), tmp_path, 1)
-    stage = stages(t)[-1]
+    stage = stage_of(t, "adasgn-a1")
     for branch in stage.config.branch_names:
         target = tmp_path / "seed-1" / branch
         target.mkdir(parents=True)
@@ -149,13 +157,13 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tests.train.test_loop import trainer, stages
+from tests.train.test_loop import trainer, stage_of
 class Slow:
     def start(self, *a): print("started", flush=True)
     def step(self, f): time.sleep(0.1)  # an epoch of five batches takes half a second at least
     def epoch(self, row): print("epoch", row["epoch"], flush=True)
 t = trainer(Path(sys.argv[1])); t.reporter = Slow()
-t.train(stages(t)[1])
+t.train(stage_of(t, "S-1"))
 print("done", flush=True)
 """
 
@@ -208,7 +216,7 @@ def test_checkpoint_of_other_settings_is_refused(finished, tmp_path):
         load_state(path, ORIGIN, torch.device("cpu"))
     t = trainer(finished, changes={"precision": "float32", "augment": {"scale": 0.5}})
     with pytest.raises(CheckpointError, match="trained with other settings"):
-        t.train(stages(t)[1])
+        t.train(stage_of(t, "S-1"))
 
 
 def test_half_written_weights_are_named(finished, tmp_path):
@@ -244,7 +252,7 @@ def test_step_compiles_as_one_graph(finished):
     phase of training, and the same loss and gradients as the step that is not compiled."""
     plain, compiled = trainer(finished), trainer(finished)
     compiled.compile_step = True
-    for stage in (stages(plain)[1], stages(plain)[-1]):
+    for stage in (stage_of(plain, name) for name in ("S-1", "P-3", "adasgn-a2", "adasgn-shared")):
         for epoch in (0, stage.schedule.frozen_epochs):
             results = []
             for t in (plain, compiled):

@@ -137,9 +137,14 @@ def test_own_needs_recordings():
 
 def test_stages_in_order():
     recipe = load_recipe("shrec14", changes={"adaptive": {"alpha": [0.5, 4]}})
-    stages = plan_stages(recipe, load_layout("shrec22"), 14, 1960)
-    assert [s.name for s in stages] == ["sgn", "S-1", "B-1", "S-11", "B-11", "S-22", "B-22", "adasgn-a0.5", "adasgn-a4"]
+    stages = plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("all",))
+    singles = ["P-22", "S-1", "B-1", "S-11", "B-11", "S-22", "B-22"]
+    assert [s.name for s in stages] == ["sgn", *singles, "adasgn-a0.5", "adasgn-a4", "adasgn-shared"]
+    assert [str(s.branch) for s in stages[1:-3]] == singles
+    assert [s.config.escalates for s in stages] == [False] * 10 + [True]
     assert [s.name for s in plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-11",))] == ["S-11"]
+    (own_choice,) = plan_stages(recipe, load_layout("shrec22"), 14, 1960)
+    assert own_choice.name == "adasgn-shared"
     with pytest.raises(RecipeError, match="found 'S-12'"):
         plan_stages(recipe, load_layout("shrec22"), 14, 1960, ("S-12",))
     with pytest.raises(LayoutError, match="no joint set of 7"):
@@ -149,9 +154,10 @@ def test_stages_in_order():
 def test_fingerprint_tells_settings_apart():
     layout = load_layout("shrec22")
 
-    def digest(changes, seed=1, stage=-1):
+    def digest(changes, seed=1, name="adasgn-a1"):
         recipe = load_recipe("shrec14", changes=changes)
-        return fingerprint(recipe, plan_stages(recipe, layout, 14, 1960)[stage], seed)
+        (stage,) = plan_stages(recipe, layout, 14, 1960, (name,))
+        return fingerprint(recipe, stage, seed)
 
     base = digest({})
     assert digest({}) == base
@@ -160,7 +166,12 @@ def test_fingerprint_tells_settings_apart():
     assert digest({"adaptive": {"epochs": 3}}) != base
     assert digest({"adaptive": {"min_steps": 1}}) == base, "it is the course that follows which counts"
     assert digest({"adaptive": {"min_steps": 9999}}) != base
-    assert digest({"adaptive": {"alpha": [1, 9]}}, stage=0) == digest({}, stage=0), "other stages do not matter"
+    assert digest({"adaptive": {"alpha": [1, 9]}}, name="sgn") == digest({}, name="sgn"), "other stages do not matter"
+    assert digest({"augment": {"crop": 0.9}}) != base
+    shared = digest({}, name="adasgn-shared")
+    for change in ({"stride": 1}, {"branches": ["P", "S-1"]}, {"distillation": 0.5}, {"augment": {"bones": 0.1}}):
+        assert digest({"shared": change}, name="adasgn-shared") != shared, change
+    assert digest({"shared": {"effort": 0.5}}, name="adasgn-shared") == shared, "it is for after training"
 
 
 def test_finished_runs_keep_their_fingerprint():
