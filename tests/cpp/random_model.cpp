@@ -38,14 +38,17 @@ std::vector<float> random_floats(std::size_t count, std::mt19937& random, float 
 Model random_model(const Shape& shape, unsigned seed) {
     Model model;
     Description& d = model.description;
-    const bool transform =
-        shape.adaptive || shape.pose || shape.joint_sets != std::vector<int>{shape.joints} || shape.big.size() > 1;
-    d.kind = shape.adaptive ? "adasgn" : transform ? "single" : "sgn";
+    const bool transform = shape.adaptive || shape.escalates || shape.pose ||
+                           shape.joint_sets != std::vector<int>{shape.joints} || shape.big.size() > 1;
+    d.kind = shape.adaptive || shape.escalates ? "adasgn" : transform ? "single" : "sgn";
     d.joints = shape.joints;
     d.classes = shape.classes;
     d.frames = shape.frames;
-    d.stride = 1;
-    d.escalates = false;
+    d.stride = shape.stride;
+    d.escalates = shape.escalates;
+    if (shape.escalates) {
+        d.effort_table = {{0, 0, 1000, std::nullopt}, {1, 2, 2000, std::nullopt}};
+    }
     d.adaptive = shape.adaptive;
     if (shape.pose) {
         d.branches.push_back({"P-" + std::to_string(shape.joints), shape.joints, Size::pose});

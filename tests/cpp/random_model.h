@@ -16,7 +16,9 @@ struct Shape {
     int frames;
     int classes;
     bool adaptive;
-    bool pose = false;  // a pose branch before the others
+    bool pose = false;       // a pose branch before the others
+    bool escalates = false;  // with an effort table from threshold 0 to 2
+    int stride = 1;          // of the temporal module
 };
 
 // AdaSGN on 22 joints with the paper's branches and with a pose branch, and dense SGN on 25.

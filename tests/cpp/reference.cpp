@@ -89,10 +89,20 @@ Matrix embed(const Model& model, const std::string& prefix, const Matrix& x) {
     return relu(plus(times(hidden, matrix("output.weight")), matrix("output.bias")));
 }
 
-Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& features, int frames) {
+// A pose branch: all joints of a frame as one row, positions and then velocities.
+Matrix pose(const Model& model, const std::string& prefix, const Matrix& position, const Matrix& velocity) {
+    Matrix x(1, 2 * position.rows * kCoordinates);
+    std::copy(velocity.values.begin(), velocity.values.end(),
+              std::copy(position.values.begin(), position.values.end(), x.values.begin()));
+    const auto matrix = [&](const char* name) { return Matrix(model.tensor(prefix + name)); };
+    const Matrix hidden = relu(plus(times(x, matrix("hidden.weight")), matrix("hidden.bias")));
+    return relu(plus(times(hidden, matrix("output.weight")), matrix("output.bias")));
+}
+
+Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& features, int frames, int stride = 1) {
     const int width = static_cast<int>(weight.shape[2]);
-    Matrix result = plus(Matrix(frames, width), bias);
-    for (int t = 0; t < frames; ++t) {
+    Matrix result = plus(Matrix((frames + stride - 1) / stride, width), bias);
+    for (int t = 0; t < frames; t += stride) {
         for (int tap = 0; tap < kTaps; ++tap) {
             const int from = t + tap - 1;
             if (from < 0 || from >= frames) {
@@ -100,8 +110,9 @@ Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& featur
             }
             for (int k = 0; k < kFeature; ++k) {
                 for (int n = 0; n < width; ++n) {
-                    result.at(t, n) += features[static_cast<std::size_t>(from) * kFeature + k] *
-                                       weight.values[(static_cast<std::size_t>(tap) * kFeature + k) * width + n];
+                    result.at(t / stride, n) +=
+                        features[static_cast<std::size_t>(from) * kFeature + k] *
+                        weight.values[(static_cast<std::size_t>(tap) * kFeature + k) * width + n];
                 }
             }
         }
@@ -119,6 +130,9 @@ Doubles frame_feature(const Model& model, int branch, const float* current, cons
     for (std::size_t i = 0; i < position.values.size(); ++i) {
         position.values[i] = current[i];
         velocity.values[i] = previous == nullptr ? 0.0 : double{current[i]} - previous[i];
+    }
+    if (model.description.branches[branch].pose()) {
+        return pose(model, prefix, position, velocity).values;
     }
     const Matrix d = plus(embed(model, prefix + "position.", position), embed(model, prefix + "velocity.", velocity));
     const bool graph = d.rows > 1;
@@ -165,7 +179,7 @@ Doubles action_logits(const Model& model, const Doubles& features) {
 Doubles class_logits(const Model& model, const Doubles& features) {
     const auto matrix = [&](const char* name) { return Matrix(model.tensor(name)); };
     const Matrix y = relu(over_time(model.tensor("temporal.across.weight"), matrix("temporal.across.bias"), features,
-                                    model.description.frames));
+                                    model.description.frames, model.description.stride));
     const Matrix z = relu(plus(times(y, matrix("temporal.widen.weight")), matrix("temporal.widen.bias")));
     Matrix pooled(1, kTemporal);
     pooled.values = column_maxima(z);
