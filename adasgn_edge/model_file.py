@@ -249,7 +249,7 @@ def read_model_file(path: str | bytes | os.PathLike[Any]) -> ModelFile:
 
 
 def shipped_model() -> Path:
-    """Path of the model file that comes with the package: AdaSGN for the 14 gestures of SHREC'17.
+    """Path of the model file that comes with the package: it escalates, and knows the 14 gestures of SHREC'17.
 
     It is what ``adasgn-edge export`` makes of the trained weights beside it.
     """

@@ -26,9 +26,13 @@ using ExactBlock = FrameBlock<ExactFrame16, ExactFrame32>;
 using HalfBlock = FrameBlock<Frame16, Frame32>;
 static_assert(ExactBlock::kBytes <= 99 * 1024 && HalfBlock::kBytes <= 99 * 1024);
 
-// Features of branch 0 of frame n and those beside it.
+// Features of branch 0 of frame n and those beside it are there after this.
 template <class Block>
 ADASGN_DEVICE void policy_features(const FrameParameters& p, int n) {
+    if (p.policy_features != nullptr) {
+        wait_for_previous_kernel();  // whose they are
+        return;
+    }
     typename Block::Policy policy(p.branches[0], p.frames);
     policy.run(n - kTaps / 2, p.frames.count);
     block_barrier();  // features
@@ -45,11 +49,19 @@ template <class Block>
 ADASGN_KERNEL(kThreads, 1)
 void frame_blocks(const __grid_constant__ FrameParameters p) {
     let_next_kernel_start();  // the temporal module's blocks fetch their weights and wait
-    const int n = block_index();
+    int n = block_index();
+    if (p.listed.frames != nullptr) {
+        wait_for_previous_kernel();  // which made the list
+        if (n >= *p.listed.count) {
+            return;
+        }
+        n = p.listed.frames[n];
+    }
     const bool adaptive = p.policy.weight != nullptr;
     int action = p.given == nullptr ? 0 : checked_action(load_global(p.given + n), p.branch_count, n, p.frames.fault);
     const bool decides = adaptive && p.given == nullptr;
-    const float* const at = Block::Policy::features() + kTaps / 2 * kFeature;
+    const float* const at = p.policy_features != nullptr ? p.policy_features + static_cast<size_t>(n) * kFeature
+                                                         : Block::Policy::features() + kTaps / 2 * kFeature;
     if (decides) {
         // A warp per action, whose weights set out with the features'. A warp without an action takes the last one's
         // place, and a warp with several comes back for them.
@@ -64,7 +76,7 @@ void frame_blocks(const __grid_constant__ FrameParameters p) {
         }
         block_barrier();  // logits; also all are done with the features, unless the frame's is the result
         action = argmax(Block::logits(), p.branch_count);
-    } else if (adaptive && action == 0) {
+    } else if (adaptive && (action == 0 || p.policy_features != nullptr)) {
         policy_features<Block>(p, n);
     }
     if (thread_index() == 0 && p.actions != nullptr) {
@@ -89,13 +101,15 @@ static_assert(kThreads == kFeature, "a thread per channel");
 
 template <class Block>
 Status launch_frames(const FrameParameters& p, Stream stream) {
-    return launch(frame_blocks<Block>, {p.frames.count}, kThreads, Block::kBytes, stream, p);
+    const bool waits = p.policy_features != nullptr || p.listed.frames != nullptr;
+    const Overlap overlap = waits ? Overlap::with_previous : Overlap::none;
+    return launch(frame_blocks<Block>, {p.frames.count}, kThreads, Block::kBytes, stream, p, overlap);
 }
 
 }  // namespace
 
 Status run_frames(const FrameParameters& p, Precision precision, Stream stream) {
-    if (p.policy.weight != nullptr && p.branches[0].plain == nullptr) {
+    if (p.policy.weight != nullptr && p.branches[0].plain == nullptr && p.policy_features == nullptr) {
         return {kInvalidValue};
     }
     if (p.frames.count == 0) {

@@ -52,7 +52,7 @@
 //   void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 //                                    mma.m16n8k16, binary16 in, float accumulated, row by column
 //
-//   float exponential(float)         expf, no fast-math
+//   float exponential(float)         expf, no fast-math; float logarithm(float) likewise
 //   float maximum(float, float)      a NaN on either side stays a NaN
 //   int maximum(int, int), minimum(int, int)
 //

@@ -165,6 +165,9 @@ ADASGN_DEVICE void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std:
 ADASGN_DEVICE float exponential(float x) {
     return expf(x);
 }
+ADASGN_DEVICE float logarithm(float x) {
+    return logf(x);
+}
 ADASGN_DEVICE float maximum(float a, float b) {
     float greater;
     asm("max.NaN.f32 %0, %1, %2;" : "=f"(greater) : "f"(a), "f"(b));

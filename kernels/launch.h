@@ -98,6 +98,18 @@ struct BranchWeights {
     std::int16_t big;     // three graph layers rather than one
 };
 
+// Inputs of a pose branch come in so many; beyond 6·V they are zero, and so are their weights.
+constexpr int kPoseInputs = 64;
+
+// A pose branch on the device. Its BranchWeights have one joint, a row of a tile, and nothing else.
+struct PoseWeights {
+    // Blocks of 16 x 16, [columns / 32][inputs / 16, then 256 / 16][2]: of each 32 columns both layers' weights.
+    const void* stream;
+    const float* hidden_bias;  // (256,)
+    const float* output_bias;  // (256,)
+    int inputs;                // a multiple of kPoseInputs
+};
+
 // The frames to run. Frame n's coordinates (V, 3) begin at coordinates + n·V·3, those of the frame before it at
 // previous + n·V·3; its velocity is zero where previous is null, or where clip_frames is not 0 and divides n. So for
 // whole clips previous = coordinates - V·3 and clip_frames = T.
@@ -110,6 +122,13 @@ struct Frames {
     int* fault;  // [2]: one more than a frame with coordinates beyond kMaxCoordinate or NaN, and with a wrong action
 };
 
+// Clips of a run that goes on with some alone: their frames, clip after clip in `frames`, as many as *count says. Null:
+// the run has all.
+struct Listed {
+    const int* frames;
+    const int* count;
+};
+
 // Features of frames by tiles of one branch each.
 struct BranchParameters {
     Frames frames;
@@ -118,6 +137,14 @@ struct BranchParameters {
     const int* counts;  // (A,) frames of each branch, and
     const int* lists;   // (A, N) which; null: all frames through branch `only`
     int only;
+    float* features;  // (N, 256)
+};
+
+// A pose branch's features.
+struct PoseParameters {
+    Frames frames;
+    PoseWeights weights;
+    void* hidden;     // (N, 256), float or binary16 as the precision; unused by tiles
     float* features;  // (N, 256)
 };
 
@@ -132,10 +159,13 @@ struct FrameParameters {
     Frames frames;
     BranchWeights branches[kMaxBranches];
     int branch_count;
-    PolicyWeights policy;       // null pointers: dense, every frame through branch 0. Else branch 0 has `plain`
-    const std::int32_t* given;  // (N,) actions of the caller; null: the policy's
-    std::int32_t* actions;      // (N,), unless null
-    float* features;            // (N, 256)
+    PolicyWeights
+        policy;  // null pointers: dense, every frame through branch 0. Else branch 0 has `plain`, or there are
+    const float* policy_features;  // (N, 256) of branch 0, by the kernel before
+    Listed listed;                 // by the kernel before; surplus blocks exit
+    const std::int32_t* given;     // (N,) actions of the caller; null: the policy's
+    std::int32_t* actions;         // (N,), unless null
+    float* features;               // (N, 256)
 };
 
 // Actions from policy features, and the frames of each branch.
@@ -163,10 +193,25 @@ struct PolicyParameters {
     RouteParameters route;  // whose features are not used
 };
 
+// A model that escalates: what becomes of a sample's scores at one of its levels. Their softmax joins the mean of the
+// levels before; where the highest is below the threshold, the sample goes on, else the level is where it ends.
+struct Escalation {
+    int level;
+    float* probabilities;       // (samples, K), the mean; null: the model does not escalate
+    float* result;              // (samples, K), its logarithms
+    std::int32_t* actions;      // (samples, persons, T), unless null: the level, where it ends
+    float threshold;            // or, unless null,
+    const float* threshold_at;  // where it lies when the kernels run
+    Listed listed;              // of this level
+    int* next_frames;           // of the next one, to be filled; null: this is the last
+    int* next_count;
+    int* counts;  // (kMaxBranches,) set to zero before the first level fills a list; null: of the other levels
+};
+
 struct TemporalWeights {
     // Blocks of 16 x 16, [columns / 32][inputs / 16][2]; across has the three taps' inputs one after another.
     const void* across;
-    const float* across_bias;  // (T, 256)
+    const float* across_bias;  // (T', 256)
     const void* widen;
     const float* widen_bias;  // (512,)
     const float* classify;    // [K][512]
@@ -177,22 +222,25 @@ struct TemporalParameters {
     TemporalWeights weights;
     int clips;  // samples x persons
     int clip_frames;
+    int stride;     // 1 or 2: the convolution makes rows of frames 0, stride, 2·stride, …
+    int clip_rows;  // T': how many
     int persons;
     int classes;
     const float* features;  // (clips, T, 256)
-    void* across;           // (clips, T, 256), float or binary16 as the precision
+    void* across;           // (clips, T', 256), float or binary16 as the precision
     float* pooled;          // (clips, 512)
     int* done;              // (samples,) zero between runs: how many blocks have pooled their part
-    float* logits;          // (samples, K), averaged over the persons
+    float* logits;          // (samples, K), averaged over the persons; where the model escalates, of one level
     float scale;            // of what is written to logits; with `add`, added to what is there (fuse mode)
     bool add;
+    Escalation escalation;
 };
 
-constexpr int kSplitFrames = 32;  // of a clip at most, for the temporal module's way with few clips
+constexpr int kSplitFrames = 32;  // of a thread block of the ways with few frames; of a clip in the temporal module's
 
-// Rows of a tile: 32 for few frames, the rest for many; of the temporal module 32 are one clip, whatever its length.
-// The height decides the shared memory of a block, so the greatest that a device takes is a trait of the device
-// (kernels/tile.h).
+// Rows of a tile: 32 for few frames, the rest for many; of the temporal module 32 are one clip, whatever its length,
+// and there, as of a pose branch, the columns of 32 rows are divided among blocks. The height decides the shared memory
+// of a block, so the greatest that a device takes is a trait of the device (kernels/tile.h).
 enum class TileRows { r32 = 32, r64 = 64, r128 = 128 };
 
 // Highest tiles of a device whose blocks may have `shared` bytes of shared memory.
@@ -206,6 +254,8 @@ int frames_of_tile(TileRows rows, int joints);
 int branch_blocks(const BranchParameters& parameters, TileRows rows);
 
 Status run_branches(const BranchParameters& parameters, Precision precision, TileRows rows, Stream stream);
+// Tiles of 64 and 128 rows in f16 alone: in f32, that of policies, a frame's feature is the same in every batch.
+Status pose(const PoseParameters& parameters, Precision precision, TileRows rows, Stream stream);
 Status run_frames(const FrameParameters& parameters, Precision precision, Stream stream);
 Status route(const RouteParameters& parameters, Stream stream);
 // rows: kFewPolicyRows, kMorePolicyRows or kManyPolicyRows.

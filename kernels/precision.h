@@ -105,6 +105,7 @@ struct Binary16 {
 
     ADASGN_DEVICE static float2 load_pair(const Half* at) { return unpack(*reinterpret_cast<const uint32_t*>(at)); }
     ADASGN_DEVICE static void store_pair(Half* at, float x, float y) { *reinterpret_cast<uint32_t*>(at) = pack(x, y); }
+    ADASGN_DEVICE static void store(Half* at, float x) { *at = to_half(x); }
     // As stored and loaded.
     ADASGN_DEVICE static float2 rounded(float x, float y) { return unpack(pack(x, y)); }
 
@@ -240,6 +241,7 @@ struct Binary32 {
 
     ADASGN_DEVICE static float2 load_pair(const float* at) { return *reinterpret_cast<const float2*>(at); }
     ADASGN_DEVICE static void store_pair(float* at, float x, float y) { *reinterpret_cast<float2*>(at) = {x, y}; }
+    ADASGN_DEVICE static void store(float* at, float x) { *at = x; }
     ADASGN_DEVICE static float2 rounded(float x, float y) { return {x, y}; }
 
     ADASGN_DEVICE static void add_product(float (&values)[2][4], int half_rows, float left, const float4& right) {

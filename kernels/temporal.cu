@@ -5,18 +5,106 @@
 // Few: a block has a clip and 16 columns, so that many multiprocessors have a part; its warps divide the sum's channels
 // among them, so that the sum is soon done. The last block to finish a sample's clips classifies it.
 #include "relu.h"
+#include "split.h"
 #include "tile.h"
-#include "weight_stream.h"
 
 namespace adasgn::cuda {
 
 namespace {
 
-// The frame that a row of results is, in its clip and counted from the tile's first; -1: none.
+// Which row of its clip a row of results is, and which counted from the tile's first; -1: none.
 struct RowPlace {
-    int t;
-    int frame;
+    int r;
+    int row;
 };
+
+// -- clips and samples ---------------------------------------------------------------------------------------------
+
+// Of a model that escalates a level has the clips of a list. Where they lie in scratch memory follows the list; where
+// their features lie, and a sample's results, does not.
+
+ADASGN_DEVICE int clip_count(const TemporalParameters& p) {
+    const Listed& listed = p.escalation.listed;
+    return listed.frames == nullptr ? p.clips : *listed.count / p.clip_frames;
+}
+
+// The number of the run's i-th clip.
+ADASGN_DEVICE int clip_number(const TemporalParameters& p, int i) {
+    const int* const frames = p.escalation.listed.frames;
+    return frames == nullptr ? i : frames[static_cast<size_t>(i) * p.clip_frames] / p.clip_frames;
+}
+
+ADASGN_DEVICE int sample_number(const TemporalParameters& p, int i) {
+    return clip_number(p, i * p.persons) / p.persons;
+}
+
+// Lists are empty before the first level fills one.
+ADASGN_DEVICE void clear_counts(const TemporalParameters& p) {
+    int* const counts = p.escalation.counts;
+    if (counts != nullptr && block_index() == 0 && block_index_y() == 0 && thread_index() < kMaxBranches) {
+        counts[thread_index()] = 0;
+    }
+}
+
+template <class Combine>
+ADASGN_DEVICE float over_lanes(float value, const Combine& combine) {
+#pragma unroll
+    for (int mask = 16; mask > 0; mask /= 2) {
+        value = combine(value, shuffle_xor(value, mask));
+    }
+    return value;
+}
+
+ADASGN_DEVICE float threshold_of(const Escalation& e) {
+    return e.threshold_at == nullptr ? e.threshold : load_global(e.threshold_at);
+}
+
+// A sample's scores at this level are there: its results, and whether it goes on. A warp's work.
+ADASGN_DEVICE void settle(const TemporalParameters& p, int sample, float threshold) {
+    constexpr float kInfinity = __builtin_huge_valf();
+    constexpr float kSmallest = 1.17549435e-38F;  // so that a probability of 0 has a finite logarithm
+    const Escalation& e = p.escalation;
+    const auto higher = [](float a, float b) { return maximum(a, b); };
+    const size_t at = static_cast<size_t>(sample) * p.classes;
+    const float* const scores = p.logits + at;
+    float most = -kInfinity;
+    for (int k = lane(); k < p.classes; k += 32) {
+        most = maximum(most, scores[k]);
+    }
+    most = over_lanes(most, higher);
+    float sum = 0;
+    for (int k = lane(); k < p.classes; k += 32) {
+        sum += exponential(scores[k] - most);
+    }
+    sum = over_lanes(sum, [](float a, float b) { return a + b; });
+    float surest = 0;
+    for (int k = lane(); k < p.classes; k += 32) {
+        float mean = exponential(scores[k] - most) / sum;
+        if (e.level > 0) {
+            mean = (e.probabilities[at + k] * static_cast<float>(e.level) + mean) / static_cast<float>(e.level + 1);
+        }
+        e.probabilities[at + k] = mean;
+        e.result[at + k] = logarithm(maximum(mean, kSmallest));  // of the last level that writes them
+        surest = maximum(surest, mean);
+    }
+    surest = over_lanes(surest, higher);
+    const int frames = p.persons * p.clip_frames;
+    const int first = sample * frames;
+    if (e.next_frames != nullptr && surest < threshold) {
+        int place = lane() == 0 ? atomic_add(e.next_count, frames) : 0;
+#pragma unroll
+        for (int mask = 16; mask > 0; mask /= 2) {
+            place += shuffle_xor(place, mask);  // zero but for one lane
+        }
+        for (int i = lane(); i < frames; i += 32) {
+            e.next_frames[place + i] = first + i;
+        }
+    } else if (e.actions != nullptr) {
+        for (int i = lane(); i < frames; i += 32) {
+            e.actions[first + i] = e.level;
+        }
+    }
+}
 
 // -- many clips ----------------------------------------------------------------------------------------------------
 
@@ -64,68 +152,85 @@ ADASGN_DEVICE int clips_of_tile(int rows_of_clip) {
     return Tile::kRows / rows_of_clip;
 }
 
-// relu(f[t-1]·W0 + f[t]·W1 + f[t+1]·W2 + bias[t]). Row c·(T + 2) + 1 + t of shared memory is frame t of clip c, the
-// rows around a clip are zero; so a tap is an offset of a row, and of each clip two rows of results go unused.
-template <class Tile>
+// Rows of results that a clip takes in a tile; of frames in shared memory Stride times as many: one before the clip's
+// first and those after its last are zeros.
+template <int Stride>
+ADASGN_HOST_DEVICE constexpr int result_rows(int clip_rows) {
+    return clip_rows + (kTaps - 1) / Stride;
+}
+
+// relu(f[t-1]·W0 + f[t]·W1 + f[t+1]·W2 + bias[r]), t = Stride·r. With P = result_rows, row c·P·Stride + 1 + t of shared
+// memory is frame t of clip c; so a tap is an offset of a row and a row of results Stride rows, and of each clip one or
+// two rows of results go unused.
+template <class Tile, int Stride>
 ADASGN_KERNEL(Tile::kTileThreads, 1)
 void across_frames(const __grid_constant__ TemporalParameters p) {
     using Precision = typename Tile::Precision;
     using Element = typename Tile::Element;
-    typename Tile::Weights weights = Tile::weights(p.weights.across, kTaps * kFeature);
     const int length = p.clip_frames;
-    const int size = clips_of_tile<Tile>(length + kTaps - 1);
+    const int clip_results = result_rows<Stride>(p.clip_rows);
+    const int clip_rows = Stride * clip_results;
+    const int size = clips_of_tile<Tile>(clip_rows);
     const int first = block_index() * size;
-    const int count = minimum(size, p.clips - first);
+    const int count = minimum(size, clip_count(p) - first);
+    clear_counts(p);
+    if (count <= 0) {
+        return;
+    }
+    typename Tile::Weights weights = Tile::weights(p.weights.across, kTaps * kFeature);
     constexpr int kFours = kFeature / 4;
     for (int i = thread_index(); i < (Tile::kRows + kTaps - 1) * kFours; i += Tile::kTileThreads) {
         const int row = i / kFours;
         const int channel = i % kFours * 4;
-        const int clip = row / (length + kTaps - 1);
-        const int t = row % (length + kTaps - 1) - 1;
+        const int clip = row / clip_rows;
+        const int t = row % clip_rows - 1;
         float4 x{0, 0, 0, 0};
         if (clip < count && t >= 0 && t < length) {
-            const size_t frame = static_cast<size_t>(first + clip) * length + t;
+            const size_t frame = static_cast<size_t>(clip_number(p, first + clip)) * length + t;
             x = load_global(reinterpret_cast<const float4*>(p.features + frame * kFeature + channel));
         }
         Element* const to = Tile::rows() + row * Tile::kStride + channel;
         Precision::store_pair(to, x.x, x.y);
         Precision::store_pair(to + 2, x.z, x.w);
     }
-    for (int row = thread_index(); row < Tile::kRows; row += Tile::kTileThreads) {
-        const int clip = row / (length + kTaps - 1);
-        const int t = row % (length + kTaps - 1);
-        Tile::places()[row] = {t, clip < count && t < length ? clip * length + t : -1};
+    for (int row = thread_index(); row < Tile::kRows / Stride; row += Tile::kTileThreads) {
+        const int clip = row / clip_results;
+        const int r = row % clip_results;
+        Tile::places()[row] = {r, clip < count && r < p.clip_rows ? clip * p.clip_rows + r : -1};
     }
     block_barrier();  // features, places
-    Accumulators<Tile::kTiles, Tile::kBlocks> results;
+    Accumulators<Tile::kTiles / Stride, Tile::kBlocks> results;
     results.clear();
     for (int tap = 0; tap < kTaps; ++tap) {
-        multiply<kFeature, 0>(results, static_cast<const Element*>(Tile::rows()) + tap * Tile::kStride, Tile::kStride,
-                              weights);
+        multiply<kFeature, 0>(results, static_cast<const Element*>(Tile::rows()) + tap * Tile::kStride,
+                              Stride * Tile::kStride, weights);
     }
     results.pairs([&](int row, int column, float& x, float& y) {
         const RowPlace place = Tile::places()[row];
-        if (place.frame >= 0) {
+        if (place.row >= 0) {
             column += Tile::first_column();
-            const float* const bias = p.weights.across_bias + place.t * kFeature + column;
-            const size_t frame = static_cast<size_t>(first) * length + place.frame;
-            Precision::store_pair(static_cast<Element*>(p.across) + frame * kFeature + column,
-                                  relu(x + load_global(bias)), relu(y + load_global(bias + 1)));
+            const float* const bias = p.weights.across_bias + place.r * kFeature + column;
+            const size_t to = static_cast<size_t>(first) * p.clip_rows + place.row;
+            Precision::store_pair(static_cast<Element*>(p.across) + to * kFeature + column, relu(x + load_global(bias)),
+                                  relu(y + load_global(bias + 1)));
         }
     });
 }
 
-// max over t of relu(y[t]·W + bias)
+// max over r of relu(y[r]·W + bias)
 template <class Tile>
 ADASGN_KERNEL(Tile::kTileThreads, 1)
 void widen_and_pool(const __grid_constant__ TemporalParameters p) {
     using Precision = typename Tile::Precision;
     using Element = typename Tile::Element;
-    typename Tile::Weights weights = Tile::weights(p.weights.widen, kFeature);
-    const int length = p.clip_frames;
+    const int length = p.clip_rows;
     const int size = clips_of_tile<Tile>(length);
     const int first = block_index() * size;
-    const int count = minimum(size, p.clips - first);
+    const int count = minimum(size, clip_count(p) - first);
+    if (count <= 0) {
+        return;
+    }
+    typename Tile::Weights weights = Tile::weights(p.weights.widen, kFeature);
     constexpr int kCopies = kFeature * static_cast<int>(sizeof(Element)) / 16;  // of a row
     constexpr int kElements = 16 / static_cast<int>(sizeof(Element));
     const Element* const from = static_cast<const Element*>(p.across) + static_cast<size_t>(first) * length * kFeature;
@@ -186,11 +291,11 @@ struct ClassWeights {
 // What a lane has of the 512 values before the classifier, summed over a sample's persons.
 class Pooled {
   public:
-    // load: how a float4 is read from memory.
+    // Of the sample at a place of the run. load: how a float4 is read from memory.
     template <class Load>
-    ADASGN_DEVICE Pooled(const TemporalParameters& p, int sample, const Load& load) {
+    ADASGN_DEVICE Pooled(const TemporalParameters& p, int place, const Load& load) {
         const float4* const first =
-            reinterpret_cast<const float4*>(p.pooled + static_cast<size_t>(sample) * p.persons * kTemporal) + lane();
+            reinterpret_cast<const float4*>(p.pooled + static_cast<size_t>(place) * p.persons * kTemporal) + lane();
 #pragma unroll
         for (int i = 0; i < kFours; ++i) {
             values_[i] = load(first + 32 * i);
@@ -232,130 +337,51 @@ class Pooled {
 ADASGN_KERNEL(kThreads, 1)
 void classify_samples(const __grid_constant__ TemporalParameters p) {
     const int label = block_index_y() * kWarps + warp();
-    if (label < p.classes) {
+    if (label < p.classes && block_index() * p.persons < clip_count(p)) {
         const ClassWeights weights(p, label);
         const Pooled pooled(p, block_index(), [](const float4* from) { return load_global(from); });
-        pooled.classify(p, block_index(), label, weights);
+        pooled.classify(p, sample_number(p, block_index()), label, weights);
+    }
+}
+
+// A warp per sample.
+ADASGN_KERNEL(kThreads, 1)
+void settle_samples(const __grid_constant__ TemporalParameters p) {
+    const int i = block_index() * kWarps + warp();
+    if (i * p.persons < clip_count(p)) {
+        settle(p, sample_number(p, i), threshold_of(p.escalation));
     }
 }
 
 // -- few clips -----------------------------------------------------------------------------------------------------
 
-// A block's share of a product with one clip: 16 columns. Each warp has its 32 channels of every row in shared memory,
-// multiplies them with its rows of the weights, and all sums meet there.
-template <class Precision_>
-struct Split {
-    using Precision = Precision_;
-    using Element = typename Precision::Element;
-    static constexpr int kTiles = 2;
-    static constexpr int kRows = kTiles * kBlock;                     // frames of a clip at most
-    static_assert(kRows == kSplitFrames && kRows == 32);              // a lane per row finds the maxima
-    static constexpr int kChannels = kFeature / kWarps;               // of a warp
-    static constexpr int kStride = row_stride<Precision>(kChannels);  // of a row
-    // Of a warp's rows: one of zeros above the clip, and below, which the first and last tap read.
-    static constexpr int kRowBytes = (kRows + kTaps - 1) * kStride * static_cast<int>(sizeof(Element));
-    static constexpr int kSumStride = kBlock + 2;  // lanes that read rows one after another then use all banks
-    static constexpr int kSums = kWarps * kRowBytes;
-    static constexpr int kBytes = kSums + kWarps * kRows * kSumStride * static_cast<int>(sizeof(float));
-    static constexpr int kCopies = kChannels * static_cast<int>(sizeof(Element)) / 16;  // 16 bytes each, of a row
-
-    ADASGN_DEVICE static Element* rows() { return reinterpret_cast<Element*>(shared_memory() + warp() * kRowBytes); }
-    ADASGN_DEVICE static float* sums(int of_warp) {
-        return reinterpret_cast<float*>(shared_memory() + kSums) + of_warp * kRows * kSumStride;
-    }
-    ADASGN_DEVICE static int column() { return block_index_y() * kBlock; }
-
-    // This warp's sums to shared memory.
-    ADASGN_DEVICE static void put(Accumulators<kTiles, 1>& results) {
-        results.pairs([](int row, int column, float& x, float& y) {
-            *reinterpret_cast<float2*>(sums(warp()) + row * kSumStride + column) = {x, y};
-        });
-    }
-    // All warps' together.
-    ADASGN_DEVICE static float2 sum(int row, int column) {
-        float2 total{0, 0};
-#pragma unroll
-        for (int of_warp = 0; of_warp < kWarps; ++of_warp) {
-            const float2 part = *reinterpret_cast<const float2*>(sums(of_warp) + row * kSumStride + column);
-            total = {total.x + part.x, total.y + part.y};
-        }
-        return total;
-    }
-};
-
-// A warp's two blocks of weights of each tap: of its 32 channels, the thread block's 16 columns.
-template <class Precision_, int Taps, bool OwnShare = Precision_::kOwnShare>
-class SliceWeights {  // in registers
-  public:
-    using Precision = Precision_;
-    static constexpr int kSlots = 2 * Taps;
-
-    ADASGN_DEVICE explicit SliceWeights(const void* packed) {
-        const int first = slice_begin(Taps);
-#pragma unroll
-        for (int i = 0; i < kSlots; ++i) {
-            shares_[i] = load_once(static_cast<const uint4*>(packed) + (first + slice_block(i)) * 32 + lane());
-        }
-    }
-    ADASGN_DEVICE typename Precision::Share next(int slot) const {
-        return shares_[slot];
-    }
-
-    ADASGN_DEVICE void refill(int) const {}  // all are there from the beginning
-
-    // Blocks lie as [columns / 32][inputs / 16][2].
-    ADASGN_DEVICE static int slice_begin(int taps) {
-        const int column = block_index_y();
-        return (column / 2 * (taps * kFeature / kBlock) + warp() * 2) * 2 + column % 2;
-    }
-    ADASGN_DEVICE static int slice_block(int i) {
-        return (i / 2 * (kFeature / kBlock) + i % 2) * 2;
-    }
-
-  private:
-    typename Precision::Share shares_[kSlots];
-};
-
-template <class Precision_, int Taps>
-class SliceWeights<Precision_, Taps, false> {  // in global memory
-  public:
-    using Precision = Precision_;
-    using InRegisters = SliceWeights<Precision, Taps, true>;
-
-    ADASGN_DEVICE explicit SliceWeights(const void* packed)
-        : first_(static_cast<const unsigned char*>(packed) +
-                 static_cast<size_t>(InRegisters::slice_begin(Taps)) * Precision::kBlockBytes) {}
-    ADASGN_DEVICE typename Precision::Share next() {
-        return Precision::share(first_ + InRegisters::slice_block(next_++) * Precision::kBlockBytes);
-    }
-
-  private:
-    const unsigned char* first_;
-    int next_ = 0;
-};
-
 // As across_frames, a clip and 16 columns a block.
-template <class Precision>
+template <class Precision, int Stride>
 ADASGN_KERNEL(kThreads, 2)
 void across_split(const __grid_constant__ TemporalParameters p) {
     using Part = Split<Precision>;
-    SliceWeights<Precision, kTaps> weights(p.weights.across);
+    SliceWeights<Precision, kTaps> weights(p.weights.across, kTaps * kFeature / kBlock);
     const int length = p.clip_frames;
-    const size_t first = static_cast<size_t>(block_index()) * length;
+    constexpr int kTiles = Part::kTiles / Stride;
     const int row = thread_index() / 8;  // of the results that this thread adds up, two columns each
     const int column = 2 * (thread_index() % 8);
     float2 bias{0, 0};
-    if (row < length) {
+    if (row < p.clip_rows) {
         bias = load_global(
             reinterpret_cast<const float2*>(p.weights.across_bias + row * kFeature + Part::column() + column));
     }
     constexpr int kFours = Part::kChannels / 4;
     constexpr int kRowsAtOnce = 32 / kFours;
     const int channel = 4 * (lane() % kFours);
-    const float* const from = p.features + first * kFeature + warp() * Part::kChannels + channel;
     auto* const rows = Part::rows();
     let_next_kernel_start();
     wait_for_previous_kernel();  // features; so far, weights have set out beside it
+    clear_counts(p);
+    if (block_index() >= clip_count(p)) {
+        return;
+    }
+    const float* const from = p.features + static_cast<size_t>(clip_number(p, block_index())) * length * kFeature +
+                              warp() * Part::kChannels + channel;
     float4 x[Part::kRows / kRowsAtOnce];
 #pragma unroll
     for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
@@ -374,65 +400,59 @@ void across_split(const __grid_constant__ TemporalParameters p) {
         Precision::store_pair(rows + outer * Part::kStride + of_pair, 0, 0);
     }
     warp_barrier();  // rows
-    Accumulators<Part::kTiles, 1> results;
+    Accumulators<kTiles, 1> results;
     results.clear();
+    constexpr int kStep = Stride * Part::kStride;
 #pragma unroll
     for (int tap = 0; tap < kTaps; ++tap) {
         const auto* const left = rows + tap * Part::kStride;
         if (tap == 0) {
-            multiply<Part::kChannels, 0>(results, left, Part::kStride, weights);
+            multiply<Part::kChannels, 0>(results, left, kStep, weights);
         } else if (tap == 1) {
-            multiply<Part::kChannels, 2>(results, left, Part::kStride, weights);
+            multiply<Part::kChannels, 2>(results, left, kStep, weights);
         } else {
-            multiply<Part::kChannels, 4>(results, left, Part::kStride, weights);
+            multiply<Part::kChannels, 4>(results, left, kStep, weights);
         }
     }
     Part::put(results);
     block_barrier();  // sums
-    if (row < length) {
+    if (row < p.clip_rows) {
         const float2 sum = Part::sum(row, column);
-        auto* const to = static_cast<typename Part::Element*>(p.across) + (first + row) * kFeature + Part::column();
+        auto* const to = static_cast<typename Part::Element*>(p.across) +
+                         (static_cast<size_t>(block_index()) * p.clip_rows + row) * kFeature + Part::column();
         Precision::store_pair(to + column, relu(sum.x + bias.x), relu(sum.y + bias.y));
     }
 }
 
-// As widen_and_pool, a clip and 16 columns a block; the last block of a sample classifies it.
-template <class Precision>
+// As widen_and_pool, a clip of up to 16 · Tiles rows and 16 columns a block; the last block of a sample classifies it.
+template <class Precision, int Tiles>
 ADASGN_KERNEL(kThreads, 2)
 void widen_split(const __grid_constant__ TemporalParameters p) {
     using Part = Split<Precision>;
-    SliceWeights<Precision, 1> weights(p.weights.widen);
-    const int length = p.clip_frames;
+    SliceWeights<Precision, 1> weights(p.weights.widen, kFeature / kBlock);
+    const int length = p.clip_rows;
     const int clip = block_index();
     const int column = 2 * warp();  // of the results that this thread adds up: a lane per row
     const float2 bias = load_global(reinterpret_cast<const float2*>(p.weights.widen_bias + Part::column() + column));
-    constexpr int kElements = Part::kChannels / Part::kCopies;
-    constexpr int kRowsAtOnce = 32 / Part::kCopies;
-    const int channel = kElements * (lane() % Part::kCopies);
-    const auto* const from = static_cast<const typename Part::Element*>(p.across) +
-                             static_cast<size_t>(clip) * length * kFeature + warp() * Part::kChannels + channel;
-    auto* const rows = Part::rows();
+    const auto* const from =
+        static_cast<const typename Part::Element*>(p.across) + static_cast<size_t>(clip) * length * kFeature;
     wait_for_previous_kernel();  // across_split's results
-    uint4 x[Part::kRows / kRowsAtOnce];
-#pragma unroll
-    for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
-        const int t = i * kRowsAtOnce + lane() / Part::kCopies;
-        x[i] = t < length ? load_fresh(reinterpret_cast<const uint4*>(from + t * kFeature)) : uint4{0, 0, 0, 0};
+    if (clip >= clip_count(p)) {
+        return;
     }
-#pragma unroll
-    for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
-        const int t = i * kRowsAtOnce + lane() / Part::kCopies;
-        *reinterpret_cast<uint4*>(rows + t * Part::kStride + channel) = x[i];
-    }
+    Part::template fetch<Tiles * kBlock>(from, length);
     warp_barrier();  // rows
-    Accumulators<Part::kTiles, 1> results;
+    Accumulators<Tiles, 1> results;
     results.clear();
-    multiply<Part::kChannels, 0>(results, static_cast<const typename Part::Element*>(rows), Part::kStride, weights);
+    multiply<Part::kChannels, 0>(results, static_cast<const typename Part::Element*>(Part::rows()), Part::kStride,
+                                 weights);
     Part::put(results);
     block_barrier();  // sums
-    const float2 sum = Part::sum(lane(), column);
-    const bool there = lane() < length;
-    float2 most{there ? relu(sum.x + bias.x) : 0, there ? relu(sum.y + bias.y) : 0};
+    float2 most{0, 0};
+    if (lane() < length) {
+        const float2 sum = Part::sum(lane(), column);
+        most = {relu(sum.x + bias.x), relu(sum.y + bias.y)};
+    }
 #pragma unroll
     for (int mask = 16; mask > 0; mask /= 2) {
         most.x = maximum(most.x, shuffle_xor(most.x, mask));
@@ -448,11 +468,11 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     const ClassWeights second_class(p, minimum(warp() + kWarps, p.classes - 1));
     block_barrier();  // what each warp has pooled; the sums are done with
     int* const last = reinterpret_cast<int*>(Part::sums(0));
-    const int sample = clip / p.persons;
+    const int place = clip / p.persons;
     if (thread_index() == 0) {
         const int blocks = p.persons * (kTemporal / kBlock);
         fence();  // what this block has pooled is seen before it counts as done
-        *last = atomic_add(p.done + sample, 1) == blocks - 1 ? 1 : 0;
+        *last = atomic_add(p.done + place, 1) == blocks - 1 ? 1 : 0;
         fence();  // what the other blocks wrote before they counted is read after this
     }
     block_barrier();  // last
@@ -460,9 +480,12 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
         return;
     }
     if (thread_index() == 0) {
-        p.done[sample] = 0;  // for the next run
+        p.done[place] = 0;  // for the next run
     }
-    const Pooled all(p, sample, [](const float4* pooled) { return load_fresh(pooled); });
+    const bool escalates = p.escalation.probabilities != nullptr;
+    const float threshold = escalates ? threshold_of(p.escalation) : 0;
+    const int sample = sample_number(p, place);
+    const Pooled all(p, place, [](const float4* pooled) { return load_fresh(pooled); });
     int label = warp();
     if (label < p.classes) {
         all.classify(p, sample, label, first_class);
@@ -475,38 +498,66 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     for (label += kWarps; label < p.classes; label += kWarps) {
         all.classify(p, sample, label, ClassWeights(p, label));
     }
+    if (escalates) {
+        block_barrier();  // scores
+        if (warp() == 0) {
+            settle(p, sample, threshold);
+        }
+    }
 }
 
 // -- launches ------------------------------------------------------------------------------------------------------
 
-template <class Tile>
+template <class Tile, int Stride>
 Status launch_tiles(const TemporalParameters& p, Stream stream) {
     const auto blocks = [&](int rows_of_clip) {
         const int size = Tile::kRows / rows_of_clip;
         return (p.clips + size - 1) / size;
     };
-    const Grid across{blocks(p.clip_frames + kTaps - 1), kFeature / Tile::kColumns};
-    const Grid widen{blocks(p.clip_frames), kTemporal / Tile::kColumns};
-    if (const Status failed = launch(across_frames<Tile>, across, Tile::kTileThreads, Tile::kBytes, stream, p)) {
+    const Grid across{blocks(Stride * result_rows<Stride>(p.clip_rows)), kFeature / Tile::kColumns};
+    const Grid widen{blocks(p.clip_rows), kTemporal / Tile::kColumns};
+    if (const Status failed =
+            launch(across_frames<Tile, Stride>, across, Tile::kTileThreads, Tile::kBytes, stream, p)) {
         return failed;
     }
     if (const Status failed = launch(widen_and_pool<Tile>, widen, Tile::kTileThreads, Tile::kBytes, stream, p)) {
         return failed;
     }
     const Grid classes{p.clips / p.persons, (p.classes + kWarps - 1) / kWarps};
-    return launch(classify_samples, classes, kThreads, 0, stream, p);
+    if (const Status failed = launch(classify_samples, classes, kThreads, 0, stream, p)) {
+        return failed;
+    }
+    if (p.escalation.probabilities == nullptr) {
+        return {};
+    }
+    const int samples = p.clips / p.persons;
+    return launch(settle_samples, {(samples + kWarps - 1) / kWarps}, kThreads, 0, stream, p);
 }
 
-template <class Precision>
+template <class Precision, int Stride>
 Status launch_split(const TemporalParameters& p, Stream stream) {
     constexpr int kBytes = Split<Precision>::kBytes;
     const Grid across{p.clips, kFeature / kBlock};
     const Grid widen{p.clips, kTemporal / kBlock};
     if (const Status failed =
-            launch(across_split<Precision>, across, kThreads, kBytes, stream, p, Overlap::with_previous)) {
+            launch(across_split<Precision, Stride>, across, kThreads, kBytes, stream, p, Overlap::with_previous)) {
         return failed;
     }
-    return launch(widen_split<Precision>, widen, kThreads, kBytes, stream, p, Overlap::with_previous);
+    const auto widened = p.clip_rows <= kBlock ? widen_split<Precision, 1> : widen_split<Precision, 2>;
+    return launch(widened, widen, kThreads, kBytes, stream, p, Overlap::with_previous);
+}
+
+template <int Stride>
+Status launch_temporal(const TemporalParameters& p, Precision precision, TileRows rows, Stream stream) {
+    const bool exact = precision == Precision::f32;
+    if (rows == TileRows::r32) {
+        return exact ? launch_split<Binary32, Stride>(p, stream) : launch_split<Binary16, Stride>(p, stream);
+    }
+    if (exact) {
+        return launch_tiles<ExactTemporal64, Stride>(p, stream);
+    }
+    return rows == TileRows::r64 ? launch_tiles<Temporal64, Stride>(p, stream)
+                                 : launch_tiles<Temporal128, Stride>(p, stream);
 }
 
 }  // namespace
@@ -523,13 +574,17 @@ Status temporal(const TemporalParameters& p, Precision precision, TileRows rows,
     if (p.clip_frames > most) {
         return {kInvalidValue};  // no clip fits
     }
-    if (rows == TileRows::r32) {
-        return precision == Precision::f32 ? launch_split<Binary32>(p, stream) : launch_split<Binary16>(p, stream);
+    if (p.clip_rows != (p.clip_frames + p.stride - 1) / p.stride) {
+        return {kInvalidValue};
     }
-    if (precision == Precision::f32) {
-        return launch_tiles<ExactTemporal64>(p, stream);
+    switch (p.stride) {
+        case 1:
+            return launch_temporal<1>(p, precision, rows, stream);
+        case 2:
+            return launch_temporal<2>(p, precision, rows, stream);
+        default:
+            return {kInvalidValue};
     }
-    return rows == TileRows::r64 ? launch_tiles<Temporal64>(p, stream) : launch_tiles<Temporal128>(p, stream);
 }
 
 }  // namespace adasgn::cuda

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+POLICY_WEIGHTS = (
+    Path(__file__).parents[1] / "bench" / "results" / "shrec14-joint" / "seed-1" / "adasgn-a1" / "model.safetensors"
+)
+"""AdaSGN with a policy, the paper's six branches, trained on the 14 gestures of SHREC'17."""
+
 # The tests' models are tiny: threads only get in each other's way, and results do not depend on their number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

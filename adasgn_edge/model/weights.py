@@ -103,5 +103,5 @@ def load_weights(path: str | Path) -> TrainedModel:
 
 
 def shipped_weights() -> Path:
-    """Path of the trained model that comes with the package: AdaSGN for the 14 gestures of SHREC'17."""
+    """Path of the trained model that comes with the package: one that escalates, for the 14 gestures of SHREC'17."""
     return Path(str(resources.files("adasgn_edge") / "weights" / "shrec14.safetensors"))

@@ -74,15 +74,27 @@ void launch_all() {
     features.branch.plain = &weight;
     RouteParameters router{};
     router.frames = 1;
+    PoseParameters pose{};
+    pose.frames.count = 1;
     TemporalParameters head{};
-    head.clips = head.clip_frames = head.persons = head.classes = 1;
+    head.clips = head.persons = head.classes = 1;
     for (const Precision precision : {Precision::f16, Precision::f32}) {
         for (const TileRows rows : heights) {
             if (rows <= highest_branch_tile(precision, shared_limit)) {
                 expect_ok(run_branches(branch, precision, rows, nullptr), "run_branches");
             }
-            if (rows <= highest_temporal_tile(precision)) {
-                expect_ok(temporal(head, precision, rows, nullptr), "temporal");
+            if (rows <= highest_branch_tile(precision, shared_limit)) {
+                expect_ok(adasgn::cuda::pose(pose, precision, rows, nullptr), "pose");
+            }
+            for (const int stride : {1, 2}) {
+                for (const int frames : {1, kSplitFrames}) {  // up to 16 rows, and more
+                    head.stride = stride;
+                    head.clip_rows = frames;
+                    head.clip_frames = frames * stride;
+                    if (rows <= highest_temporal_tile(precision) && head.clip_frames <= kSplitFrames) {
+                        expect_ok(temporal(head, precision, rows, nullptr), "temporal");
+                    }
+                }
             }
         }
         expect_ok(run_frames(frame, precision, nullptr), "run_frames");

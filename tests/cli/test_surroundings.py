@@ -161,7 +161,7 @@ def test_arguments_do_nothing_to_a_terminal(arguments, tmp_path):
 
 def test_names_in_tables_do_nothing_to_a_terminal(tmp_path, clip):
     named = clip.rename(tmp_path / f"clip{ESCAPE}.npz")
-    done = run("classify", named)
+    done = run("classify", named.name, cwd=tmp_path)  # a name that fits into a line of its cell
     assert done.returncode == 0
     assert b"\x1b" not in done.stdout
     assert b"clip\\x1b" in done.stdout.replace(b"\n", b"")

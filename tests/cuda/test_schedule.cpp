@@ -19,8 +19,9 @@ const cuda::DeviceTraits kAgxOrin{"AGX Orin", 87, 16, 166912, 167936};
 const cuda::DeviceTraits kAda{"a card with 99 KB a block", 89, 128, 101376, 102400};
 
 // SHREC's AdaSGN, with the shares that its model file has, and dense SGN beside it.
-const cuda::Workload kAdaptive{20, true, true, {1, 1, 11, 11, 22, 22}, {0.110, 0.138, 0.380, 0.344, 0.015, 0.014}};
-const cuda::Workload kDense{20, false, true, {22}, {}};
+const cuda::Workload kAdaptive{
+    20, true, true, false, {1, 1, 11, 11, 22, 22}, {0.110, 0.138, 0.380, 0.344, 0.015, 0.014}};
+const cuda::Workload kDense{20, false, true, false, {22}, {}};
 
 std::string text(const Schedule& schedule) {
     return (schedule.block_per_frame ? "frames" : std::to_string(static_cast<int>(schedule.branch_rows))) + ", " +

@@ -168,6 +168,9 @@ void let_next_kernel_start();
 inline float exponential(float x) {
     return std::exp(x);
 }
+inline float logarithm(float x) {
+    return std::log(x);
+}
 inline float maximum(float a, float b) {
     return a > b || a != a ? a : b;
 }

@@ -11,13 +11,15 @@ import pytest
 import adasgn_edge
 from adasgn_edge.engine import instruction_sets
 from adasgn_edge.errors import AdaSGNError, ClipError, EngineError, ModelFileError
-from adasgn_edge.model_file import read_model_file, shipped_model
+from adasgn_edge.model_file import read_model_file, shipped_model, write_model_file
 
 torch = pytest.importorskip("torch")
 
+from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.model.config import MAX_COORDINATE  # noqa: E402
 from adasgn_edge.model.reference import ReferenceClassifier  # noqa: E402
-from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
+from adasgn_edge.model.weights import load_weights  # noqa: E402
+from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 
 LONGEST = 500
 RANDOM = np.random.default_rng(0)
@@ -54,8 +56,10 @@ class Path2:
 
 
 @pytest.fixture(scope="module")
-def engine():
-    return adasgn_edge.load(shipped_model(), max_batch=4)
+def engine(tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "model.adasgn"
+    write_model_file(path, to_model_file(load_weights(POLICY_WEIGHTS)))
+    return adasgn_edge.load(path, max_batch=4)
 
 
 def refusal(kind: type[AdaSGNError], call) -> str:
@@ -194,7 +198,7 @@ def test_values_that_are_no_clips(engine, call):
 def test_coordinates_have_a_bound(engine):
     bound = MAX_COORDINATE
     assert bound == adasgn_edge.engine._native().MAX_COORDINATE == 1e4
-    reference = ReferenceClassifier(load_weights(shipped_weights()).model)
+    reference = ReferenceClassifier(load_weights(POLICY_WEIGHTS).model)
     for sign in (1, -1):
         assert np.isfinite(engine.run(np.full_like(CLIPS, sign * bound)).logits).all()
         beyond = np.nextafter(np.float32(sign * bound), np.float32(sign * np.inf))

@@ -12,8 +12,9 @@ from adasgn_edge.data.preprocess import make_clip  # noqa: E402
 from adasgn_edge.errors import ClipError, EngineError  # noqa: E402
 from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.hands import GESTURES, animate  # noqa: E402
-from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
+from adasgn_edge.model.weights import load_weights  # noqa: E402
 from adasgn_edge.model_file import write_model_file  # noqa: E402
+from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 from tests.engine.test_parity import TOLERANCE, reference_features, relative_error  # noqa: E402
 
 
@@ -33,7 +34,7 @@ def test_run_agrees_with_the_reference(pair, batch):
 @pytest.mark.parametrize("repeats", [1, 16])  # a block per frame; tiles
 def test_the_trained_model_in_binary16(tmp_path, repeats):
     """The error is at most twice that of PyTorch in binary16 on the same model and clips (BRIEF §7)."""
-    weights = load_weights(shipped_weights())
+    weights = load_weights(POLICY_WEIGHTS)
     write_model_file(tmp_path / "shrec14.adasgn", to_model_file(weights))
     clips = np.stack([make_clip(animate(gesture), weights.layout, frames=20) for gesture in GESTURES] * repeats)
     engine = adasgn_edge.load(tmp_path / "shrec14.adasgn", "cuda", max_batch=len(clips))
@@ -41,7 +42,7 @@ def test_the_trained_model_in_binary16(tmp_path, repeats):
     result = engine.run(clips, features=True)
     tensor, reference = torch.from_numpy(clips), weights.model.double().eval()
     truth = reference_features(reference, tensor.double(), result.actions)
-    half = load_weights(shipped_weights()).model.half().eval()
+    half = load_weights(POLICY_WEIGHTS).model.half().eval()
     tolerance = 2 * relative_error(reference_features(half, tensor.half(), result.actions).double(), truth)
     assert relative_error(result.features, truth) < tolerance < 0.05
     exact = adasgn_edge.load(tmp_path / "shrec14.adasgn", max_batch=len(clips)).run(clips)

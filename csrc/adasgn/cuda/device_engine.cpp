@@ -48,14 +48,25 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     }
     workload_.clip_frames = description_.frames;
     workload_.adaptive = description_.adaptive;
-    workload_.has_frame_blocks = has_frame_blocks();
+    workload_.pose = has_pose();
+    workload_.has_frame_blocks = has_frame_blocks() && !description_.escalates;
     workload_.shares = description_.action_shares;
     policy_ = packed.policy(weights_.data());
+    pose_ = packed.pose(weights_.data());
     temporal_ = packed.temporal(weights_.data());
 
     const auto frames = static_cast<std::size_t>(max_frames());
     const std::size_t element = options_.precision == Precision::f32 ? 4 : 2;
     features_ = DeviceMemory<float>(frames * kFeature);
+    if (has_pose()) {
+        hidden_ = DeviceMemory<unsigned char>(frames * kPoseHidden * (precision(0) == Precision::f32 ? 4 : 2));
+        looked_at_ = DeviceMemory<float>(description_.adaptive ? frames * kFeature : 0);
+    }
+    if (description_.escalates) {
+        const std::size_t scores = static_cast<std::size_t>(options_.max_batch) * description_.classes;
+        level_logits_ = DeviceMemory<float>(scores);
+        probabilities_ = DeviceMemory<float>(scores);
+    }
     across_ = DeviceMemory<unsigned char>(frames * kFeature * element);
     pooled_ = DeviceMemory<float>(static_cast<std::size_t>(options_.max_batch) * kTemporal);
     done_ = DeviceMemory<int>(static_cast<std::size_t>(options_.max_batch));
@@ -76,11 +87,15 @@ Schedule DeviceEngine::schedule(int frames) const {
     return forced_ ? *forced_ : choose_schedule(workload_, options_.precision, traits_, frames);
 }
 
+Schedule DeviceEngine::level_schedule(int level, int frames) const {
+    return forced_ ? *forced_ : choose_level(workload_, level, options_.precision, traits_, frames);
+}
+
 void DeviceEngine::force_schedule(const Schedule& schedule) {
     if (schedule.block_per_frame && !has_frame_blocks()) {
         throw Error(ErrorKind::engine,
-                    "schedule: expected tiles for a policy that looks at more than a small branch of one joint, found "
-                    "a block per frame");
+                    "schedule: expected tiles for a policy that looks at a big branch or at several joints, and for a "
+                    "pose branch alone, found a block per frame");
     }
     forced_ = schedule;
 }
@@ -114,6 +129,10 @@ BranchParameters DeviceEngine::branch_parameters(const Frames& frames, float* fe
 }
 
 void DeviceEngine::run_one_branch(const Frames& frames, int branch, float* features, Stream stream) {
+    if (branch == 0 && has_pose()) {
+        run_pose(frames, features, stream);
+        return;
+    }
     if (branch == 0 && has_plain_policy()) {
         run_policy(policy_parameters(frames, features), stream);
         return;
@@ -121,6 +140,19 @@ void DeviceEngine::run_one_branch(const Frames& frames, int branch, float* featu
     BranchParameters p = branch_parameters(frames, features);
     p.only = branch;
     expect_ok(run_branches(p, precision(branch), schedule(frames.count).branch_rows, stream), "a branch");
+}
+
+void DeviceEngine::run_pose(const Frames& frames, float* features, Stream stream) {
+    PoseParameters p{};
+    p.frames = frames;
+    p.weights = pose_;
+    p.hidden = hidden_.data();
+    p.features = features;
+    TileRows rows = pose_rows(precision(0), traits_, frames.count);
+    if (forced_ && precision(0) == Precision::f16) {
+        rows = forced_->branch_rows;
+    }
+    expect_ok(pose(p, precision(0), rows, stream), "the pose branch");
 }
 
 void DeviceEngine::run_routed(const Frames& frames, float* features, Stream stream) {
@@ -162,7 +194,7 @@ RouteParameters DeviceEngine::route_parameters(int frames, const std::int32_t* g
     p.given = given;
     p.actions = actions;
     p.fault = fault_.data();
-    p.skip = description_.adaptive ? 0 : -1;  // the policy's features serve
+    p.skip = routes() ? 0 : -1;  // its features are there
     if (lists) {
         p.counts = counts_.data();
         p.lists = lists_.data();
@@ -175,12 +207,13 @@ void DeviceEngine::route_frames(const RouteParameters& p, Stream stream) {
     expect_ok(route(p, stream), "the router");
 }
 
-void DeviceEngine::head(const float* features, int samples, int persons, float* logits, float scale, bool add,
-                        Stream stream) {
+TemporalParameters DeviceEngine::head_parameters(const float* features, int samples, int persons, float* logits) const {
     TemporalParameters p{};
     p.weights = temporal_;
     p.clips = samples * persons;
     p.clip_frames = description_.frames;
+    p.stride = description_.stride;
+    p.clip_rows = description_.temporal_frames();
     p.persons = persons;
     p.classes = description_.classes;
     p.features = features;
@@ -188,29 +221,41 @@ void DeviceEngine::head(const float* features, int samples, int persons, float* 
     p.pooled = pooled_.data();
     p.done = done_.data();
     p.logits = logits;
-    p.scale = scale;
-    p.add = add;
+    p.scale = 1;
+    return p;
+}
+
+void DeviceEngine::head(const TemporalParameters& p, Stream stream) {
     const TileRows rows = schedule(p.clips * description_.frames).temporal_rows;
     expect_ok(temporal(p, options_.precision, rows, stream), "the temporal module");
 }
 
 void DeviceEngine::run(const float* clips, const std::int32_t* given, int samples, int persons,
-                       const DeviceResult& result, Stream stream) {
+                       const DeviceResult& result, Stream stream, const Threshold& threshold) {
     const int count = checked_clips(samples, persons, options_.max_batch);
+    const float value = checked_threshold(description_, threshold.value);
     const OnDevice device = make_current();
     const Frames frames = whole_clips(clips, count);
     float* const features = result.features != nullptr ? result.features : features_.data();
-    if (schedule(frames.count).block_per_frame) {
+    if (description_.escalates && given == nullptr) {
+        run_levels(frames, samples, persons, result, features, {value, threshold.at}, stream);
+        return;
+    }
+    if (schedule(frames.count).block_per_frame && !description_.escalates) {
         FrameParameters p{};
         p.frames = frames;
         std::copy(branches_.begin(), branches_.end(), p.branches);
         p.branch_count = static_cast<int>(branches_.size());
         p.policy = policy_;
+        if (has_pose()) {
+            run_pose(frames, looked_at_.data(), stream);
+            p.policy_features = looked_at_.data();
+        }
         p.given = given;
         p.actions = result.actions;
         p.features = features;
         expect_ok(run_frames(p, options_.precision, stream), "the frames");
-    } else if (description_.adaptive) {
+    } else if (routes()) {
         run_tiles(frames, given, result.actions, features, stream);
     } else {
         run_one_branch(frames, 0, features, stream);
@@ -220,7 +265,57 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
             expect_ok(zero(result.actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
         }
     }
-    head(features, samples, persons, result.logits, 1.0F, false, stream);
+    head(head_parameters(features, samples, persons, result.logits), stream);
+}
+
+void DeviceEngine::run_levels(const Frames& frames, int samples, int persons, const DeviceResult& result,
+                              float* features, const Threshold& threshold, Stream stream) {
+    const int levels = static_cast<int>(branches_.size());
+    const auto list = [&](int level) { return lists_.data() + static_cast<std::size_t>(level) * max_frames(); };
+    TemporalParameters p = head_parameters(features, samples, persons, level_logits_.data());
+    Escalation& e = p.escalation;
+    e.probabilities = probabilities_.data();
+    e.result = result.logits;
+    e.actions = result.actions;
+    e.threshold = threshold.value;
+    e.threshold_at = threshold.at;
+    for (int level = 0; level < levels; ++level) {
+        const bool last = level + 1 == levels;
+        e.level = level;
+        e.listed = level == 0 ? Listed{} : Listed{list(level), counts_.data() + level};
+        e.next_frames = last ? nullptr : list(level + 1);
+        e.next_count = last ? nullptr : counts_.data() + level + 1;
+        e.counts = level == 0 ? counts_.data() : nullptr;
+        run_level(frames, level, e.listed, features, stream);
+        const TileRows rows = level_schedule(level, frames.count).temporal_rows;
+        expect_ok(temporal(p, options_.precision, rows, stream), "the temporal module");
+    }
+}
+
+void DeviceEngine::run_level(const Frames& frames, int level, const Listed& listed, float* features, Stream stream) {
+    if (level == 0 && has_pose()) {
+        run_pose(frames, features, stream);
+        return;
+    }
+    const Schedule schedule = level_schedule(level, frames.count);
+    if (schedule.block_per_frame) {
+        FrameParameters p{};
+        p.frames = frames;
+        p.branches[0] = branches_[level];
+        p.branch_count = 1;
+        p.listed = listed;
+        p.features = features;
+        expect_ok(run_frames(p, options_.precision, stream), "the frames");
+        return;
+    }
+    BranchParameters p{};
+    p.frames = frames;
+    p.branches[0] = branches_[level];
+    p.branch_count = 1;
+    p.counts = listed.count;
+    p.lists = listed.frames;
+    p.features = features;
+    expect_ok(run_branches(p, options_.precision, schedule.branch_rows, stream), "the branches");
 }
 
 void DeviceEngine::run_tiles(const Frames& frames, const std::int32_t* given, std::int32_t* actions, float* features,
@@ -245,7 +340,10 @@ void DeviceEngine::run_fuse(const float* clips, int samples, int persons, float*
     const float scale = 1.0F / static_cast<float>(branches_.size());
     for (int branch = 0; branch < static_cast<int>(branches_.size()); ++branch) {
         run_one_branch(whole_clips(clips, count), branch, features_.data(), stream);
-        head(features_.data(), samples, persons, logits, scale, branch > 0, stream);
+        TemporalParameters p = head_parameters(features_.data(), samples, persons, logits);
+        p.scale = scale;
+        p.add = branch > 0;
+        head(p, stream);
     }
 }
 
@@ -276,7 +374,7 @@ void DeviceEngine::branch_features(const float* frames, const float* previous, c
     expect_range("frames (at most max_batch · T)", count, 0, max_frames());
     const OnDevice device = make_current();
     const Frames single = single_frames(frames, previous, count);
-    if (description_.adaptive && policy_features != nullptr) {
+    if (routes() && policy_features != nullptr) {
         if (policy_features != features) {
             expect_ok(copy_on_device(features, policy_features,
                                      static_cast<std::size_t>(count) * kFeature * sizeof(float), stream),
@@ -285,8 +383,8 @@ void DeviceEngine::branch_features(const float* frames, const float* previous, c
     } else {
         run_one_branch(single, 0, features, stream);
     }
-    route_frames(route_parameters(count, actions, nullptr, description_.adaptive), stream);
-    if (description_.adaptive) {
+    route_frames(route_parameters(count, actions, nullptr, routes()), stream);
+    if (routes()) {
         run_routed(single, features, stream);
     }
 }
@@ -294,7 +392,7 @@ void DeviceEngine::branch_features(const float* frames, const float* previous, c
 void DeviceEngine::temporal_head(const float* features, int clips, float* logits, Stream stream) {
     expect_range("clips (the engine's max_batch is the most)", clips, 0, options_.max_batch);
     const OnDevice device = make_current();
-    head(features, clips, 1, logits, 1.0F, false, stream);
+    head(head_parameters(features, clips, 1, logits), stream);
 }
 
 Fault DeviceEngine::fault(Stream stream) {

@@ -14,6 +14,7 @@
 #include "adasgn/cuda/memory.h"
 #include "adasgn/cuda/packed_model.h"
 #include "adasgn/cuda/schedule.h"
+#include "adasgn/inference.h"
 #include "adasgn/model.h"
 #include "adasgn/process.h"
 #include "launch.h"
@@ -30,6 +31,13 @@ struct DeviceResult {
     float* logits;                    // (samples, K)
     std::int32_t* actions = nullptr;  // (samples, persons, T)
     float* features = nullptr;        // (samples, persons, T, 256)
+};
+
+// Of a model that escalates: a sample less sure than this goes on. The value, negative for the model's default; or,
+// where `at` is not null, what lies there (device memory, or mapped) when the kernels run.
+struct Threshold {
+    float value = kDefaultThreshold;
+    const float* at = nullptr;
 };
 
 // The last frame that could not be right, of those launched since the last look; -1: none.
@@ -56,7 +64,7 @@ class DeviceEngine {
 
     // Clips (samples, persons, T, V, 3); given actions (samples, persons, T), or null for the policy's.
     void run(const float* clips, const std::int32_t* given, int samples, int persons, const DeviceResult& result,
-             Stream stream);
+             Stream stream, const Threshold& threshold = {});
     // Every branch on every frame, the class logits averaged, to logits (samples, K).
     void run_fuse(const float* clips, int samples, int persons, float* logits, Stream stream);
 
@@ -74,8 +82,11 @@ class DeviceEngine {
     static Fault as_fault(const int* flags) { return {flags[0] - 1, flags[1] - 1}; }
 
     // Whether a block can take a frame through policy and branch: else only tiles can be forced.
-    bool has_frame_blocks() const { return !description_.adaptive || has_plain_policy(); }
+    bool has_frame_blocks() const {
+        return description_.adaptive ? has_pose() || has_plain_policy() : !has_pose() || routes();
+    }
     Schedule schedule(int frames) const;
+    Schedule level_schedule(int level, int frames) const;  // of a model that escalates
     void force_schedule(const Schedule& schedule);
 
   private:
@@ -84,19 +95,28 @@ class DeviceEngine {
     BranchParameters branch_parameters(const Frames& frames, float* features) const;
     Precision precision(int branch) const { return branch_precision(description_, options_.precision, branch); }
 
+    // Whether frames of a run may take different branches; branch 0 then has run on all of them.
+    bool routes() const { return branches_.size() > 1; }
+    bool has_pose() const { return description_.branches.front().pose(); }
     bool has_plain_policy() const { return branches_.front().plain != nullptr; }
 
     void run_one_branch(const Frames& frames, int branch, float* features, Stream stream);
+    void run_pose(const Frames& frames, float* features, Stream stream);
     PolicyParameters policy_parameters(const Frames& frames, float* features) const;
     void run_policy(const PolicyParameters& parameters, Stream stream);
     void clear_counts(const RouteParameters& parameters, Stream stream) const;
-    // An adaptive model's features by tiles; actions may be null.
+    // Features of several branches by tiles; actions may be null.
     void run_tiles(const Frames& frames, const std::int32_t* given, std::int32_t* actions, float* features,
                    Stream stream);
     RouteParameters route_parameters(int frames, const std::int32_t* given, std::int32_t* actions, bool lists) const;
     void run_routed(const Frames& frames, float* features, Stream stream);
     void route_frames(const RouteParameters& parameters, Stream stream);
-    void head(const float* features, int samples, int persons, float* logits, float scale, bool add, Stream stream);
+    TemporalParameters head_parameters(const float* features, int samples, int persons, float* logits) const;
+    void head(const TemporalParameters& parameters, Stream stream);
+    // Level by level, samples that are not sure enough go on: lists that the device makes and reads.
+    void run_levels(const Frames& frames, int samples, int persons, const DeviceResult& result, float* features,
+                    const Threshold& threshold, Stream stream);
+    void run_level(const Frames& frames, int level, const Listed& listed, float* features, Stream stream);
 
     OwnProcess process_;
     Description description_;
@@ -105,13 +125,18 @@ class DeviceEngine {
     DeviceMemory<unsigned char> weights_;
     std::vector<BranchWeights> branches_;
     PolicyWeights policy_{};
+    PoseWeights pose_{};
     TemporalWeights temporal_{};
     Workload workload_;
     std::optional<Schedule> forced_;
 
     DeviceMemory<float> features_;        // (max_batch, T, 256)
+    DeviceMemory<unsigned char> hidden_;  // (max_batch, T, 256), with a pose branch
+    DeviceMemory<float> looked_at_;       // (max_batch, T, 256): features of the policy's branch, with a pose branch
     DeviceMemory<unsigned char> across_;  // (max_batch, T, 256)
     DeviceMemory<float> pooled_;          // (max_batch, 512)
+    DeviceMemory<float> level_logits_;    // (max_batch, K), of a model that escalates
+    DeviceMemory<float> probabilities_;   // (max_batch, K)
     DeviceMemory<int> done_;              // (max_batch,) zero between runs (kernels/launch.h: TemporalParameters)
     DeviceMemory<int> counts_;            // (A,)
     DeviceMemory<int> lists_;             // (A, max_batch · T)

@@ -45,6 +45,7 @@ struct Engine::State {
     DeviceMemory<std::int32_t> given;    // (max_batch, T)
     MappedMemory<float> logits;          // (max_batch, K); mapped: kernels write it, no copy follows them
     MappedMemory<std::int32_t> actions;  // (max_batch, T)
+    MappedMemory<float> threshold;       // of the next run of a model that escalates: graphs read it here
     PinnedMemory<float> host_clips;      // pinned: what graphs copy from and to
     PinnedMemory<std::int32_t> host_given;
     PinnedMemory<float> host_features;
@@ -63,6 +64,7 @@ struct Engine::State {
           given(frames),
           logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
           actions(frames),
+          threshold(1),
           host_clips(frames * coordinates),
           host_given(frames),
           host_features(frames * kFeature) {}
@@ -86,9 +88,12 @@ struct Engine::State {
         download(to, from, count, stream.get());
     }
 
+    // Whether branches are the model's choice.
+    bool chooses() const { return description().adaptive || description().escalates; }
+
     // Where the kernels of a run write what the host reads. Actions that are not the policy's the host knows.
     DeviceResult results(Mode mode, bool with_features) const {
-        const bool chosen = mode == Mode::adaptive && description().adaptive;
+        const bool chosen = mode == Mode::adaptive && chooses();
         return {logits.device(), chosen ? actions.device() : nullptr, with_features ? features.data() : nullptr};
     }
 
@@ -104,7 +109,7 @@ struct Engine::State {
             device.run_fuse(clips.data(), samples, persons, logits.device(), on);
         } else {
             device.run(clips.data(), mode == Mode::forced ? given.data() : nullptr, samples, persons,
-                       results(mode, with_features), on);
+                       results(mode, with_features), on, {kDefaultThreshold, threshold.device()});
         }
         if (with_features) {
             download(host_features.data(), features.data(), count * kFeature, on);
@@ -132,7 +137,7 @@ struct Engine::State {
         if (mode == Mode::forced) {
             return host_given.data();
         }
-        if (!description().adaptive) {
+        if (!chooses()) {
             std::fill(actions.host(), actions.host() + all, 0);
         }
         return actions.host();
@@ -151,8 +156,9 @@ struct Engine::State {
 
     // Null `on_host`: the clips lie in `on_device`.
     void run(Mode mode, const float* on_host, const float* on_device, const std::int32_t* actions_given, int samples,
-             int persons, const Result& result) {
+             int persons, const Result& result, float chosen_threshold = kDefaultThreshold) {
         const OnDevice current = device.make_current();
+        *threshold.host() = checked_threshold(description(), chosen_threshold);
         const int count = checked_clips(samples, persons, device.options().max_batch);
         const std::size_t all = static_cast<std::size_t>(count) * description().frames;
         if (mode == Mode::fuse && (result.actions != nullptr || result.features != nullptr)) {
@@ -189,7 +195,8 @@ struct Engine::State {
     }
 
     std::vector<double> time_graph(const float* from, int batches, int samples, int persons, int repeats, bool wait,
-                                   float* logits_to) {
+                                   float* logits_to, float chosen_threshold) {
+        *threshold.host() = checked_threshold(description(), chosen_threshold);
         const int count = checked_clips(samples, persons, device.options().max_batch);
         expect_range("clips of a timed run", count, 1, device.options().max_batch);
         expect_range("batches", batches, 1, kMostTimed);
@@ -199,7 +206,8 @@ struct Engine::State {
         const DeviceMemory<float> timed(batches * floats);
         upload(timed.data(), from, batches * floats);
         const Graph kernels(capturing.get(), [&] {
-            device.run(clips.data(), nullptr, samples, persons, results(Mode::adaptive, false), capturing.get());
+            device.run(clips.data(), nullptr, samples, persons, results(Mode::adaptive, false), capturing.get(),
+                       {kDefaultThreshold, threshold.device()});
         });
         std::vector<OwnEvent> before(repeats);
         std::vector<OwnEvent> after(repeats);
@@ -281,8 +289,7 @@ const DeviceEngine& Engine::on_device() const {
 }
 
 void Engine::run(const float* clips, int samples, int persons, const Result& result, float threshold) {
-    checked_threshold(description(), threshold);
-    state_->run(Mode::adaptive, clips, nullptr, nullptr, samples, persons, result);
+    state_->run(Mode::adaptive, clips, nullptr, nullptr, samples, persons, result, threshold);
 }
 
 void Engine::run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
@@ -295,8 +302,8 @@ void Engine::run_fuse(const float* clips, int samples, int persons, const Result
 }
 
 void Engine::run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
-                        const Result& result) {
-    state_->run(mode, nullptr, device_clips, actions, samples, persons, result);
+                        const Result& result, float threshold) {
+    state_->run(mode, nullptr, device_clips, actions, samples, persons, result, threshold);
 }
 
 Stream Engine::stream() const {
@@ -322,8 +329,8 @@ void Engine::prepare(Mode mode, int samples, int persons, bool features) {
 }
 
 std::vector<double> Engine::time_graph(const float* clips, int batches, int samples, int persons, int repeats,
-                                       bool wait, float* logits) {
-    return state_->time_graph(clips, batches, samples, persons, repeats, wait, logits);
+                                       bool wait, float* logits, float threshold) {
+    return state_->time_graph(clips, batches, samples, persons, repeats, wait, logits, threshold);
 }
 
 void Engine::force_schedule(const Schedule& schedule) {

@@ -36,7 +36,7 @@ class Engine : public Inference {
     // read on stream(), in its order: what writes them elsewhere must be waited for there.
     enum class Mode { adaptive, forced, fuse };
     void run_device(Mode mode, const float* device_clips, const std::int32_t* actions, int samples, int persons,
-                    const Result& result);
+                    const Result& result, float threshold = kDefaultThreshold);
 
     // A stream of the engine's own, which does not wait for the default stream. Graphs are captured on another one, so
     // other libraries may make this one wait for their work at any time.
@@ -53,10 +53,10 @@ class Engine : public Inference {
     // For benchmarks: microseconds of `repeats` runs (adaptive) on the device alone, from before the launch of their
     // graph, which has kernels and no copies of the host, until its last kernel has ended. Clips of the host (batches,
     // samples, persons, T, V, 3) are uploaded beforehand; repeat i is on batch i % batches, and the last one's logits
-    // (samples, K) are written. wait: each repeat is launched on an idle device, so that its time has the launch in it;
-    // otherwise the device goes from one to the next, and the launches pass unnoticed.
+    // (samples, K) are written. threshold: as of run. wait: each repeat is launched on an idle device, so that its time
+    // has the launch in it; otherwise the device goes from one to the next, and the launches pass unnoticed.
     std::vector<double> time_graph(const float* clips, int batches, int samples, int persons, int repeats, bool wait,
-                                   float* logits);
+                                   float* logits, float threshold = kDefaultThreshold);
 
     // For tests and benchmarks: how runs are launched from now on, instead of by what the device is.
     void force_schedule(const Schedule& schedule);

@@ -148,7 +148,7 @@ PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(mo
                                            std::to_string(description.branches.size()));
     }
     for (const BranchShape& branch : description.branches) {
-        if (branch.joints > kMaxBranchJoints) {
+        if (!branch.pose() && branch.joints > kMaxBranchJoints) {
             throw Error(ErrorKind::engine, "model: expected branches of at most " + std::to_string(kMaxBranchJoints) +
                                                " joints on a GPU, found " + branch.name);
         }
@@ -163,7 +163,15 @@ PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(mo
         expect_binary16(model);
     }
     for (int i = 0; i < static_cast<int>(description.branches.size()); ++i) {
-        branches_.push_back(pack_branch(model, i, branch_precision(description, precision, i)));
+        const Precision of_branch = branch_precision(description, precision, i);
+        if (description.branches[i].pose()) {
+            pack_pose(model, of_branch);
+            Branch branch{};
+            branch.weights.joints = 1;
+            branches_.push_back(branch);
+        } else {
+            branches_.push_back(pack_branch(model, i, of_branch));
+        }
     }
     if (adaptive_) {
         const Tensor& weight = model.tensor("policy.weight");  // (3, 256, A)
@@ -198,6 +206,9 @@ PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(mo
 BranchWeights PackedModel::branch(int index, const void* base) const {
     const Branch& branch = branches_[index];
     BranchWeights weights = branch.weights;
+    if (weights.stream_blocks == 0) {
+        return weights;  // a pose branch
+    }
     weights.constants = place<float>(base, branch.constants);
     weights.stream = place<unsigned char>(base, branch.stream);
     weights.key_bias = place<unsigned char>(base, branch.key_bias);
@@ -210,6 +221,14 @@ PolicyWeights PackedModel::policy(const void* base) const {
         return {nullptr, nullptr};
     }
     return {place<float>(base, policy_weight_), place<float>(base, policy_bias_)};
+}
+
+PoseWeights PackedModel::pose(const void* base) const {
+    if (pose_.inputs == 0) {
+        return {};
+    }
+    return {place<unsigned char>(base, pose_.stream), place<float>(base, pose_.hidden_bias),
+            place<float>(base, pose_.output_bias), pose_.inputs};
 }
 
 TemporalWeights PackedModel::temporal(const void* base) const {
@@ -274,6 +293,25 @@ PackedModel::Branch PackedModel::pack_branch(const Model& model, int index, Prec
         branch.plain = add_floats(plain);
     }
     return branch;
+}
+
+void PackedModel::pack_pose(const Model& model, Precision precision) {
+    const Matrix hidden(model.tensor("branches.0.hidden.weight"));  // (6·V, 256)
+    const Matrix output(model.tensor("branches.0.output.weight"));  // (256, 256)
+    pose_.inputs = (hidden.depth + kPoseInputs - 1) / kPoseInputs * kPoseInputs;
+    pose_.stream = begin_array();
+    for (int n = 0; n < kFeature; n += 2 * kBlock) {
+        const auto append = [&](const Matrix& matrix, int inputs) {
+            for (int k = 0; k < inputs; k += kBlock) {
+                append_block(bytes_, matrix, k, n, precision);
+                append_block(bytes_, matrix, k, n + kBlock, precision);
+            }
+        };
+        append(hidden, pose_.inputs);
+        append(output, kPoseHidden);
+    }
+    pose_.hidden_bias = add_floats(model.tensor("branches.0.hidden.bias").values);
+    pose_.output_bias = add_floats(model.tensor("branches.0.output.bias").values);
 }
 
 PackedModel::Offset PackedModel::pack_constants(const Model& model, int index) {

@@ -26,6 +26,7 @@ class PackedModel {
     // The weights as kernel parameters, once bytes() lie at `base` on the device.
     BranchWeights branch(int index, const void* base) const;
     PolicyWeights policy(const void* base) const;  // null pointers for a model without
+    PoseWeights pose(const void* base) const;      // null pointers for a model without a pose branch
     TemporalWeights temporal(const void* base) const;
 
   private:
@@ -37,6 +38,12 @@ class PackedModel {
         Offset key_bias;
         Offset plain;
         bool has_plain;
+    };
+    struct Pose {
+        Offset stream;
+        Offset hidden_bias;
+        Offset output_bias;
+        int inputs;  // 0: no pose branch
     };
     struct Temporal {
         Offset across;
@@ -50,6 +57,7 @@ class PackedModel {
     Offset begin_array();
     Offset add_floats(const std::vector<float>& values);
     Branch pack_branch(const Model& model, int index, Precision precision);
+    void pack_pose(const Model& model, Precision precision);
     Offset pack_constants(const Model& model, int index);
 
     std::vector<unsigned char> bytes_;
@@ -57,6 +65,7 @@ class PackedModel {
     bool adaptive_;
     Offset policy_weight_ = 0;
     Offset policy_bias_ = 0;
+    Pose pose_{};
     Temporal temporal_;
 };
 

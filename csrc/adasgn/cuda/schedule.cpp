@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace adasgn::cuda {
 
@@ -16,6 +17,15 @@ constexpr double kTile128 = 2.9;
 constexpr double kFrame = 0.92;        // a block per frame: one frame's branch
 constexpr double kFramePolicy = 0.10;  // and before it the policy, in the same block
 constexpr double kRouter = 0.35;       // the policy and the router, a launch before the tiles
+
+// A pose branch: a wave of blocks that have 32 frames and 16 columns, both layers, against one of tiles. By the bytes
+// that each fetches and what it multiplies; not measured yet.
+constexpr double kPoseSplit = 1.0;
+constexpr double kPose64 = 7.0;
+constexpr double kPose128 = 12.0;
+
+// Samples of many that are expected to go on to the next level, of a model that escalates.
+constexpr double kUnsure = 1.0 / 3;
 
 // Clips, as a part of the multiprocessors, up to which the temporal module divides a clip among blocks; above it high
 // tiles read the weights less often.
@@ -46,7 +56,7 @@ TileRows temporal_rows(const Workload& model, Precision precision, const DeviceT
 
 double expected_tiles(const Workload& model, TileRows rows, int frames) {
     const auto branches = static_cast<int>(model.joints.size());
-    const int first = model.adaptive ? 1 : 0;
+    const int first = model.joints.size() > 1 ? 1 : 0;
     double tiles = 0;
     for (int branch = first; branch < branches; ++branch) {
         // Shares that are not known: all alike, but the policy's own branch, of which there is no tile.
@@ -62,6 +72,27 @@ double expected_tiles(const Workload& model, TileRows rows, int frames) {
     return tiles;
 }
 
+TileRows pose_rows(Precision precision, const DeviceTraits& device, int frames) {
+    if (precision == Precision::f32) {
+        return TileRows::r32;
+    }
+    const auto wave_of = [&](TileRows rows, int blocks, double cost) {
+        const int size = static_cast<int>(rows);
+        return waves(static_cast<double>((frames + size - 1) / size) * blocks, device) * cost;
+    };
+    TileRows best = TileRows::r32;
+    double least = wave_of(best, kFeature / kBlock, kPoseSplit);
+    const TileRows highest = highest_branch_tile(precision, device.shared_per_block);
+    for (const auto& [rows, cost] : {std::pair(TileRows::r64, kPose64), std::pair(TileRows::r128, kPose128)}) {
+        const double waited = wave_of(rows, 1, cost);
+        if (rows <= highest && waited < least) {
+            least = waited;
+            best = rows;
+        }
+    }
+    return best;
+}
+
 int policy_rows(const DeviceTraits& device, int frames) {
     // Low blocks end soonest, as long as all run at once or nearly so.
     for (const int rows : {kFewPolicyRows, kMorePolicyRows}) {
@@ -72,8 +103,23 @@ int policy_rows(const DeviceTraits& device, int frames) {
     return kManyPolicyRows;
 }
 
+Schedule choose_level(const Workload& model, int level, Precision precision, const DeviceTraits& device, int frames) {
+    Workload alone{};
+    alone.clip_frames = model.clip_frames;
+    alone.joints = {model.joints[level]};
+    alone.pose = model.pose && level == 0;
+    alone.has_frame_blocks = !alone.pose;
+    const double clips = static_cast<double>(frames) / model.clip_frames * (level == 0 ? 1 : kUnsure);
+    return choose_schedule(alone, precision, device, static_cast<int>(std::ceil(clips)) * model.clip_frames);
+}
+
 Schedule choose_schedule(const Workload& model, Precision precision, const DeviceTraits& device, int frames) {
     Schedule best{};
+    best.temporal_rows = temporal_rows(model, precision, device, frames);
+    if (model.pose && model.joints.size() == 1) {
+        best.branch_rows = pose_rows(precision, device, frames);
+        return best;
+    }
     double least = 0;
     const TileRows highest = highest_branch_tile(precision, device.shared_per_block);
     const struct {
@@ -95,7 +141,6 @@ Schedule choose_schedule(const Workload& model, Precision precision, const Devic
         const double total = waves(frames, device) * kFrame + (model.adaptive ? kFramePolicy : 0);
         best.block_per_frame = total < least;
     }
-    best.temporal_rows = temporal_rows(model, precision, device, frames);
     return best;
 }
 

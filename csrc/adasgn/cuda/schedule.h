@@ -12,7 +12,7 @@ namespace adasgn::cuda {
 // How a number of frames is launched.
 struct Schedule {
     bool block_per_frame;  // kernels/branch_frames.cu: no router; else tiles of
-    TileRows branch_rows;
+    TileRows branch_rows;  // of a model that is a pose branch alone: pose_rows
     TileRows temporal_rows;
 };
 
@@ -21,16 +21,24 @@ struct Workload {
     int clip_frames;
     bool adaptive;
     bool has_frame_blocks;       // whether a block can take a frame through policy and branch
+    bool pose;                   // whether branch 0 is a pose branch
     std::vector<int> joints;     // of each branch
     std::vector<double> shares;  // of frames, of each branch; empty: not known
 };
 
 // Tiles that so many frames are expected to make: of each branch its share of them, and half a tile more, which is what
-// is empty of the last one, if there is a frame at all. The policy's branch makes none, as its features are there.
+// is empty of the last one, if there is a frame at all. The policy's branch makes none, as its features are there, nor
+// does a pose branch.
 double expected_tiles(const Workload& model, TileRows rows, int frames);
+
+// Of a pose branch: 32 while it is better to divide its columns among blocks.
+TileRows pose_rows(Precision precision, const DeviceTraits& device, int frames);
 
 // Of a thread block of the policy's kernel (kernels/launch.h), for so many frames.
 int policy_rows(const DeviceTraits& device, int frames);
+
+// Of a level of a model that escalates, whose runs have so many frames.
+Schedule choose_level(const Workload& model, int level, Precision precision, const DeviceTraits& device, int frames);
 
 Schedule choose_schedule(const Workload& model, Precision precision, const DeviceTraits& device, int frames);
 

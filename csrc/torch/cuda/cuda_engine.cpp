@@ -22,7 +22,7 @@ class OnCurrentStream final : public Inference {
 
     void run(const float* clips, int samples, int persons, const Result& result, float threshold) override {
         const CallOrder::Call call(order_);
-        engine_.run(clips, nullptr, samples, persons, of_device(result), call.stream());
+        engine_.run(clips, nullptr, samples, persons, of_device(result), call.stream(), {threshold});
     }
     void run_forced(const float* clips, const std::int32_t* actions, int samples, int persons,
                     const Result& result) override {
