@@ -176,14 +176,18 @@ template <class Backend>
 void check_escalation(const Backend& backend, const Shape& shape, int samples, int persons, unsigned seed) {
     Model model = random_model(shape, seed);
     const Description& d = model.description;
-    for (float& weight : model.tensors["temporal.classify.weight"].values) {
-        weight *= 0.03F;  // so that probabilities are neither all alike nor 0 and 1
-    }
-    auto engine = backend.make(model, samples * persons);
     std::mt19937 random(seed + 1);
     const std::size_t clip = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
     const std::size_t frames = static_cast<std::size_t>(persons) * d.frames;
     const std::vector<float> clips = random_floats(samples * persons * clip, random);
+    double squares = 0;
+    for (const double logit : sample_level(model, 0, clips.data(), persons).logits) {
+        squares += logit * logit / d.classes;
+    }
+    for (float& weight : model.tensors["temporal.classify.weight"].values) {
+        weight *= static_cast<float>(2 / std::sqrt(squares));  // so that probabilities are neither alike nor 0 and 1
+    }
+    auto engine = backend.make(model, samples * persons);
 
     std::vector<std::vector<Level>> levels(samples);
     std::vector<double> confident;  // of all samples after all levels
