@@ -196,33 +196,35 @@ Doubles clip_features(const Model& model, const float* clip, const std::vector<i
     return features;
 }
 
-Escalated escalate(const Model& model, const float* clips, int persons, double threshold) {
+Level sample_level(const Model& model, int branch, const float* clips, int persons) {
     const Description& d = model.description;
     const std::size_t clip = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
-    Doubles sums(d.classes);
-    Escalated result{};
-    for (int level = 0; level < static_cast<int>(d.branches.size()); ++level) {
-        Doubles mean(d.classes);
-        for (int person = 0; person < persons; ++person) {
-            const Doubles logits =
-                class_logits(model, clip_features(model, clips + person * clip, std::vector<int>(d.frames, level)));
-            for (int k = 0; k < d.classes; ++k) {
-                mean[k] += logits[k] / persons;
-            }
-        }
-        double sum = 0;
-        for (const double logit : mean) {
-            sum += std::exp(logit);
-        }
+    Level level{{}, Doubles(d.classes)};
+    for (int person = 0; person < persons; ++person) {
+        const Doubles features = clip_features(model, clips + person * clip, std::vector<int>(d.frames, branch));
+        const Doubles logits = class_logits(model, features);
+        level.features.insert(level.features.end(), features.begin(), features.end());
         for (int k = 0; k < d.classes; ++k) {
-            sums[k] += std::exp(mean[k]) / sum;
-        }
-        result.level = level;
-        result.confident.push_back(*std::max_element(sums.begin(), sums.end()) / (level + 1));
-        if (!(result.confident.back() < threshold)) {
-            break;
+            level.logits[k] += logits[k] / persons;
         }
     }
+    return level;
+}
+
+Escalated escalate(const std::vector<Level>& levels, double threshold) {
+    Doubles sums(levels[0].logits.size());
+    Escalated result{{}, -1, {}};
+    do {
+        const Doubles& logits = levels[++result.level].logits;
+        double sum = 0;
+        for (const double logit : logits) {
+            sum += std::exp(logit);
+        }
+        for (std::size_t k = 0; k < logits.size(); ++k) {
+            sums[k] += std::exp(logits[k]) / sum;
+        }
+        result.confident.push_back(*std::max_element(sums.begin(), sums.end()) / (result.level + 1));
+    } while (result.level + 1 < static_cast<int>(levels.size()) && result.confident.back() < threshold);
     for (const double sum : sums) {
         result.logits.push_back(std::log(sum / (result.level + 1)));
     }
