@@ -41,7 +41,7 @@ def command(
         table.add_column(column, justify="left" if column == "frames all take" else "right")
     rows = [(f"{pose} (alone)", single.paper[0], single.full[0])]
     rows += list(zip(adaptive.config.branch_names, adaptive.paper, adaptive.full, strict=True))
-    rows.append(("all branches (fuse)", adaptive.paper_fuse, adaptive.full_fixed + adaptive.full_spatial[1:].sum()))
+    rows.append(("all branches (fuse)", adaptive.paper_fuse, adaptive.full_fuse))
     rows.append(("dense SGN", dense.paper[0], dense.full[0]))
     for name, paper, full in rows:
         table.add_row(name, f"{paper / 1e6:.2f}", f"{full / 1e6:.2f}", f"{full / dense.full[0]:.1%}")

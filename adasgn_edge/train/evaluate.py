@@ -82,8 +82,7 @@ class Evaluation:
     def full_gflops(self) -> float:
         """Mean cost of a clip in the full count, 1e9 MACs."""
         if self.actions is None:
-            extra = self.cost.full_spatial[1:].sum()
-            return float(self.cost.full_fixed + extra) / 1e9
+            return self.cost.full_fuse / 1e9
         return self.cost.mean(self.shares, "full") / 1e9
 
 
