@@ -66,7 +66,7 @@ def test_policies(model, dataset):
         with pytest.raises(ModelConfigError, match=message):
             evaluate(model, sampler, policy)
     dense = build_model(ModelConfig.dense(3, 3, 4), STICK)
-    with pytest.raises(ModelConfigError, match="expected an adaptive model"):
+    with pytest.raises(ModelConfigError, match="expected a model of several branches"):
         evaluate(dense, sampler, "fuse")
 
 
