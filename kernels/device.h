@@ -54,6 +54,7 @@
 //
 //   float exponential(float)         expf, no fast-math; float logarithm(float) likewise
 //   float maximum(float, float)      a NaN on either side stays a NaN
+//   float magnitude(float)
 //   int maximum(int, int), minimum(int, int)
 //
 //   void wait_for_previous_kernel()  in a launch with Overlap::with_previous: until the kernels before it in its stream

@@ -173,6 +173,9 @@ ADASGN_DEVICE float maximum(float a, float b) {
     asm("max.NaN.f32 %0, %1, %2;" : "=f"(greater) : "f"(a), "f"(b));
     return greater;
 }
+ADASGN_DEVICE float magnitude(float x) {
+    return fabsf(x);
+}
 ADASGN_DEVICE int maximum(int a, int b) {
     return max(a, b);
 }

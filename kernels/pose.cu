@@ -20,33 +20,46 @@ constexpr int kLanes = 32;
 template <class Precision, int Frames_>
 ADASGN_DEVICE void stage_inputs(const Frames& frames, int first, int begin, typename Precision::Element* to,
                                 int stride) {
+    static_assert(Frames_ <= kLanes, "a bit for each frame");
     const int width = frames.input_joints * kCoordinates;
     const int input = begin + lane();
     const bool velocity = input >= width;
-    const int count = input < 2 * width ? minimum(Frames_, frames.count - first) : 0;
+    // A lane looks whether a frame is there, and whether it has moved; all know of all.
+    const int frame = first + lane();
+    const bool exists = lane() < Frames_ && frame < frames.count;
+    const bool starts = frames.previous == nullptr || (frames.clip_frames != 0 && frame % frames.clip_frames == 0);
+    const unsigned there = ballot(exists);
+    const unsigned moved = ballot(exists && !starts);
+    const unsigned wanted = input >= 2 * width ? 0 : velocity ? moved : there;
+    const unsigned subtracted = velocity ? wanted : 0;
     const size_t at = static_cast<size_t>(first) * width + (velocity ? input - width : input);
     const float* const current = frames.coordinates + at;
-    const float* const previous = frames.previous == nullptr ? nullptr : frames.previous + at;
-    int t = frames.clip_frames == 0 ? 1 : first % frames.clip_frames;  // where it is 0, nothing has moved
+    const float* const previous = frames.previous == nullptr ? current : frames.previous + at;
     float now[Frames_];
     float before[Frames_];
 #pragma unroll
     for (int i = 0; i < Frames_; ++i) {
-        const bool there = i < count && (!velocity || (previous != nullptr && t != 0));
-        now[i] = there ? load_global(current + i * width) : 0;
-        before[i] = there && velocity ? load_global(previous + i * width) : 0;
-        t = t + 1 == frames.clip_frames ? 0 : t + 1;
+        now[i] = (wanted >> i & 1) != 0 ? load_global(current + i * width) : 0;
+        before[i] = (subtracted >> i & 1) != 0 ? load_global(previous + i * width) : 0;
     }
-    int fault = 0;
+    float most = 0;
 #pragma unroll
     for (int i = 0; i < Frames_; ++i) {
-        const float checked = checked_coordinate(velocity ? before[i] : now[i]);
-        const float x = velocity ? now[i] - checked : checked;
-        fault = x - x == 0 ? fault : first + i + 1;
-        Precision::store(to + i * stride + lane(), x);
+        most = maximum(most, maximum(magnitude(now[i]), magnitude(before[i])));
+        Precision::store(to + i * stride + lane(), now[i] - before[i]);
     }
-    if (fault != 0) {  // NaN: kept by all that follows, so that the clip's scores say it too
-        atomic_max(frames.fault, fault);
+    if (most <= kMaxCoordinate) {
+        return;
+    }
+    // Rarely: NaN is kept by all that follows, so that the clip's scores say it too.
+#pragma unroll 1
+    for (int i = 0; i < Frames_; ++i) {
+        const float x = (wanted >> i & 1) != 0 ? load_global(current + i * width) : 0;
+        const float y = (subtracted >> i & 1) != 0 ? load_global(previous + i * width) : 0;
+        if (!(magnitude(x) <= kMaxCoordinate && magnitude(y) <= kMaxCoordinate)) {
+            Precision::store(to + i * stride + lane(), kNan);
+            atomic_max(frames.fault, first + i + 1);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from adasgn_edge.errors import AdaSGNError
-from adasgn_edge.model.config import ModelConfig, branch_grid
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from adasgn_edge.model_file import read_model_file
 from bench.kernel_report.compiler import ToolError
 from bench.predict import tables
@@ -50,7 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
         if options.mix is None and config.adaptive and branches != len(SHREC_MIX):
             raise SystemExit(f"predict: --mix: expected the shares of the model's {branches} branches, found none")
         mix = read_mix(options.mix, branches) if options.mix else tuple(share / sum(SHREC_MIX) for share in SHREC_MIX)
-        models = {"dense": ModelConfig.dense(config.joints, config.classes, config.frames), "adasgn": config}
+        pose = Branch(config.joints, POSE)
+        shape = {"joints": config.joints, "classes": config.classes, "frames": config.frames, "stride": 2}
+        models = {
+            "dense": ModelConfig.dense(config.joints, config.classes, config.frames),
+            "adasgn": config,
+            "pose": ModelConfig(branches=(pose,), adaptive=False, **shape),
+            "escalating": ModelConfig(
+                branches=(pose, Branch(config.joints, "big")), adaptive=False, escalates=True, **shape
+            ),
+        }
         for line in _lines(options, models, batches, mix):
             print(line, flush=True)
     except (AdaSGNError, OSError, ToolError) as error:
@@ -65,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", choices=("f16", "f32"), default="f16")
     parser.add_argument("--model", type=Path, help="an .adasgn file (default: the shape of SHREC's AdaSGN)")
     parser.add_argument("--mix", help="share of frames of each branch, such as 12.1/15.8/38/31/1.7/1.4")
-    parser.add_argument("--dense", action="store_true", help="with --board: dense SGN on the model's joints")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--dense", action="store_true", help="with --board: dense SGN on the model's joints")
+    kind.add_argument("--pose", action="store_true", help="with --board: a pose branch alone, a stride of 2")
+    kind.add_argument(
+        "--escalating", action="store_true", help="with --board: the same before B, and no sample goes on"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--streaming", action="store_true", help="one new frame of some tracks")
     what.add_argument("--schedules", action="store_true", help="what the engine chooses, and the alternatives")
@@ -100,7 +114,7 @@ def _lines(
         yield from tables.constants_table()
     elif options.schedules:
         boards = [options.board] if options.board else list(BOARDS)
-        yield from tables.schedule_table(models, boards, mix)
+        yield from tables.schedule_table({name: models[name] for name in ("dense", "adasgn")}, boards, mix)
     elif options.board is None:
         if options.settle:
             raise SystemExit("predict: --settle: expected a --board, found none")
@@ -109,7 +123,8 @@ def _lines(
         else:
             yield from tables.summary(models, batches, ("f16", "f32"), mix)
     else:
-        yield from _of_board(options, models["dense" if options.dense else "adasgn"], batches, mix)
+        kind = next((name for name in ("dense", "pose", "escalating") if getattr(options, name)), "adasgn")
+        yield from _of_board(options, models[kind], batches, mix)
 
 
 def _of_board(

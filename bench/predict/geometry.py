@@ -5,7 +5,8 @@ from __future__ import annotations
 BLOCK, WARPS, LANES = 16, 8, 32  # kernels/launch.h: kBlock, kWarps
 THREADS = WARPS * LANES
 POLICY_ROWS = (4, 8, 16)  # kernels/launch.h: kFewPolicyRows, kMorePolicyRows, kManyPolicyRows
-SPLIT_ROWS = 32  # kernels/temporal.cu: a block has a clip of up to so many frames, and 16 columns
+SPLIT_ROWS = 32  # kernels/split.h: a block has up to so many frames, in the temporal module of a clip, and 16 columns
+POSE_INPUTS = 64  # kernels/launch.h: kPoseInputs
 STAGED = 32  # kernels/frame_coordinates.h: kStaged
 MAX_BRANCHES = 32  # kernels/launch.h: kMaxBranches
 PACKED_JOINTS = 32  # kernels/launch.h: kMaxBranchJoints
@@ -33,6 +34,16 @@ BLOCKS_AHEAD = 4
 def temporal_rows(precision: str) -> tuple[int, ...]:
     """Rows of the temporal module's tiles; 32: a block for a clip and 16 columns."""
     return (SPLIT_ROWS, *(rows for kind, rows in TEMPORAL_SHAPES if kind == precision))
+
+
+def split_tiles(rows: int) -> int:
+    """Of 16 rows, that a block of 16 columns multiplies."""
+    return 1 if rows <= BLOCK else SPLIT_ROWS // BLOCK
+
+
+def result_rows(temporal_frames: int, stride: int) -> int:
+    """Rows of results that a clip takes in a tile of the temporal module's convolution."""
+    return temporal_frames + 2 // stride
 
 
 def element(precision: str) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "code",
     "frame_kernel",
     "mix",
+    "pose_kernel",
     "refill",
     "result_block",
     "split",
@@ -55,10 +56,16 @@ def frame_kernel(precision: str) -> str:
     return f"frame_blocks<{precision}, 16 or 32 rows>"
 
 
-def temporal_kernel(kernel: str, precision: str, rows: int) -> str:
+def temporal_kernel(kernel: str, precision: str, rows: int, stride: int) -> str:
     """The readable name; kernel: across_frames or widen_and_pool."""
     warps, blocks, _ = TEMPORAL_SHAPES[precision, rows]
-    return f"{kernel}<{precision}, {rows} rows x {warps * blocks * BLOCK} columns>"
+    with_stride = f", {stride}" if kernel == "across_frames" else ""
+    return f"{kernel}<{precision}, {rows} rows x {warps * blocks * BLOCK} columns{with_stride}>"
+
+
+def pose_kernel(precision: str, rows: int) -> str:
+    """The readable name."""
+    return f"pose_tiles<{precision}, {rows} rows>"
 
 
 @cache
@@ -154,15 +161,21 @@ def _beside_products(of: Code) -> float:
 
 
 @cache
-def split(architecture: str, kernel: str, precision: str) -> tuple[float, float]:
-    """(instructions, those of them in products of f32) of a warp of across_split or widen_split: code without loops,
-    and in f32 a pass of the loop for each 16 inputs."""
-    of = code(architecture, f"{kernel}<{precision}>")
-    steps = {"across_split": 6, "widen_split": 2}[kernel]
-    loops = [loop.instructions for loop in of.loops]
-    exact = steps * sum(loops) / len(loops) if loops else 0.0
-    return of.outside * (1 if kernel == "across_split" else SPLIT_SHARE) + exact, exact
+def split(architecture: str, kernel: str, steps: int) -> tuple[float, float]:
+    """(instructions, those of them in products of f32) of a warp of a kernel that divides columns among blocks: what
+    runs once, and in f32 a pass of the product's loop for each 16 inputs."""
+    of = code(architecture, kernel)
+    name, precision = kernel.split("<")
+    exact = 0.0
+    if precision.startswith("f32"):
+        products = [loop.instructions for loop in of.loops if loop["FFMA"] >= 256]
+        exact = steps * sum(products) / len(products)
+    once = of.instructions - sum(loop.instructions for loop in of.loops) if name == "hidden_split" else of.outside
+    if name == "hidden_split" and not exact:  # the loop over its inputs is all of it, and most have one pass
+        once = of.instructions
+    return once * SPLIT_SHARES.get(name, 1) + exact, exact
 
 
-SPLIT_SHARE = 0.64
-"""Of widen_split's code outside of loops, what all blocks run; the rest is the classifier, in a sample's last block."""
+SPLIT_SHARES = {"across_split": 0.73, "widen_split": 0.17}
+"""Of code outside of loops, what every block runs, by what ncu found on an H100: the rest is of lists of clips, and in
+widen_split the classifier and what settles a sample of a model that escalates, in a sample's last block."""

@@ -6,7 +6,17 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache
 
-from adasgn_edge.model.config import COORDINATES, EMBEDDING, FEATURE, NODE, TAPS, TEMPORAL, Branch, ModelConfig
+from adasgn_edge.model.config import (
+    COORDINATES,
+    EMBEDDING,
+    FEATURE,
+    NODE,
+    POSE_HIDDEN,
+    TAPS,
+    TEMPORAL,
+    Branch,
+    ModelConfig,
+)
 from bench.predict import instructions
 from bench.predict.costs import Block, Phase
 from bench.predict.geometry import (
@@ -15,7 +25,9 @@ from bench.predict.geometry import (
     FRAME_ROWS,
     LANES,
     PACKED_JOINTS,
+    POSE_INPUTS,
     SLOTS,
+    SPLIT_ROWS,
     STAGED,
     TEMPORAL_SHAPES,
     THREADS,
@@ -23,11 +35,12 @@ from bench.predict.geometry import (
     WARPS,
     block_bytes,
     element,
+    split_tiles,
 )
 
 __all__ = [
-    "Tile", "branch_tile", "classify_block", "frame_block", "policy_block", "split_block",
-    "temporal_block", "tiles_of",
+    "Tile", "branch_tile", "classify_block", "frame_block", "policy_block", "pose_inputs", "pose_split_block",
+    "pose_tile", "split_block", "split_kernel", "surplus_block", "temporal_block", "tiles_of",
 ]  # fmt: skip
 
 
@@ -301,10 +314,13 @@ def frame_block(config: ModelConfig, action: int | None, neighbours: int, archit
 
 
 @cache
-def temporal_block(kernel: str, architecture: str, precision: str, rows: int, clips: int, frames: int) -> Block:
-    """A tile of the temporal module (kernels/temporal.cu); kernel: across_frames or widen_and_pool."""
+def temporal_block(
+    kernel: str, architecture: str, precision: str, rows: int, clips: int, frames: int, stride: int
+) -> Block:
+    """A tile of the temporal module (kernels/temporal.cu); kernel: across_frames or widen_and_pool, which has clips of
+    `frames` rows."""
     warps, blocks, slots = TEMPORAL_SHAPES[precision, rows]
-    tile = Tile(architecture, instructions.temporal_kernel(kernel, precision, rows), rows, precision, slots)
+    tile = Tile(architecture, instructions.temporal_kernel(kernel, precision, rows, stride), rows, precision, slots)
     across = kernel == "across_frames"
     each = 4 * 4 if across else 16  # bytes that a thread reads at once
     bytes_ = (rows + 2) * FEATURE * 4 if across else rows * FEATURE * element(precision)
@@ -318,7 +334,7 @@ def temporal_block(kernel: str, architecture: str, precision: str, rows: int, cl
         barriers=1,
     )
     depth = TAPS * FEATURE if across else FEATURE
-    product = _product(tile, tile.tiles, depth, blocks, warps)
+    product = _product(tile, tile.tiles // (stride if across else 1), depth, blocks, warps)
     phases = [load, product]
     if not across:
         phases[1] = replace(product, barriers=1)
@@ -327,29 +343,46 @@ def temporal_block(kernel: str, architecture: str, precision: str, rows: int, cl
     return Block(tuple(phases), ((tile.kernel, 16 * instructions.code(architecture, tile.kernel).instructions / 2),))
 
 
+def _split_phase(kernel: str, architecture: str, precision: str, steps: int, tiles: int, read: float) -> Phase:
+    """A product of `tiles` x 16 rows and 16 columns, its inputs divided among the warps, `steps` x 16 each; read: bytes
+    of rows that come from other blocks."""
+    issued, exact = instructions.split(architecture, kernel, steps)
+    multiplied = float(WARPS * steps * tiles * BLOCK**3)
+    return Phase(
+        WARPS,
+        instructions=issued,
+        exact=exact,
+        steps=steps,
+        loads=2,  # weights; rows
+        tensor=multiplied if precision == "f16" else 0,
+        ordinary=multiplied if precision == "f32" else 0,
+        weights=WARPS * steps * block_bytes(precision) + read,
+        shared=SPLIT_ROWS * FEATURE * element(precision)
+        + WARPS * steps * tiles * BLOCK * BLOCK * element(precision)
+        + 2 * WARPS * tiles * BLOCK * BLOCK * 4,
+        barriers=1,
+    )
+
+
+def split_kernel(kernel: str, precision: str, stride: int, rows: int) -> str:
+    """The readable name of across_split, or of widen_split of clips of so many rows."""
+    return f"{kernel}<{precision}, {stride if kernel == 'across_split' else split_tiles(rows)}>"
+
+
 @cache
-def split_block(kernel: str, architecture: str, precision: str, classes: int = 0) -> Block:
-    """A clip and 16 columns (kernels/temporal.cu): across_split, or widen_split; with classes, the block of a sample
-    that is the last to finish and classifies it."""
-    issued, exact = instructions.split(architecture, kernel, precision)
-    steps = {"across_split": 6, "widen_split": 2}[kernel]
-    multiplied = float(WARPS * steps * 2 * BLOCK**3)
-    wide = 4 if kernel == "across_split" else element(precision)
-    phases = [
-        Phase(
-            WARPS,
-            instructions=issued,
-            exact=exact,
-            steps=steps,
-            loads=2,  # weights; features
-            tensor=multiplied if precision == "f16" else 0,
-            ordinary=multiplied if precision == "f32" else 0,
-            weights=WARPS * steps * block_bytes(precision) + 2 * BLOCK * FEATURE * wide,
-            shared=2 * BLOCK * FEATURE * element(precision) * (1 + steps / 2) + 2 * WARPS * 2 * BLOCK * BLOCK * 4,
-            barriers=1,
-        )
-    ]
-    if kernel == "widen_split":
+def split_block(
+    kernel: str, architecture: str, precision: str, stride: int = 1, rows: int = SPLIT_ROWS, classes: int = 0
+) -> Block:
+    """A clip and 16 columns (kernels/temporal.cu): across_split, or widen_split; rows: of the clip, after the
+    convolution. With classes, the block of a sample that is the last to finish and classifies it."""
+    name = split_kernel(kernel, precision, stride, rows)
+    if kernel == "across_split":
+        read = SPLIT_ROWS * FEATURE * 4
+        phases = [_split_phase(name, architecture, precision, 6, SPLIT_ROWS // BLOCK // stride, read)]
+    else:
+        tiles = split_tiles(rows)
+        read = tiles * BLOCK * FEATURE * element(precision)
+        phases = [_split_phase(name, architecture, precision, 2, tiles, read)]
         phases.append(Phase(WARPS, loads=2, barriers=2))  # what is pooled is seen, then counted
     if classes:
         rounds = math.ceil(classes / WARPS)
@@ -362,7 +395,59 @@ def split_block(kernel: str, architecture: str, precision: str, classes: int = 0
                 weights=classes * TEMPORAL * 4 * 2,
             )
         )
-    return Block(tuple(phases), ((f"{kernel}<{precision}>", 16 * issued),))
+    return Block(tuple(phases), ((name, 16 * phases[0].instructions),))
+
+
+def pose_inputs(joints: int) -> int:
+    """Positions and velocities, filled up."""
+    return -(-2 * joints * COORDINATES // POSE_INPUTS) * POSE_INPUTS
+
+
+def _read_coordinates(frames: int, joints: int) -> float:
+    """Bytes: positions, and for velocities a frame and the one before it."""
+    return frames * 3 * joints * COORDINATES * 4.0
+
+
+@cache
+def pose_split_block(kernel: str, architecture: str, precision: str, joints: int) -> Block:
+    """32 frames and 16 columns (kernels/pose.cu): hidden_split or output_split."""
+    name = f"{kernel}<{precision}>"
+    tiles = SPLIT_ROWS // BLOCK
+    if kernel == "output_split":
+        phase = _split_phase(name, architecture, precision, 2, tiles, SPLIT_ROWS * POSE_HIDDEN * element(precision))
+    else:
+        rounds = math.ceil(pose_inputs(joints) / FEATURE)
+        read = _read_coordinates(SPLIT_ROWS, joints)
+        phase = replace(_split_phase(name, architecture, precision, 2 * rounds, tiles, read), loads=1 + rounds)
+    return Block((phase,), ((name, 16 * phase.instructions),))
+
+
+@cache
+def pose_tile(architecture: str, precision: str, rows: int, joints: int) -> Block:
+    """A tile of pose_tiles: inputs, in parts of 32 of 16 frames for a warp, and both layers."""
+    inputs = pose_inputs(joints)
+    name = instructions.pose_kernel(precision, rows)
+    tile = Tile(architecture, name, rows, precision, SLOTS[precision, rows])
+    passes = math.ceil(inputs / FEATURE)
+    rounds = passes * math.ceil(min(inputs, FEATURE) / LANES * rows / BLOCK / WARPS)
+    staged = Phase(
+        WARPS,
+        instructions=150 + rounds * BLOCK * 20,
+        loads=rounds,
+        weights=_read_coordinates(rows, joints),
+        shared=rows * inputs * element(precision),
+        barriers=2 * passes - 1,
+    )
+    hidden = replace(_product(tile, tile.tiles, inputs, 2, WARPS), barriers=1)
+    output = _product(tile, tile.tiles, POSE_HIDDEN, 2, WARPS)
+    of = instructions.code(architecture, name)
+    return Block((staged, hidden, output), ((name, 16 * of.instructions),))
+
+
+@cache
+def surplus_block() -> Block:
+    """A block of a level of a model that escalates, when nothing is listed for it: it reads how many there are."""
+    return Block((Phase(WARPS, instructions=60, loads=1),))
 
 
 @cache

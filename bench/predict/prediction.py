@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from adasgn_edge.model.config import COORDINATES, FEATURE, TAPS, TEMPORAL, ModelConfig
+from adasgn_edge.model.config import COORDINATES, FEATURE, POSE_HIDDEN, TAPS, TEMPORAL, ModelConfig
 from bench.predict.boards import Board, span
 from bench.predict.costs import Constants, Launch
 from bench.predict.geometry import element
-from bench.predict.kernels import branch_kernel_tile, branch_tile
+from bench.predict.kernels import branch_kernel_tile, branch_tile, pose_inputs
 from bench.predict.schedule import Run, Schedule, choose, launches, streaming
 
 __all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity"]
@@ -78,6 +78,9 @@ def weight_bytes(config: ModelConfig, board: Board, precision: str) -> float:
     total = 0.0
     for index, branch in enumerate(config.branches):
         kind = "f32" if config.adaptive and index == 0 else precision
+        if branch.pose:
+            total += element(kind) * (pose_inputs(config.joints) + POSE_HIDDEN) * FEATURE
+            continue
         tile = branch_kernel_tile(board.architecture, kind, 32)
         total += branch_tile(branch, tile, 1, config.joints).total("weights")
     return total + element(precision) * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL) + 4 * TEMPORAL * config.classes

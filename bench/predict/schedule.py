@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from bench.predict.geometry import (
     WARPS,
     frame_bytes,
     policy_bytes,
+    result_rows,
     split_bytes,
     temporal_bytes,
     temporal_rows,
@@ -35,12 +36,16 @@ from bench.predict.kernels import (
     find_tile,
     frame_block,
     policy_block,
+    pose_split_block,
+    pose_tile,
     split_block,
+    split_kernel,
+    surplus_block,
     temporal_block,
     tiles_of,
 )
 
-__all__ = ["Run", "Schedule", "choose", "launches", "policy_rows", "schedules", "streaming"]
+__all__ = ["Run", "Schedule", "choose", "choose_level", "launches", "policy_rows", "schedules", "streaming"]
 
 NEIGHBOURS = 3
 """Frames that the policy's convolution sees."""
@@ -54,6 +59,10 @@ SELDOM = 0.15
 SPLIT_CLIPS, HIGH_TEMPORAL = 1 / 6, 1.0
 """Clips a multiprocessor up to which the temporal module divides a clip among blocks, and from which on tiles of 128
 rows are better than of 64."""
+POSE_COST = {32: 1.0, 64: 7.0, 128: 12.0}
+"""A wave of a pose branch's blocks, of 32 frames and 16 columns or of tiles. Not measured yet."""
+UNSURE = 1 / 3
+"""Samples that are expected to go on to the next level, of a model that escalates."""
 POLICY_BLOCKS = 2
 """Of the policy's kernel that a multiprocessor runs at once or nearly so."""
 
@@ -83,7 +92,8 @@ def schedules(config: ModelConfig, precision: str) -> Iterator[Schedule]:
     """All that can run the model."""
     fit = [rows for rows in temporal_rows(precision) if config.frames + (TAPS - 1) * (rows > SPLIT_ROWS) <= rows]
     for temporal in fit:
-        yield Schedule(True, 32, temporal)
+        if has_frame_blocks(config):
+            yield Schedule(True, 32, temporal)
         for rows in BRANCH_ROWS[precision]:
             yield Schedule(False, rows, temporal)
 
@@ -97,6 +107,9 @@ def choose(
     """
     if not config.adaptive:
         shares = None
+    temporal = chosen_temporal_rows(config, multiprocessors, frames, precision)
+    if config.branches[0].pose and not config.adaptive:
+        return Schedule(False, pose_rows(multiprocessors, frames, precision), temporal)
 
     def waves(blocks: float, seldom: float = 0.0) -> int:
         return max(1, math.ceil(blocks / multiprocessors - seldom))
@@ -110,16 +123,32 @@ def choose(
     rows = min(totals, key=lambda each: totals[each])
     by_frame = waves(frames) * FRAME_COST + (FRAME_POLICY_COST if config.adaptive else 0)
     per_frame = has_frame_blocks(config) and by_frame < totals[rows]
-    return Schedule(
-        per_frame, 32 if per_frame else rows, chosen_temporal_rows(config, multiprocessors, frames, precision)
-    )
+    return Schedule(per_frame, 32 if per_frame else rows, temporal)
+
+
+def choose_level(config: ModelConfig, level: int, multiprocessors: int, frames: int, precision: str) -> Schedule:
+    """Of a level of a model that escalates: choose_level of csrc/adasgn/cuda/schedule.cpp."""
+    clips = math.ceil(frames / config.frames * (UNSURE if level > 0 else 1))
+    return choose(_alone(config, level), multiprocessors, clips * config.frames, None, precision)
+
+
+def _alone(config: ModelConfig, level: int) -> ModelConfig:
+    return replace(config, branches=(config.branches[level],), escalates=False)
+
+
+def pose_rows(multiprocessors: int, frames: int, precision: str) -> int:
+    """Of a pose branch: 32 where its columns are divided among blocks."""
+    if precision == "f32":
+        return 32
+    blocks = {rows: math.ceil(frames / rows) * (FEATURE // BLOCK if rows == 32 else 1) for rows in POSE_COST}
+    return min(POSE_COST, key=lambda rows: max(1, math.ceil(blocks[rows] / multiprocessors)) * POSE_COST[rows])
 
 
 def has_frame_blocks(config: ModelConfig) -> bool:
     """Whether a block can take a frame through policy and branch: where the policy looks at a small branch of one
-    joint, or there is none."""
+    joint, or there is none. A pose branch with a policy has them too, but is not predicted."""
     first = config.branches[0]
-    return not config.adaptive or (first.joints == 1 and first.size == "small")
+    return first.joints == 1 and first.size == "small" if config.adaptive else not first.pose
 
 
 def expected_tiles(config: ModelConfig, rows: int, frames: int, shares: Sequence[float] | None) -> float:
@@ -158,9 +187,15 @@ def launches(
 ) -> Run:
     """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it; an adaptive model's policy looks at a
     small branch of one joint."""
-    if not has_frame_blocks(config):
+    if config.adaptive and not has_frame_blocks(config):
         raise ValueError("expected a policy that looks at a small branch of one joint")
     frames = batch * config.frames
+    if config.escalates:
+        return _levels(config, board, batch, precision)
+    if config.branches[0].pose:
+        first = _pose(config, board, frames, precision, schedule.branch_rows)
+        after = schedule.branch_rows == SPLIT_ROWS
+        return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows, after)], 0)
     random = np.random.default_rng(0)
     architecture = board.architecture
     if schedule.block_per_frame:
@@ -178,6 +213,40 @@ def launches(
             first = [Launch("branch_tiles", [tiles_of(config.branches[0], frames, tile, config.joints)], resident)]
     after = schedule.block_per_frame
     return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows, after)], fills)
+
+
+def _levels(config: ModelConfig, board: Board, batch: int, precision: str) -> Run:
+    """A model that escalates, when no sample goes on: the first level, and blocks of the others that find nothing."""
+    frames = batch * config.frames
+    found: list[Launch] = []
+    for level in range(len(config.branches)):
+        schedule = choose_level(config, level, board.multiprocessors, frames, precision)
+        run = launches(_alone(config, level), board, batch, precision, (), schedule).launches
+        if level > 0:
+            early = schedule.block_per_frame
+            run = [
+                Launch(one.name, [[surplus_block()] * len(one.draws[0])], one.resident, one.early or (early and i == 0))
+                for i, one in enumerate(run)
+            ]
+        found += run
+    return Run(found, 0)
+
+
+def _pose(config: ModelConfig, board: Board, frames: int, precision: str, rows: int) -> list[Launch]:
+    joints, architecture = config.joints, board.architecture
+    if rows != SPLIT_ROWS:
+        registers = instructions.code(architecture, instructions.pose_kernel(precision, rows)).registers
+        resident = board.resident(THREADS, registers, tile_bytes(rows, precision))
+        tiles = [pose_tile(architecture, precision, rows, joints)] * math.ceil(frames / rows)
+        return [Launch("pose_tiles", [tiles], resident)]
+    found = []
+    for kernel, early in (("hidden_split", False), ("output_split", True)):
+        registers = instructions.code(architecture, f"{kernel}<{precision}>").registers
+        resident = board.resident(THREADS, registers, split_bytes(precision))
+        blocks = math.ceil(frames / SPLIT_ROWS) * (FEATURE // BLOCK)
+        block = pose_split_block(kernel, architecture, precision, joints)
+        found.append(Launch(kernel, [[block] * blocks], resident, early and board.starts_early))
+    return found
 
 
 def _policy(config: ModelConfig, board: Board, frames: int) -> Launch:
@@ -204,13 +273,14 @@ def head(
         return _split_head(config, board, clips, precision, after_frames)
     warps, blocks, _ = TEMPORAL_SHAPES[precision, rows]
     found = []
+    stride, after = config.stride, config.temporal_frames
     for kernel, width, clip_rows in (
-        ("across_frames", FEATURE, config.frames + TAPS - 1),
-        ("widen_and_pool", TEMPORAL, config.frames),
+        ("across_frames", FEATURE, stride * result_rows(after, stride)),
+        ("widen_and_pool", TEMPORAL, after),
     ):
         size = rows // clip_rows
-        block = temporal_block(kernel, board.architecture, precision, rows, min(size, clips), config.frames)
-        name = instructions.temporal_kernel(kernel, precision, rows)
+        block = temporal_block(kernel, board.architecture, precision, rows, min(size, clips), after, stride)
+        name = instructions.temporal_kernel(kernel, precision, rows, stride)
         registers = instructions.code(board.architecture, name).registers
         resident = board.resident(warps * LANES, registers, temporal_bytes(rows, precision))
         count = math.ceil(clips / size) * (width // (warps * blocks * 16))
@@ -224,11 +294,14 @@ def _split_head(config: ModelConfig, board: Board, clips: int, precision: str, a
     """A clip and 16 columns a block; the last of a clip's blocks classifies it."""
     found = []
     for kernel, width, early in (("across_split", FEATURE, after_frames), ("widen_split", TEMPORAL, True)):
-        registers = instructions.code(board.architecture, f"{kernel}<{precision}>").registers
+        rows = config.temporal_frames
+        name = split_kernel(kernel, precision, config.stride, rows)
+        registers = instructions.code(board.architecture, name).registers
         resident = board.resident(THREADS, registers, split_bytes(precision))
-        blocks = [split_block(kernel, board.architecture, precision)] * (clips * width // BLOCK)
+        shape = (kernel, board.architecture, precision, config.stride, rows)
+        blocks = [split_block(*shape)] * (clips * width // BLOCK)
         if kernel == "widen_split":
-            blocks[-clips:] = [split_block(kernel, board.architecture, precision, config.classes)] * clips
+            blocks[-clips:] = [split_block(*shape, config.classes)] * clips
         found.append(Launch(kernel, [blocks], resident, early and board.starts_early))
     return found
 

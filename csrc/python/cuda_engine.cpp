@@ -76,12 +76,12 @@ void wait_for(CudaEngine& native, std::optional<std::uintptr_t> stream) {
 
 // Clips (samples, persons, T, V, 3) that lie on the device at an address, packed, read on the engine's stream.
 py::tuple run_device(CudaEngine& native, std::uintptr_t address, int samples, int persons,
-                     const std::optional<Actions>& forced, bool with_features, bool fuse) {
+                     const std::optional<Actions>& forced, bool with_features, bool fuse, float threshold) {
     const std::int32_t* const given = native.expect_actions_if(forced, samples, persons);
     const RunArrays arrays(native.description(), samples, persons, !fuse, with_features);
     const Mode mode = fuse ? Mode::fuse : forced ? Mode::forced : Mode::adaptive;
     const auto* const clips = reinterpret_cast<const float*>(address);
-    native.alone([&] { native.own().run_device(mode, clips, given, samples, persons, arrays.result()); });
+    native.alone([&] { native.own().run_device(mode, clips, given, samples, persons, arrays.result(), threshold); });
     return arrays.all(forced.has_value());
 }
 
@@ -91,7 +91,7 @@ void prepare(CudaEngine& native, int samples, int persons, bool features) {
 }
 
 // Microseconds of every repeat, and the logits (B, K) of the last; clips (batches, B, persons, T, V, 3).
-py::tuple time_graph(CudaEngine& native, const Floats& clips, int repeats, bool wait) {
+py::tuple time_graph(CudaEngine& native, const Floats& clips, int repeats, bool wait, float threshold) {
     const Description& d = native.description();
     expect_shape("clips (batches, B, persons, T, V, C)", clips, {-1, -1, -1, d.frames, d.joints, kCoordinates});
     const int samples = extent(clips, 1);
@@ -101,7 +101,8 @@ py::tuple time_graph(CudaEngine& native, const Floats& clips, int repeats, bool 
     float* const to = logits.mutable_data();
     const int batches = extent(clips, 0);
     const int persons = extent(clips, 2);
-    native.alone([&] { microseconds = native.own().time_graph(from, batches, samples, persons, repeats, wait, to); });
+    native.alone(
+        [&] { microseconds = native.own().time_graph(from, batches, samples, persons, repeats, wait, to, threshold); });
     return py::make_tuple(py::array(py::cast(microseconds)), logits);
 }
 
@@ -146,9 +147,10 @@ void define_cuda_engine(py::module_& module) {
         .def("take_dlpack", take_dlpack, py::arg("array"))
         .def("wait_for", wait_for, py::arg("stream"))
         .def("run_device", run_device, py::arg("address"), py::arg("samples"), py::arg("persons"), py::arg("actions"),
-             py::arg("features"), py::arg("fuse"))
+             py::arg("features"), py::arg("fuse"), py::arg("threshold") = kDefaultThreshold)
         .def("prepare", prepare, py::arg("samples"), py::arg("persons"), py::arg("features"))
-        .def("time_graph", time_graph, py::arg("clips"), py::arg("repeats"), py::arg("wait"))
+        .def("time_graph", time_graph, py::arg("clips"), py::arg("repeats"), py::arg("wait"),
+             py::arg("threshold") = kDefaultThreshold)
         .def("force_schedule", force_schedule, py::arg("block_per_frame"), py::arg("branch_rows"),
              py::arg("temporal_rows"));
 }

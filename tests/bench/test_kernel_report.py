@@ -62,10 +62,11 @@ def test_names_are_readable() -> None:
     assert readable(f"void {hidden}frame_blocks<{hidden}FrameBlock<{low}, {high} > >({space}P)") == (
         "frame_blocks<f16, 16 or 32 rows>"
     )
-    assert readable(f"void {hidden}across_frames<{hidden}TemporalTile<{space}Binary32, 4, 3, 8, 1> >({space}P)") == (
-        "across_frames<f32, 64 rows x 128 columns>"
+    assert readable(f"void {hidden}across_frames<{hidden}TemporalTile<{space}Binary32, 4, 3, 8, 1>, 2>({space}P)") == (
+        "across_frames<f32, 64 rows x 128 columns, 2>"
     )
-    assert readable(f"void {hidden}widen_split<{space}Binary16>({space}P)") == "widen_split<f16>"
+    assert readable(f"void {hidden}widen_split<{space}Binary16, 1>({space}P)") == "widen_split<f16, 1>"
+    assert readable(f"void {hidden}hidden_split<{space}Binary16>({space}P)") == "hidden_split<f16>"
     assert readable(f"void {hidden}policy_frames<8>({space}P)") == "policy_frames<8>"
     assert readable(f"{hidden}route_frames({space}P)") == "route_frames"
 

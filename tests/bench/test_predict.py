@@ -21,7 +21,16 @@ from bench.predict.__main__ import SHREC, SHREC_MIX, main
 from bench.predict.boards import BOARDS, MEASURED_BY, span
 from bench.predict.costs import Block, Constants, Launch, Phase
 from bench.predict.document import refresh
-from bench.predict.kernels import Tile, branch_kernel_tile, branch_tile, find_tile, frame_block, tiles_of
+from bench.predict.kernels import (
+    Tile,
+    branch_kernel_tile,
+    branch_tile,
+    find_tile,
+    frame_block,
+    pose_split_block,
+    pose_tile,
+    tiles_of,
+)
 from bench.predict.measured import MEASURED, PROFILE, counted, error, fit, read_measured
 from bench.predict.prediction import predict, predict_streaming, sensitivity
 from bench.predict.schedule import (
@@ -29,12 +38,15 @@ from bench.predict.schedule import (
     FRAME_POLICY_COST,
     HIGH_TEMPORAL,
     POLICY_BLOCKS,
+    POSE_COST,
     ROUTER_COST,
     SELDOM,
     SPLIT_CLIPS,
     TILE_COST,
+    UNSURE,
     Schedule,
     choose,
+    choose_level,
     launches,
     schedules,
     streaming,
@@ -66,6 +78,7 @@ def test_constants_are_the_kernels() -> None:
     heights = ("kFewPolicyRows", "kMorePolicyRows", "kManyPolicyRows")
     assert tuple(constant("kernels/launch.h", name) for name in heights) == geometry.POLICY_ROWS
     assert constant("kernels/launch.h", "kSplitFrames") == geometry.SPLIT_ROWS
+    assert constant("kernels/launch.h", "kPoseInputs") == geometry.POSE_INPUTS
     assert constant("kernels/frame_coordinates.h", "kStaged") == geometry.STAGED
     assert constant("csrc/adasgn/constants.h", "kMaxBranches") == geometry.MAX_BRANCHES
     assert constant("kernels/launch.h", "kMaxBranchJoints") == geometry.PACKED_JOINTS
@@ -231,6 +244,51 @@ def test_launches_follow_the_engine() -> None:
     }
 
 
+def test_launches_of_pose_branches_and_levels_follow_the_engine() -> None:
+    pose = ModelConfig(22, 14, (Branch(22, "pose"),), adaptive=False, stride=2)
+    levels = ModelConfig(22, 14, (Branch(22, "pose"), Branch(22, "big")), adaptive=False, escalates=True, stride=2)
+
+    def blocks(config: ModelConfig, batch: int) -> dict[str, int]:
+        schedule = choose(config, H100.multiprocessors, batch * config.frames, None, "f16")
+        run = launches(config, H100, batch, "f16", (), schedule)
+        assert run.fills == 0
+        return {launch.name: len(launch.draws[0]) for launch in run.launches}
+
+    one = {"hidden_split": 16, "output_split": 16, "across_split": 16, "widen_split": 32}
+    assert blocks(pose, 1) == one
+    assert blocks(pose, 512)["pose_tiles"] == 512 * 20 / 128
+    assert blocks(levels, 1) == {**one, "frame_blocks": 20}
+    run = launches(levels, H100, 1, "f16", (), Schedule(False, 32, 32))
+    assert [launch.name for launch in run.launches][4:] == ["frame_blocks", "across_split", "widen_split"]
+    assert all(launch.early for launch in run.launches[1:])
+    assert sum(block.total("tensor") for block in run.launches[4].draws[0]) == 0
+
+
+def test_products_of_a_pose_branch_by_hand() -> None:
+    """22 joints: 132 inputs, filled up to 192, then 256."""
+    tile = pose_tile("sm_87", "f16", 64, 22)
+    assert tile.total("tensor") == 64 * (192 + 256) * 256
+    assert tile.total("weights") == 2 * (192 + 256) * 256 + 64 * 9 * 22 * 4
+    split = pose_split_block("output_split", "sm_87", "f16", 22)
+    assert split.total("tensor") == 32 * 256 * 16
+
+
+@pytest.mark.parametrize(
+    ("units", "clips", "rows"), [(132, 1, 32), (132, 64, 32), (132, 256, 64), (132, 512, 128), (8, 1, 32), (8, 16, 64)]
+)
+def test_chooses_a_pose_branchs_rows_as_the_engine(units: int, clips: int, rows: int) -> None:
+    """As tests/cuda/test_schedule.cpp has them."""
+    pose = ModelConfig(22, 14, (Branch(22, "pose"),), adaptive=False)
+    assert choose(pose, units, clips * 20, None, "f16").branch_rows == rows
+    assert choose(pose, units, clips * 20, None, "f32").branch_rows == 32
+
+
+def test_a_level_is_chosen_for_those_that_are_expected_there() -> None:
+    levels = ModelConfig(22, 14, (Branch(22, "pose"), Branch(22, "big")), adaptive=False, escalates=True)
+    assert choose_level(levels, 1, 132, 3 * 20, "f16") == choose(DENSE, 132, 20, None, "f16")
+    assert choose_level(levels, 1, 132, 96 * 20, "f16") == choose(DENSE, 132, 32 * 20, None, "f16")
+
+
 def test_surplus_blocks_look_for_a_tile_too() -> None:
     """kernels/branch_tiles.cu launches for the worst case: all frames in a branch of 22 joints, five broken tiles."""
     run = launches(SHREC, H100, 64, "f16", SHREC_MIX, Schedule(False, 128, 32))
@@ -280,7 +338,8 @@ def test_costs_of_schedules_are_the_engines() -> None:
         "kSeldom": SELDOM, "kTile32": TILE_COST[32], "kTile64": TILE_COST[64], "kTile128": TILE_COST[128],
         "kFrame": FRAME_COST,
         "kFramePolicy": FRAME_POLICY_COST, "kRouter": ROUTER_COST, "kHighTemporal": HIGH_TEMPORAL,
-        "kPolicyBlocks": POLICY_BLOCKS,
+        "kPolicyBlocks": POLICY_BLOCKS, "kPoseSplit": POSE_COST[32], "kPose64": POSE_COST[64],
+        "kPose128": POSE_COST[128],
     }  # fmt: skip
     for name, value in named.items():
         match = re.search(rf"constexpr \w+ {name} = ([\d.]+);", source)
@@ -288,6 +347,8 @@ def test_costs_of_schedules_are_the_engines() -> None:
         assert float(match[1]) == value, name
     assert "kSplitClips = 1.0 / 6;" in source
     assert SPLIT_CLIPS == 1 / 6
+    assert "kUnsure = 1.0 / 3;" in source
+    assert UNSURE == 1 / 3
 
 
 def test_chooses_high_temporal_tiles_for_many_clips() -> None:

@@ -58,6 +58,33 @@ TEST_CASE("few multiprocessors: two clips on an Orin Nano and four on an AGX Ori
     CHECK(chosen(kAdaptive, kOrinNano, 64) == "128, 128");
 }
 
+TEST_CASE("a pose branch divides its columns among blocks until high tiles are better; in f32 always") {
+    const cuda::Workload pose{20, false, false, true, {1}, {}};
+    struct Expected {
+        const cuda::DeviceTraits& device;
+        int clips;
+        TileRows rows;
+    };
+    for (const auto& [device, clips, rows] :
+         {Expected{kH100, 1, TileRows::r32}, Expected{kH100, 64, TileRows::r32}, Expected{kH100, 256, TileRows::r64},
+          Expected{kH100, 512, TileRows::r128}, Expected{kOrinNano, 1, TileRows::r32},
+          Expected{kOrinNano, 16, TileRows::r64}, Expected{kAda, 1024, TileRows::r64}}) {
+        CAPTURE(device.name);
+        CAPTURE(clips);
+        const Schedule schedule = choose_schedule(pose, Precision::f16, device, 20 * clips);
+        CHECK(schedule.branch_rows == rows);
+        CHECK(!schedule.block_per_frame);
+        CHECK(choose_schedule(pose, Precision::f32, device, 20 * clips).branch_rows == TileRows::r32);
+    }
+}
+
+TEST_CASE("a level is chosen for as many samples as are expected there") {
+    const cuda::Workload levels{20, false, false, true, {1, 22}, {}};
+    CHECK(text(choose_level(levels, 0, Precision::f16, kH100, 20)) == "32, 32");
+    CHECK(text(choose_level(levels, 1, Precision::f16, kH100, 20 * 3)) == chosen(kDense, kH100, 1));
+    CHECK(text(choose_level(levels, 1, Precision::f16, kH100, 20 * 96)) == chosen(kDense, kH100, 32));
+}
+
 TEST_CASE("what a device or a model cannot do is not chosen") {
     cuda::Workload several = kAdaptive;
     several.has_frame_blocks = false;

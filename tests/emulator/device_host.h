@@ -174,6 +174,9 @@ inline float logarithm(float x) {
 inline float maximum(float a, float b) {
     return a > b || a != a ? a : b;
 }
+inline float magnitude(float x) {
+    return std::fabs(x);
+}
 inline int maximum(int a, int b) {
     return a > b ? a : b;
 }
