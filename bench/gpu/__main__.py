@@ -41,6 +41,10 @@ QUICK = Plan(batches=(1, 4), repeats=3, calls=2, seconds=1.0, schedules=False, c
 QUICK_CLIPS = 16
 
 
+POLICY_HANDS = DENSE_HANDS.parents[1] / "adasgn-a1" / "model.safetensors"
+"""AdaSGN with a policy, for hands; models that escalate are not measured on a GPU yet."""
+
+
 def make_report(
     models: Mapping[str, Measured],
     plan: Plan,
@@ -87,7 +91,13 @@ def make_report(
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
-    parser.add_argument("model", type=Path, nargs="?", help="AdaSGN, .adasgn or weights  [default: the shipped model]")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        default=POLICY_HANDS,
+        help="AdaSGN with a policy, .adasgn or weights  [default: that of bench/results]",
+    )
     parser.add_argument(
         "--dense", type=Path, help="dense SGN beside it, .adasgn or weights  [default: for hands that of bench/results]"
     )

@@ -19,7 +19,8 @@ from adasgn_edge.hands import GESTURES, animate  # noqa: E402
 from adasgn_edge.model.adasgn import AdaSGN  # noqa: E402
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
-from adasgn_edge.model_file import read_model_file, write_model_file  # noqa: E402
+from adasgn_edge.model_file import read_model_file, shipped_model, write_model_file  # noqa: E402
+from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 from tests.engine.test_parity import MARGIN, TOLERANCE, check_stages, reference_features, relative_error  # noqa: E402
 
 SCHEDULES = [(True, 32, 32), (False, 32, 32), (False, 64, 64), (False, 128, 128)]
@@ -34,9 +35,9 @@ def nothing_found(emulated):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """The shipped model: its file, and its weights."""
-    weights = load_weights(shipped_weights())
-    path = tmp_path_factory.mktemp("shipped") / "shrec14.adasgn"
+    """AdaSGN with a policy: its file, and its weights."""
+    weights = load_weights(POLICY_WEIGHTS)
+    path = tmp_path_factory.mktemp("policy") / "shrec14.adasgn"
     write_model_file(path, to_model_file(weights))
     return path, weights
 
@@ -98,12 +99,33 @@ def test_trained_model_on_recorded_clips(trained, recorded, precision, schedule)
     tolerance = TOLERANCE
     if precision == "f16":
         truth = reference_features(reference, tensor.double(), exact.actions)
-        half = load_weights(shipped_weights()).model.half().eval()
+        half = load_weights(POLICY_WEIGHTS).model.half().eval()
         tolerance = 2 * relative_error(reference_features(half, tensor.half(), exact.actions).double(), truth)
         assert tolerance < 0.05
     result = check(path, reference, recorded, None, precision, tolerance, schedule)
     np.testing.assert_array_equal(result.actions, exact.actions)
     np.testing.assert_array_equal(result.logits.argmax(-1), exact.logits.argmax(-1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("precision", "tolerance"), [("f32", 1e-5), ("f16", 5e-3)])
+def test_shipped_model_escalates_on_recorded_clips(recorded, precision, tolerance):
+    """Probabilities, and where clips end, at every effort of one engine; clips near a threshold may end elsewhere."""
+    weights = load_weights(shipped_weights())
+    model, clips = weights.model.double().eval(), torch.as_tensor(recorded).double()
+    engine = adasgn_edge.load(shipped_model(), "cuda", max_batch=len(recorded), precision=precision)
+    first = model.branch_logits(clips)[0].softmax(-1).amax(-1).numpy()
+    taken = set()
+    for effort in (0.0, 0.1, 0.5, 1.0):
+        threshold = weights.effort.threshold(effort)
+        expected, result = model(clips, threshold), engine.run(recorded, effort=effort)
+        decided = np.abs(first - threshold) > tolerance
+        assert decided.mean() > 0.8
+        np.testing.assert_array_equal(result.actions[decided], expected.actions.numpy()[decided])
+        error = np.abs(np.exp(result.logits) - expected.logits.exp().numpy())[decided].max()
+        assert error < tolerance
+        taken |= set(result.actions.ravel().tolist())
+    assert taken == {0, 1}
 
 
 class OnDevice:

@@ -19,7 +19,7 @@ from adasgn_edge.model.weights import load_weights  # noqa: E402
 from bench.clips import animated_hands  # noqa: E402
 from bench.conv2d_sgn import Conv2dSGN  # noqa: E402
 from bench.gpu import __main__ as command  # noqa: E402
-from bench.gpu.__main__ import make_report  # noqa: E402
+from bench.gpu.__main__ import POLICY_HANDS, make_report  # noqa: E402
 from bench.gpu.measure import SCHEDULES, Plan, measure  # noqa: E402
 from bench.gpu.measured import ValidationError, load_measured  # noqa: E402
 from bench.gpu.page import to_markdown  # noqa: E402
@@ -31,11 +31,10 @@ PLAN = Plan(batches=(1, 2), precisions=("f16",), repeats=2, calls=1, seconds=0.0
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """The shipped model, and dense SGN on the same two clips."""
+    """AdaSGN with a policy, and dense SGN on the same two clips."""
     folder, clips = tmp_path_factory.mktemp("measured"), animated_hands(2)
-    return {
-        name: load_measured(name, given, clips, folder) for name, given in (("adasgn", None), ("dense", DENSE_HANDS))
-    }
+    models = {"adasgn": POLICY_HANDS, "dense": DENSE_HANDS}
+    return {name: load_measured(name, given, clips, folder) for name, given in models.items()}
 
 
 def test_report(emulated, measured, tmp_path, monkeypatch):
