@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -102,15 +103,18 @@ class ModelDescription:
         """T."""
         return self.config.frames
 
-    def threshold(self, effort: float | None, max_macs: float | None, *, forced: bool = False) -> float | None:
+    def threshold(
+        self, effort: float | None, max_macs: float | None, max_ms: float | None = None, *, forced: bool = False
+    ) -> float | None:
         """The confidence below which samples escalate: of an effort, of a budget for a clip, or the model's own.
 
-        None of models that do not escalate, and where the caller forces the branches. Raises EffortError for what the
-        model does not have.
+        None of models that do not escalate, and where the caller forces the branches. max_ms is looked at here only to
+        be refused: what takes how long is for an engine to say. Raises EffortError for what the model does not have.
         """
-        asked = [(name, value) for name, value in (("effort", effort), ("max_macs", max_macs)) if value is not None]
+        options = {"effort": effort, "max_macs": max_macs, "max_ms": max_ms}
+        asked = [(name, value) for name, value in options.items() if value is not None]
         if len(asked) > 1:
-            raise EffortError("effort and max_macs: expected one of them, found both")
+            raise EffortError(f"expected one of effort, max_macs and max_ms, found {' and '.join(dict(asked))}")
         for name, value in asked:
             if forced:
                 raise EffortError(f"{name}: expected none beside actions, found {shown(value)}")
@@ -164,6 +168,7 @@ class Engine:
         self.max_batch = max_batch
         self.threads = threads
         self.description = ModelDescription.from_json(native.description)
+        self._times: dict[tuple[int, int], tuple[float, float]] = {}
 
     @property
     def instruction_set(self) -> str:
@@ -180,13 +185,15 @@ class Engine:
         features: bool = False,
         effort: float | None = None,
         max_macs: float | None = None,
+        max_ms: float | None = None,
     ) -> Result:
         """Recognise clips (B, T, V, C), or (B, P, T, V, C) whose P persons' scores are averaged.
 
         Each frame takes the branch that the policy picks (the only one of a dense model), or the one in `actions`
         (B, T) or (B, P, T). A model that escalates sends samples that it is unsure of through its next branch, too: at
         `effort` 0 none, at 1 all, by default those of its own effort; or as many as keep the expected cost of a clip
-        within `max_macs`. `features=True` returns each frame's feature as well.
+        within `max_macs`, or the expected time of the run within `max_ms` once :meth:`time_efforts` has measured it.
+        `features=True` returns each frame's feature as well.
 
         Raises EffortError for an effort or budget that the model does not have.
         """
@@ -195,7 +202,9 @@ class Engine:
         if actions is not None:
             shape = array.shape[:3] if persons else (array.shape[0], array.shape[2])
             forced = branch_numbers(actions, shape, len(self.description.branches)).reshape(array.shape[:3])
-        threshold = self.description.threshold(effort, max_macs, forced=forced is not None)
+        threshold = self.description.threshold(effort, max_macs, max_ms, forced=forced is not None)
+        if max_ms is not None:
+            threshold = self.description.threshold(self._effort_within(max_ms, *array.shape[:2]), None)
         options = {} if threshold is None else {"threshold": threshold}
         if isinstance(array, DeviceArray):
             logits, taken, pooled, macs = self._native.run_device(
@@ -206,6 +215,39 @@ class Engine:
         if not persons:
             taken, pooled = taken[:, 0], pooled[:, 0] if features else None
         return Result(logits, taken, pooled, macs)
+
+    def time_efforts(self, clips: ArrayLike, repeats: int = 30) -> tuple[float, float]:
+        """Milliseconds of a run of these clips at effort 0 and at effort 1, medians of `repeats` runs, on this machine.
+
+        From then on ``run(…, max_ms=…)`` of as many clips and persons keeps to a budget: the efforts between the two
+        are expected to take what lies between. Give clips as they will come, and time again when the machine's clocks
+        have changed. Raises EffortError for a model that does not escalate.
+        """
+        repeats = whole_number("repeats", repeats, 1, 1 << 20)
+        array, _ = self._clips(clips)
+        medians = []
+        for effort in (0.0, 1.0):
+            self.run(clips, effort=effort)  # untimed: a GPU captures its graph
+            spans = []
+            for _ in range(repeats):
+                started = time.perf_counter()
+                self.run(clips, effort=effort)
+                spans.append(1e3 * (time.perf_counter() - started))
+            medians.append(float(np.median(spans)))
+        low, high = medians
+        self._times[array.shape[0], array.shape[1]] = low, high
+        return low, high
+
+    def _effort_within(self, max_ms: float, batch: int, persons: int) -> float:
+        """The effort whose expected time is `max_ms`."""
+        if (batch, persons) not in self._times:
+            raise EffortError(
+                f"max_ms: expected a batch that time_efforts has measured, found {batch} clips of {persons} persons"
+            )
+        low, high = self._times[batch, persons]
+        if not max_ms >= low:
+            raise EffortError(f"max_ms: expected at least {low:.3g}, what such a run takes at effort 0, found {max_ms}")
+        return 1.0 if high <= low else min(1.0, (max_ms - low) / (high - low))
 
     def run_fuse(self, clips: ArrayLike) -> Result:
         """Every branch on every frame of clips (B, T, V, C) or (B, P, T, V, C), the branches' logits averaged."""

@@ -47,7 +47,8 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, convention: str = "paper") -> Figure:
-    """The paper's Figure 3: one point a model, the adaptive ones joined in order of cost.
+    """The paper's Figure 3: one point a model, the adaptive ones joined in order of cost, and so the efforts of one
+    that escalates.
 
     models: rows with name, stage, accuracy, accuracy_deviation (or None), paper_gflops, full_gflops.
     """
@@ -62,7 +63,8 @@ def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, conve
         spread = [100 * (m.get("accuracy_deviation") or 0.0) for m in chosen]
         axes.errorbar(x, y, yerr=spread if any(spread) else None, fmt=marker, label=label, markersize=8, capsize=3)
         for m, at_x, at_y in zip(chosen, x, y, strict=True):
-            text = m["name"].replace("adasgn-a", "α = ") if m["name"] != "sgn" else ""
+            text = "" if m["name"] == "sgn" else m["name"].replace("adasgn-shared at", "effort")
+            text = text.replace("adasgn-a", "α = ")
             axes.annotate(text, (at_x, at_y), textcoords="offset points", xytext=(7, -12), fontsize=9)
     counted = "convolutions only" if convention == "paper" else "all multiplications, policy included"
     axes.set(xlabel=f"1e9 MACs a clip ({counted})", ylabel="accuracy on the test split, last epoch (%)", title=title)
@@ -73,9 +75,11 @@ def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, conve
 
 def _kind(stage: str) -> tuple[str, str]:
     """Label and marker of a kind of model."""
+    if stage == "adasgn-shared":
+        return "branches trained together, escalating", "^-"
     if stage.startswith("adasgn"):
-        return "AdaSGN", "o-"
-    if stage.startswith(("S-", "B-")):
+        return "AdaSGN, a policy for each frame", "o-"
+    if stage.startswith(("P-", "S-", "B-")):
         return "one branch on every frame", "s"
     return ("dense SGN", "*") if stage == "sgn" else ("others", "D")
 

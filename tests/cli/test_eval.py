@@ -241,7 +241,7 @@ def test_fused_branches_have_no_shares_per_class(make, evaluate):
         (("a", "--stages", "S-1,S-9"), "--stages: expected among S-1, found 'S-9'"),
         (("a", "--seeds", "1,4"), "--seeds: expected among 1, found 4"),
         (("a", "--policy", "best"), "expected a branch such as S-1"),
-        (("a", "--policy", "fuse"), "model.safetensors: policy fuse: expected an adaptive model"),
+        (("a", "--policy", "fuse"), "model.safetensors: policy fuse: expected a model of several branches"),
         (("a", "--on-bad-sample", "ignore"), "expected one of error, skip"),
     ],
 )

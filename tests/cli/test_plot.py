@@ -66,13 +66,16 @@ def test_models_of_every_kind_are_drawn(tmp_path):
         row("S-1, runs/b", stage="S-1"),
         row("adasgn-a1"),
         row("sgn"),
+        row("adasgn-shared at 0.1", stage="adasgn-shared"),
         row("downloaded"),
     ]
     path.write_text(json.dumps({"models": models}))
     figure = plots.accuracy_against_cost(_read_models(path), "")
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "one branch on every frame", "AdaSGN", "dense SGN", "others",
+        "one branch on every frame", "AdaSGN, a policy for each frame", "dense SGN",
+        "branches trained together, escalating", "others",
     ]  # fmt: skip
+    assert "effort 0.1" in [text.get_text() for text in figure.axes[0].texts]
 
 
 @pytest.mark.parametrize(

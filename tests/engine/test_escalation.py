@@ -162,7 +162,7 @@ def test_what_a_run_costs(pairs, name):
         ({"effort": True}, "effort: expected a number, found True"),
         ({"max_macs": 5}, "max_macs: expected at least"),
         ({"max_macs": float("nan")}, "max_macs: expected at least"),
-        ({"effort": 0.5, "max_macs": 10**9}, "effort and max_macs: expected one of them, found both"),
+        ({"effort": 0.5, "max_macs": 10**9}, "expected one of effort, max_macs and max_ms, found effort and max_macs"),
         ({"effort": 0.5, "actions": np.zeros((1, 20), int)}, "effort: expected none beside actions, found 0.5"),
         ({"max_macs": 10**9, "actions": np.zeros((1, 20), int)}, "max_macs: expected none beside actions"),
     ],
@@ -180,6 +180,27 @@ def test_efforts_of_models_that_do_not_escalate(shrec):
     with pytest.raises(EngineError, match="threshold: expected none, as this model does not escalate"):
         engine._native.run(shrec.clips(1)[:, None], None, False, 0.5)
     assert engine.description.effort is None
+
+
+def test_a_budget_of_time_is_a_place_between_the_times_of_both_ends(escalating, engine):
+    clips = escalating.clips(8)
+    with pytest.raises(EffortError, match="max_ms: expected a batch that time_efforts has measured, found 8 clips"):
+        engine.run(clips, max_ms=1.0)
+    low, high = engine.time_efforts(clips, repeats=9)
+    assert 0 < low < high, "all branches take longer than one"
+    for part in (0.0, 0.5, 1.0):
+        found, expected = engine.run(clips, max_ms=low + part * (high - low)), engine.run(clips, effort=part)
+        np.testing.assert_array_equal(found.actions, expected.actions)
+    np.testing.assert_array_equal(engine.run(clips, max_ms=1e9).actions, engine.run(clips, effort=1).actions)
+    for refused in (0.5 * low, 0, -1, float("nan")):
+        with pytest.raises(EffortError, match=r"max_ms: expected at least .* what such a run takes at effort 0"):
+            engine.run(clips, max_ms=refused)
+    with pytest.raises(EffortError, match="found 7 clips of 1 persons"):
+        engine.run(clips[:7], max_ms=high)
+    with pytest.raises(EffortError, match="max_ms: expected a number"):
+        engine.run(clips, max_ms="fast")
+    with pytest.raises(EngineError, match="repeats: expected a whole number"):
+        engine.time_efforts(clips, repeats=0)
 
 
 def test_a_file_may_state_any_cost(escalating, tmp_path):

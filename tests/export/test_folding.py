@@ -14,6 +14,7 @@ from adasgn_edge.model import spatial  # noqa: E402
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
 from adasgn_edge.skeletons import SkeletonLayout, load_layout  # noqa: E402
+from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 
 ONE_JOINT = SkeletonLayout("one", ("hand",), (), "hand", None, (0.0, 1.0, 0.0), {})
 
@@ -65,13 +66,14 @@ def assert_folding_is_exact(model, clips, tolerance=1e-12):
     folded = fold(model.state_dict(), model.config)
     clip = torch.from_numpy(clips)
     moving, moving_np = spatial.motion(clip).flatten(0, 1), motion(clips).reshape(-1, *clips.shape[2:3], 6)
-    branches = model.branches if model.config.adaptive else [model.spatial]
+    branches = model.branches if model.config.routes else [model.spatial]
     for branch, twin in zip(branches, folded.branches, strict=True):
         assert relative_error(twin(moving_np), branch(moving)) < tolerance
     if model.config.adaptive:
         features = model.policy_features(moving)
         expected = model.action_logits(features, len(clip))
         assert relative_error(folded.action_logits(folded.policy_features(moving_np), len(clip)), expected) < tolerance
+    if model.config.routes:
         assert relative_error(folded.forward_fuse(clips).logits, model.forward_fuse(clip).logits) < tolerance
         forced = np.random.default_rng(2).integers(len(branches), size=clips.shape[:2])
         expected = model.forward_forced(clip, torch.from_numpy(forced)).logits
@@ -111,12 +113,22 @@ def real_clips(root, layout, frames, count=16):
     return np.stack(clips).astype(np.float64)
 
 
-@pytest.mark.skipif(not shipped_weights().is_file(), reason="the package has no trained weights yet")
-def test_shipped_model_on_real_gestures(data_root):
-    trained = load_weights(shipped_weights())
-    assert_folding_is_exact(
-        trained.model, real_clips(data_root / "SHREC17", trained.layout, trained.model.config.frames)
-    )
+@pytest.mark.parametrize("weights", [shipped_weights(), POLICY_WEIGHTS], ids=["shipped", "policy"])
+def test_trained_models_on_real_gestures(data_root, weights):
+    trained = load_weights(weights)
+    clips = real_clips(data_root / "SHREC17", trained.layout, trained.model.config.frames)
+    assert_folding_is_exact(trained.model, clips)
+    if trained.model.config.escalates:
+        folded = fold(trained.model.state_dict(), trained.model.config)
+        taken = set()
+        for effort in (0.1, 0.5, 1.0):
+            threshold = trained.effort.threshold(effort)
+            prediction = trained.model(torch.from_numpy(clips), threshold)
+            twin = folded.forward(clips, threshold=threshold)
+            np.testing.assert_array_equal(twin.actions, prediction.actions.numpy())
+            assert relative_error(twin.logits, prediction.logits.detach()) < 1e-12
+            taken |= set(twin.actions.ravel().tolist())
+        assert taken == {0, 1}
 
 
 def test_float32_keeps_the_dtype_and_the_result(random_trained):
