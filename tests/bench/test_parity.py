@@ -17,6 +17,7 @@ from adasgn_edge.skeletons import load_layout  # noqa: E402
 from bench.clips import Clips, animated_hands, default_clips  # noqa: E402
 from bench.parity import MARGIN, Expected, compare, expect, to_markdown  # noqa: E402
 from bench.reference import load_reference  # noqa: E402
+from tests.engine.conftest import random_pair  # noqa: E402
 
 CLIPS = 100
 
@@ -46,6 +47,27 @@ def test_the_engine_is_the_reference(case: tuple[Path, Expected], isa: str) -> N
     assert row.other_labels == 0
     assert row.accuracy == row.reference_accuracy > 0.8
     assert len(np.unique(expected.actions)) >= 5  # real routes, not all frames in one branch
+
+
+def test_a_model_that_escalates(tmp_path: Path) -> None:
+    """By the threshold of its own effort; a clip near it is undecided, and one beyond it may not go the other way."""
+    pair = random_pair(tmp_path, "escalating22")
+    path, reference = load_reference(pair.path, None, tmp_path)
+    expected = expect(reference, Clips(pair.clips(30), None, 1, "random"))
+    assert len(np.unique(expected.actions)) > 1
+    engine = adasgn_edge.load(path)
+    row = compare("cpu", engine, expected)
+    assert row.holds(), row
+    assert row.accuracy is None
+
+    class Dear:
+        def run(self, clips, actions=None, *, features=False) -> Result:
+            return engine.run(clips, features=features, effort=1.0)
+
+    spoilt = compare("dear", Dear(), expected)
+    assert spoilt.other_actions_decided > 0
+    assert not spoilt.holds()
+    assert max(spoilt.feature_error, spoilt.logit_error) < 1e-5  # right for the branches that it took
 
 
 class Altered:
