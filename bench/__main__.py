@@ -22,6 +22,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few groups, a second each: shows that it works")
     parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="measure groups of such names alone: speed-SUBJECT-bCLIPS-tTHREADS, stages-SUBJECT-SET, with * and ?",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         help="folder for speed.json and speed.md  [default: bench/results/cpu; with --quick none: printed alone]",
@@ -35,6 +42,7 @@ def main() -> int:
         raw = Path(folder) / "raw.json"
         command = [sys.executable, "-m", "pytest", "bench", "--benchmark-enable", f"--benchmark-json={raw}", "-q", "-x"]
         command += ["-p", "no:cacheprovider", "--benchmark-columns=median,iqr,rounds", *(["--quick"] * options.quick)]
+        command += [f"--only={pattern}" for pattern in options.only]
         # NumPy's matrix product stands for what one core can do.
         status = subprocess.run(command, cwd=ROOT, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}).returncode
         if status != 0:

@@ -15,6 +15,7 @@ _workplaces: list[Workplace] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="a few groups, a second each: shows that it works")
+    parser.addoption("--only", action="append", default=[], help="a pattern of names of groups (bench/groups.py)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

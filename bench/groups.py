@@ -2,8 +2,8 @@
 
 ==============================  ========================================================================================
 ``speed-SUBJECT-bB-tN``         whole runs, NumPy arrays in and out, B clips at a time on N threads: dense SGN in
-                                every runtime, dense SGN and AdaSGN in our engine on every instruction set; with 64
-                                clips on one thread also a large sgemm and the multiply-add loop
+                                every runtime, all models in our engine on every instruction set; with 64 clips on one
+                                thread also a large sgemm and the multiply-add loop
 ``stages-SUBJECT-SET``          one clip on one thread: the engine's stages, one by one, beside the multiply-add loop
 ==============================  ========================================================================================
 """
@@ -11,20 +11,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from adasgn_edge.engine import instruction_sets
+from adasgn_edge.model.config import ModelConfig
 from bench.interleave import REST, Pace
-from bench.models import ADAPTIVE_MODELS, AIM_SUBJECT, SUBJECTS
+from bench.models import AIM_SUBJECT, MODELS, config_of
 from bench.peers import GRAPHS, installed
 
-__all__ = ["BATCHES", "Group", "our_models", "plan"]
+__all__ = ["BATCHES", "Group", "plan", "stages"]
 
 BATCHES = (1, 8, 64)
-STAGES = {
-    "adasgn": ("policy features", "actions", "branches", "temporal head", "run"),
-    "dense": ("branches", "temporal head", "run"),
-}
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,10 @@ class Group:
         return Pace(calls=6, seconds=9.0, least=7, rest=rest)
 
 
-def plan(quick: bool = False) -> list[Group]:
-    """All groups, or a few that take seconds and show that everything works."""
-    subjects = (AIM_SUBJECT,) if quick else tuple(SUBJECTS)
+def plan(quick: bool = False, only: Sequence[str] = ()) -> list[Group]:
+    """All groups, or a few that take seconds and show that everything works; `only` those whose name has one of these
+    patterns, as file names have in a shell. ValueError where none has."""
+    subjects = (AIM_SUBJECT,) if quick else tuple(MODELS)
     sets = instruction_sets()[: 1 if quick else None]
     groups = [
         Group("stages", subject, 1, 1, _stage_sides(subject, isa), isa, quick) for subject in subjects for isa in sets
@@ -75,12 +75,21 @@ def plan(quick: bool = False) -> list[Group]:
             for batch in BATCHES[:2] if quick else BATCHES:
                 sides = _speed_sides(subject, batch, threads, quick)
                 groups.append(Group("speed", subject, batch, threads, sides, quick=quick))
-    return groups
+    wanted = [group for group in groups if not only or any(fnmatchcase(group.name, pattern) for pattern in only)]
+    if not wanted:
+        names = ", ".join(group.name for group in groups)
+        raise ValueError(f"--only: expected patterns of {names}; found {', '.join(only)}")
+    return wanted
 
 
-def our_models(subject: str) -> tuple[str, ...]:
-    """The models that our engine runs."""
-    return "dense", *ADAPTIVE_MODELS[subject]
+def stages(config: ModelConfig) -> tuple[str, ...]:
+    """The stages of a model that are measured: the engine's calls, and where there are several branches each alone."""
+    branches = tuple(f"branch {name}" for name in config.branch_names)
+    if config.escalates:  # a clip takes branch after branch, the temporal head after each
+        return (*branches, "temporal head", "run")
+    if config.adaptive:
+        return ("policy features", "actions", "branches", "temporal head", "run", *branches)
+    return ("branches", "temporal head", "run")
 
 
 def _speed_sides(subject: str, batch: int, threads: int, quick: bool) -> tuple[str, ...]:
@@ -90,7 +99,7 @@ def _speed_sides(subject: str, batch: int, threads: int, quick: bool) -> tuple[s
         for peer in installed()
         if peer != "compile" or (not quick and _worth_compiling(graph, subject, threads))
     ]
-    sides += [f"{model} {isa}" for model in our_models(subject) for isa in instruction_sets()]
+    sides += [f"{model} {isa}" for model in MODELS[subject] for isa in instruction_sets()]
     if batch == BATCHES[-1] and threads == 1:
         sides += ["sgemm numpy", "sgemm torch", f"fma {instruction_sets()[0]}"]
     return tuple(sides)
@@ -105,6 +114,5 @@ def _worth_compiling(graph: str, subject: str, threads: int) -> bool:
 
 
 def _stage_sides(subject: str, isa: str) -> tuple[str, ...]:
-    stages = [f"{model} {stage}" for model, stages in STAGES.items() for stage in stages]
-    branches = [f"branch {name}" for name in SUBJECTS[subject].branch_names]
-    return (*stages, *branches, f"fma {isa}")
+    sides = [f"{model} {stage}" for model in MODELS[subject] for stage in stages(config_of(subject, model))]
+    return (*sides, f"fma {isa}")

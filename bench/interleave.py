@@ -22,7 +22,7 @@ class Side:
     """One thing that is timed: `call(i)` runs it on input number i, the same input for every side.
 
     macs: multiply-accumulates of a call, the mean over the inputs; None where they are not counted. model: whose
-    logits the call returns, "dense" or "adasgn"; empty for calls that return something else.
+    logits the call returns (bench/models.py); empty for calls that return something else.
     """
 
     name: str

@@ -8,7 +8,7 @@ from bench.aims import rate
 from bench.machine import QUIET
 from bench.peers import GRAPHS
 
-__all__ = ["table", "to_markdown"]
+__all__ = ["routing", "table", "to_markdown"]
 
 NAMES = {
     "eager": "PyTorch eager",
@@ -16,8 +16,8 @@ NAMES = {
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
     "dense": "**ours**, dense SGN",
-    "adasgn": "**ours**, AdaSGN",
-    "adasgn-a2": "**ours**, AdaSGN α=2",
+    "adasgn": "**ours**, AdaSGN with a policy",
+    "adasgn-shared": "**ours**, default AdaSGN",
     "sgemm": "sgemm,",
     "fma": "multiply-adds alone,",
 }
@@ -34,9 +34,7 @@ def to_markdown(report: dict[str, Any]) -> str:
     parts = ["# Speed\n", _machine(report), "## Aims\n", _aims(report)]
     for subject, facts in report["subjects"].items():
         parts += [f"## {facts['title']}\n", f"Clips: {facts['clips']}. Weights: {facts['weights']}.\n"]
-        for model, taken in facts["action_shares"].items():
-            shares = ", ".join(f"{name} {share:.1%}" for name, share in taken.items())
-            parts.append(f"Branches that the frames of {NAMES[model].rpartition(', ')[2]} take: {shares}.\n")
+        parts.append("\n".join(f"- {routing(model, found)}" for model, found in facts["models"].items()) + "\n")
         of_subject = {name: group for name, group in report["groups"].items() if group["subject"] == subject}
         speeds = [group for group in of_subject.values() if group["kind"] == "speed"]
         for group in sorted(speeds, key=lambda group: (group["threads"], group["batch"])):
@@ -60,12 +58,26 @@ def _machine(report: dict[str, Any]) -> str:
         f"- before it was timed, every side's logits were within {report['tolerance']:g} of the reference in float64",
     ]
     if load["start"][0] > QUIET:
-        lines.append("- **the machine was not quiet when this began: these times are not to be trusted**")
+        lines.append("- **the machine was not quiet when this began: these times are not to be trusted; "
+                     "ratios of sides, which take turns, suffer less**")  # fmt: skip
     if report["not_installed"]:
         lines.append(f"- not compared, because not installed: {', '.join(report['not_installed'])}")
     if report["quick"]:
         lines.append("- **a quick run, which shows that the benchmark works and nothing else**")
     return "\n".join(lines) + "\n"
+
+
+def routing(model: str, facts: dict[str, Any]) -> str:
+    """What a model's clips take, and what that costs."""
+    cost = f"{1e-6 * facts['macs']:.2f} · 10⁶ MACs a clip"
+    name = NAMES[model].rpartition(", ")[2]
+    if len(facts["shares"]) == 1:
+        return f"{name}: {cost}."
+    shares = ", ".join(f"{branch} {share:.1%}" for branch, share in facts["shares"].items())
+    effort = "" if facts["effort"] is None else f" at effort {facts['effort']:g} (threshold {facts['threshold']:.3f})"
+    taken = "clips that end at" if facts["escalates"] else "frames that take"
+    undecided = f"undecided and not compared: {facts['undecided']} of {facts['clips']} clips"
+    return f"{name}{effort}: {cost} in the mean; {taken} each branch: {shares}; {undecided}."
 
 
 def _aims(report: dict[str, Any]) -> str:
@@ -89,19 +101,21 @@ def _speed_table(group: dict[str, Any]) -> str:
     """Times in ms, and their ratio to OpenVINO's on either graph."""
     sides = group["sides"]
     references = [f"openvino {graph}" for graph in GRAPHS if f"openvino {graph}" in sides]
-    header = ["", "median ms", "p5", "p95", "p99", "runs", "clips/s", "GFLOP/s", *(f"÷ {name}" for name in references)]
+    columns = ["median ms", "mean", "p5", "p95", "p99", "runs", "clips/s", "GFLOP/s"]
+    header = ["", *columns, *(f"÷ {name}" for name in references)]
     rows = []
     for name, side in sides.items():
         first, _, second = name.partition(" ")
         model = first not in ("sgemm", "fma")
-        times = [_milliseconds(side[key]) for key in ("median", "p5", "p95", "p99")]
-        flops = rate(side, "mean" if first.startswith("adasgn") else "median")
+        times = [_milliseconds(side[key]) for key in ("median", "mean", "p5", "p95", "p99")]
+        typical = "mean" if first.startswith("adasgn") else "median"  # its clips differ in what they need
+        flops = rate(side, typical)
         rows.append(
             [
                 f"{NAMES[first]} {second if first not in GRAPHS else ''}",
                 *times,
                 str(side["runs"]),
-                f"{group['batch'] / side['median']:.0f}" if model else "",
+                f"{group['batch'] / side[typical]:.0f}" if model else "",
                 f"{1e-9 * flops:.1f}" if flops else "",
                 *(f"{side['median'] / sides[reference]['median']:.3f}" if model else "" for reference in references),
             ]
@@ -120,7 +134,7 @@ def _stages_table(groups: dict[str, dict[str, Any]]) -> str:
             continue
         row = [name, f"{1e-6 * example['macs']:.2f}"]
         for isa, sides in sets.items():
-            varies = name in ("adasgn branches", "adasgn run")
+            varies = name.startswith("adasgn") and name.endswith((" branches", " run"))
             flops = rate(sides[name], "mean" if varies else "median")
             peak = rate(sides[f"fma {isa}"], "least") if f"fma {isa}" in sides else None
             row += [

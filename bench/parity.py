@@ -25,15 +25,12 @@ from adasgn_edge.errors import EngineError
 from adasgn_edge.files import write_text
 from bench.clips import Clips, default_clips, recorded
 from bench.markdown import table
-from bench.reference import Reference, load_reference
+from bench.reference import MARGIN, Reference, load_reference
 
 __all__ = ["MARGIN", "TOLERANCE", "Expected", "Parity", "Runs", "compare", "expect", "to_markdown"]
 
 TOLERANCE = 1e-5
 """Most that a float32 engine's features and logits may differ from the reference, as a share of their norm."""
-MARGIN = 1e-4
-"""Actions must agree where the reference's two highest action logits are further apart than this, or the confidence and
-the threshold of a model that escalates."""
 CHUNK = 60  # clips at a time
 
 
@@ -158,7 +155,8 @@ def to_markdown(report: dict[str, Any]) -> str:
     return (
         f"# Parity\n\n- command: `{report['command']}`\n- model: {report['model']}; reference: {report['reference']}\n"
         f"- clips: {report['clips']}, {first['frames']} frames; a frame is "
-        f"undecided where the two highest action logits are within {MARGIN:g}\n\n{table(header, rows)}"
+        "undecided where the two highest action logits, or of a model that escalates the confidence and the threshold, "
+        f"are within {MARGIN:g}\n\n{table(header, rows)}"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adasgn_edge.effort import EffortTable, Levels, escalate
+from adasgn_edge.effort import Levels, escalate, threshold_of
 from adasgn_edge.export import to_model_file
 from adasgn_edge.folded import FoldedModel
 from adasgn_edge.folded import motion as folded_motion
@@ -20,9 +20,13 @@ from adasgn_edge.model.spatial import motion
 from adasgn_edge.model.weights import load_weights, shipped_weights
 from adasgn_edge.model_file import read_model_file, write_model_file
 
-__all__ = ["FoldedReference", "Reference", "TorchReference", "load_reference"]
+__all__ = ["MARGIN", "FoldedReference", "Reference", "TorchReference", "load_reference"]
 
 Doubles = NDArray[np.floating]  # float64
+
+MARGIN = 1e-4
+"""Actions must agree where the reference's two highest action logits are further apart than this, or the confidence and
+the threshold of a model that escalates."""
 
 
 class Reference(ABC):
@@ -161,14 +165,9 @@ def load_reference(model: Path | None, reference: Path | None, folder: Path) -> 
     truth = reference or model
     if truth.suffix == ".adasgn":
         file = read_model_file(truth)
-        return path, FoldedReference(file.folded, _threshold(file.effort))
+        return path, FoldedReference(file.folded, threshold_of(file.effort, None))
     trained = load_weights(truth)
-    return path, TorchReference(trained.model, threshold=_threshold(trained.effort))
-
-
-def _threshold(effort: EffortTable | None) -> float:
-    """At which a model escalates by itself."""
-    return 0.0 if effort is None else effort.threshold(effort.default)
+    return path, TorchReference(trained.model, threshold=threshold_of(trained.effort, None))
 
 
 def _doubles(tensor: torch.Tensor) -> Doubles:

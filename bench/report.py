@@ -18,7 +18,7 @@ from bench.markdown import to_markdown
 
 __all__ = ["make_report", "statistics", "write_report"]
 
-FORMAT = "adasgn_edge.speed.1"
+FORMAT = "adasgn_edge.speed.2"
 FLAGS = ("sse2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "asimd", "sve")
 """Instruction sets worth a word; all of the processor's flags are in the JSON."""
 

@@ -1,4 +1,4 @@
-"""Speed of dense SGN and AdaSGN beside other runtimes: one test per side of every group.
+"""Speed of our models beside dense SGN in other runtimes: one test per side of every group.
 
 pytest-benchmark runs its tests one after another, but the sides of a ratio must take turns. So the first test of a
 group measures the whole group (bench/interleave.py), and each test hands its side's times to pytest-benchmark through
@@ -72,7 +72,10 @@ MEASURED = Measured()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    groups = plan(metafunc.config.getoption("--quick"))
+    try:
+        groups = plan(metafunc.config.getoption("--quick"), metafunc.config.getoption("--only"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
     sides = [(group, side) for group in groups for side in group.sides]
     names = [f"{group.name}-{side}".replace(" ", "_") for group, side in sides]
     metafunc.parametrize(("group", "side"), sides, ids=names)

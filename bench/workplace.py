@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,19 +13,19 @@ from numpy.typing import NDArray
 
 import adasgn_edge
 from adasgn_edge.engine import Engine
-from adasgn_edge.model.adasgn import SGN, AdaSGN
+from adasgn_edge.model.adasgn import SGN
 from adasgn_edge.model.config import FEATURE
 from bench.ceilings import fma_side, sgemm_sides
-from bench.groups import Group, our_models
+from bench.groups import Group
 from bench.interleave import Side
-from bench.models import StageCost, Subject, load_subject
+from bench.models import MODELS, StageCost, Subject, load_subject
 from bench.peers import Peers, installed
 
 __all__ = ["TOLERANCE", "ValidationError", "Workplace", "logit_error"]
 
 TOLERANCE = 1e-5
 """Most that any side's logits may differ from the reference in float64, as a share of their norm."""
-CHECKED = 64  # clips that are compared
+CHECKED = 64  # clips that are compared, but for those that engines may route either way
 STAGE_CLIPS = 256  # clips that the stages take in turn
 
 
@@ -42,7 +41,7 @@ class Workplace:
         self._folder = Path(self._temporary.name)
         self._subjects: dict[str, Subject] = {}
         self._peers: dict[str, Peers] = {}
-        self._expected: dict[tuple[str, str], NDArray[np.float64]] = {}
+        self._expected: dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.bool_]]] = {}
         self._order: dict[str, NDArray[np.int64]] = {}
         self._compiled_for = ("", 0)
 
@@ -82,7 +81,10 @@ class Workplace:
             if side.model:
                 calls = max(1, CHECKED // group.batch)
                 found = np.concatenate([side.call(number) for number in range(calls)])[:CHECKED]
-                errors[side.name] = logit_error(found, self._truth(group.subject, side.model))
+                expected, decided = self._truth(group.subject, side.model)
+                if not decided.any():
+                    raise ValidationError(f"{side.name}: expected clips whose routing is clear, found none")
+                errors[side.name] = logit_error(found[decided], expected[decided])
         wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
         if wrong:
             raise ValidationError(f"{group.name}: expected logits within {TOLERANCE:g} of the reference, found {wrong}")
@@ -97,26 +99,23 @@ class Workplace:
 
     def _actions(self, group: Group, model: str) -> list[NDArray[np.int32]]:
         """The actions (B, T) of a model on each of these batches."""
-        actions = self.subject(group.subject).actions(model)
+        actions = self.subject(group.subject).models[model].actions
         return [actions[row].astype(np.int32) for row in self._rows(group)]
 
     def _rows(self, group: Group) -> NDArray[np.int64]:
         order = self._order[group.subject]
         return np.resize(order, (-(-len(order) // group.batch), group.batch))
 
-    @torch.no_grad()
-    def _truth(self, name: str, model: str) -> NDArray[np.float64]:
-        """Logits (CHECKED, K) of the first clips by the PyTorch reference in float64."""
+    def _truth(self, name: str, model: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Logits (CHECKED, K) of the first clips by the PyTorch reference in float64, and (CHECKED,) which of them must
+        be routed as it does."""
         if (name, model) not in self._expected:
             subject = self.subject(name)
             rows = np.resize(self._order[name], CHECKED)
-            clips = torch.from_numpy(subject.clips.arrays[rows]).double()
-            reference: SGN | AdaSGN = copy.deepcopy(subject.trained(model).model).double()
-            if isinstance(reference, AdaSGN):
-                prediction = reference.forward_forced(clips, torch.from_numpy(subject.actions(model)[rows]))
-            else:
-                prediction = reference(clips)
-            self._expected[name, model] = prediction.logits.numpy()
+            one = subject.models[model]
+            clips, actions = subject.clips.arrays[rows], one.actions[rows]
+            logits = one.reference.scores(clips, actions, one.reference.features(clips, actions))
+            self._expected[name, model] = logits, one.decided[rows]
         return self._expected[name, model]
 
     # -- whole runs ---------------------------------------------------------------------------------------------------
@@ -129,7 +128,7 @@ class Workplace:
             if first in installed():
                 call = self._peer(group).call(first, second, group.batch, group.threads)
                 sides.append(Side(name, _on(call, batches), model="dense"))
-            elif first in our_models(group.subject):
+            elif first in MODELS[group.subject]:
                 engine = self._engine(group, first, second)
                 sides.append(_run_side(name, first, engine, subject, batches, self._actions(group, first)))
         return sides
@@ -138,7 +137,7 @@ class Workplace:
         if group.subject not in self._peers:
             folder = self._folder / group.subject
             folder.mkdir()
-            dense = self.subject(group.subject).dense.model
+            dense = self.subject(group.subject).models["dense"].trained.model
             assert isinstance(dense, SGN)
             self._peers[group.subject] = Peers(dense, folder)
         if self._compiled_for != (group.subject, group.threads):  # so that torch.compile never meets its limit
@@ -158,22 +157,23 @@ class Workplace:
         batches = self._batches(group)[:STAGE_CLIPS]
         frames, before = [batch[0] for batch in batches], [_previous(batch)[0] for batch in batches]  # (T, V, C)
         sides = []
-        for model in ("adasgn", "dense"):
+        for model in MODELS[group.subject]:
             engine = self._engine(group, model, group.instruction_set)
-            cost = StageCost(subject.trained(model).model.config)
+            config = subject.models[model].config
+            cost = StageCost(config)
             known: list[NDArray[np.float32] | None] = [None] * len(frames)
             actions = self._actions(group, model)[:STAGE_CLIPS]
             taken = [rows[0] for rows in actions]
-            if model == "adasgn":
+            if config.adaptive:
                 known = [engine.policy_features(*pair) for pair in zip(frames, before, strict=True)]
-                sides.append(Side("adasgn policy features", _on(engine.policy_features, frames, before),
+                sides.append(Side(f"{model} policy features", _on(engine.policy_features, frames, before),
                                   cost.policy_features))  # fmt: skip
                 batched = [features[None] for features in known if features is not None]
-                sides.append(Side("adasgn actions", _on(engine.actions, batched), cost.policy))
-                sides += _branch_sides(engine, cost, frames, before)
+                sides.append(Side(f"{model} actions", _on(engine.actions, batched), cost.policy))
             of_branches = _on(engine.branch_features, frames, before, taken, known)
             features = [of_branches(i)[None] for i in range(len(frames))]
             sides += [
+                *_branch_sides(model, engine, cost, frames, before),
                 Side(f"{model} branches", of_branches, cost.branches(np.stack(taken))),
                 Side(f"{model} temporal head", _on(engine.temporal_head, features), cost.temporal),
                 _run_side(f"{model} run", model, engine, subject, batches, actions),
@@ -194,13 +194,14 @@ def _on(call: Callable[..., Any], *columns: Sequence[Any]) -> Callable[[int], An
 
 
 def _branch_sides(
-    engine: Engine, cost: StageCost, frames: list[NDArray[np.float32]], before: list[NDArray[np.float32]]
+    model: str, engine: Engine, cost: StageCost, frames: list[NDArray[np.float32]], before: list[NDArray[np.float32]]
 ) -> list[Side]:
     """Every branch alone, on all frames of a clip."""
     sides = []
     for action, name in enumerate(engine.description.branches):
         taken = [np.full(len(frames[0]), action, np.int32)] * len(frames)
-        sides.append(Side(f"branch {name}", _on(engine.branch_features, frames, before, taken), cost.branch(action)))
+        call = _on(engine.branch_features, frames, before, taken)
+        sides.append(Side(f"{model} branch {name}", call, cost.branch(action)))
     return sides
 
 
@@ -218,7 +219,7 @@ def _run_side(
     actions: list[NDArray[np.int32]],
 ) -> Side:
     """A whole run, end to end: clips (B, T, V, C) → logits (B, K)."""
-    cost, count = StageCost(subject.trained(model).model.config), len(batches)
+    config, count = subject.models[model].config, len(batches)
 
     def run(i: int) -> NDArray[np.float32]:
         return engine.run(batches[i % count]).logits
@@ -233,5 +234,5 @@ def _run_side(
         features = engine.branch_features(rows, before, taken.reshape(-1), policy_features)
         return engine.temporal_head(features.reshape(*taken.shape, FEATURE))
 
-    call = run_forced if subject.forced and model != "dense" else run
-    return Side(name, call, len(batches[0]) * cost.clip(np.concatenate(actions)), model)
+    call = run_forced if subject.forced and config.adaptive else run
+    return Side(name, call, len(batches[0]) * StageCost(config).clip(np.concatenate(actions)), model)
