@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from typing_extensions import Self
 
 from adasgn_edge.data.recordings import LABEL_TABLE
 from adasgn_edge.data.registry import DATASETS
@@ -24,6 +23,8 @@ from adasgn_edge.errors import RecipeError
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
+
+    from typing_extensions import Self
 
 if sys.version_info >= (3, 11):
     import tomllib
