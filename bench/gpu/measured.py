@@ -110,7 +110,7 @@ def _measured(name: str, path: Path, reference: Reference, clips: Clips) -> Meas
 
 def _floats(part: Any) -> int:
     """How many numbers a part of a folded model has."""
-    if part is None:
+    if part is None or isinstance(part, int):  # a stride is none
         return 0
     if isinstance(part, np.ndarray):
         return part.size

@@ -76,6 +76,7 @@ void launch_all() {
     router.frames = 1;
     PoseParameters pose{};
     pose.frames.count = 1;
+    float probability = 0;
     TemporalParameters head{};
     head.clips = head.persons = head.classes = 1;
     for (const Precision precision : {Precision::f16, Precision::f32}) {
@@ -93,6 +94,9 @@ void launch_all() {
                     head.clip_frames = frames * stride;
                     if (rows <= highest_temporal_tile(precision) && head.clip_frames <= kSplitFrames) {
                         expect_ok(temporal(head, precision, rows, nullptr), "temporal");
+                        TemporalParameters level = head;
+                        level.escalation.probabilities = &probability;
+                        expect_ok(temporal(level, precision, rows, nullptr), "temporal of a model that escalates");
                     }
                 }
             }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
+#include "adasgn/effort.h"
 #include "adasgn/load.h"
 #include "emulator.h"
 #include "engine_cases.h"
@@ -271,10 +272,10 @@ TEST_CASE("a model that escalates: unsure samples go on, level by level, in ever
             for (std::size_t level = 0; level < d.branches.size(); ++level) {
                 CHECK(ended_at[level] > 2);
             }
-            // The default effort is 0: threshold 0.
+            // Without a threshold: that of the model's own effort.
             Output<float> expected(clips * d.classes);
             Output<float> found(clips * d.classes);
-            engine.run(input.data(), clips, 1, {expected.data()}, 0.0F);
+            engine.run(input.data(), clips, 1, {expected.data()}, threshold_of(d, d.default_effort));
             engine.run(input.data(), clips, 1, {found.data()});
             CHECK(expected.copy() == found.copy());
             // The caller's actions: one pass, scores as they are.
