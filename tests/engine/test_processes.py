@@ -255,7 +255,7 @@ assert np.array_equal(expected[:4], engine.run(CLIPS).logits)  # parts do not ch
 start = time.monotonic()
 engine.run_fuse(many[:64])
 seconds_of_64 = time.monotonic() - start
-for call in (engine.run, engine.run_fuse, lambda clips: engine.run(clips, np.zeros((4096, 20), int))):
+for call in (engine.run, engine.run_fuse, lambda clips: engine.run(clips, np.full((4096, 20), 5))):
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     try:
