@@ -23,7 +23,7 @@ from adasgn_edge.model_file import write_model_file
 def printed(command: list[str]) -> tuple[str, float, str]:
     """Label, confidence in per cent, branches."""
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    match = re.fullmatch(r"(.+)  (\d+\.\d) %\nbranches:((?: [SB]-\d+)+)\n", output)
+    match = re.fullmatch(r"(.+)  (\d+\.\d) %\nbranches:((?: [PSB]-\d+)+)\n", output)
     assert match, f"expected label, confidence and branches, found {output!r}"
     return match[1], float(match[2]), match[3]
 
