@@ -95,7 +95,7 @@ with tempfile.TemporaryDirectory() as folder:
     found = peers.call("openvino", "identities", 1, 1)(clips)
 assert numpy.abs(found - expected).max() < 1e-3, numpy.abs(found - expected).max()
 """
-COMMANDS = ("demo", "classify", "train", "eval", "plot", "convert", "cost", "export", "doctor")
+COMMANDS = ("demo", "classify", "train", "eval", "calibrate", "plot", "convert", "cost", "export", "doctor")
 
 STAGES = (
     Stage(
