@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import EffortError
 
-__all__ = ["EFFORTS", "EffortPoint", "EffortTable", "Levels", "calibrate", "escalate", "threshold_of"]
+__all__ = [
+    "DEFAULT_EFFORT", "EFFORTS", "EffortPoint", "EffortTable", "Levels", "calibrate", "escalate", "threshold_of",
+]  # fmt: skip
 
 EFFORTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The rows of a table."""
+DEFAULT_EFFORT = 0.1
+"""Of recipes that name none."""
 MOST_POINTS = 64
 ALWAYS = 2.0
 """A threshold that no probability reaches."""
@@ -121,10 +125,16 @@ class Levels(NamedTuple):
     cost: NDArray[np.int64]
 
 
+def _means(levels: Levels) -> NDArray[np.floating]:
+    """(A, N, K): the mean probabilities of a sample's branches up to each level."""
+    count = len(levels.probabilities)
+    return np.cumsum(levels.probabilities, axis=0) / np.arange(1, count + 1)[:, None, None]
+
+
 def escalate(levels: Levels, threshold: float) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """Averaged probabilities (N, K) and the level each sample ends at (N,), as an engine would give at `threshold`."""
     count, samples = levels.probabilities.shape[:2]
-    means = np.cumsum(levels.probabilities, axis=0) / np.arange(1, count + 1)[:, None, None]
+    means = _means(levels)
     level = np.zeros(samples, dtype=np.int64)
     unsure = np.ones(samples, dtype=bool)
     for number in range(count - 1):
@@ -140,8 +150,7 @@ def calibrate(
 
     levels: of held-out samples, by models that have not seen them; labels (N,).
     """
-    means = np.cumsum(levels.probabilities, axis=0) / np.arange(1, len(levels.cost) + 1)[:, None, None]
-    confidences = np.unique(means[:-1].max(-1))
+    confidences = np.unique(_means(levels)[:-1].max(-1))
     candidates = [0.0, *((confidences[:-1] + confidences[1:]) / 2).tolist(), ALWAYS]
     costs = np.asarray([levels.cost[escalate(levels, t)[1]].mean() for t in candidates])
     points = []

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from adasgn_edge.build_info import read_build
 from adasgn_edge.device_array import DeviceArray, on_device
-from adasgn_edge.effort import EffortTable
+from adasgn_edge.effort import EffortTable, threshold_of
 from adasgn_edge.errors import AdaSGNError, ClipError, EffortError, EngineError, ModelFileError
 from adasgn_edge.host_array import actions as branch_numbers
 from adasgn_edge.host_array import as_numbers, detached, packed_floats
@@ -126,7 +126,7 @@ class ModelDescription:
             return None
         if max_macs is not None:
             effort = self.effort.within(max_macs)
-        return self.effort.threshold(self.effort.default if effort is None else effort)
+        return threshold_of(self.effort, effort)
 
     @classmethod
     def from_json(cls, text: str) -> ModelDescription:

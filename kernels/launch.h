@@ -159,8 +159,8 @@ struct FrameParameters {
     Frames frames;
     BranchWeights branches[kMaxBranches];
     int branch_count;
-    PolicyWeights
-        policy;  // null pointers: dense, every frame through branch 0. Else branch 0 has `plain`, or there are
+    // Null pointers: dense, every frame through branch 0. Else branch 0 has `plain`, or there are policy_features.
+    PolicyWeights policy;
     const float* policy_features;  // (N, 256) of branch 0, by the kernel before
     Listed listed;                 // by the kernel before; surplus blocks exit
     const std::int32_t* given;     // (N,) actions of the caller; null: the policy's

@@ -43,6 +43,7 @@ def command(
 
     from adasgn_edge.cli.console import console
     from adasgn_edge.cli.terminal import printable
+    from adasgn_edge.effort import DEFAULT_EFFORT
     from adasgn_edge.errors import EffortError
     from adasgn_edge.files import check_output, write_text
     from adasgn_edge.progress import RichProgress
@@ -64,12 +65,12 @@ def command(
         return opened[name]
 
     held_out = held_out_levels(folds, open_for, RichProgress())
-    table = held_out.table(0.1 if default is None else default)
+    table = held_out.table(DEFAULT_EFFORT if default is None else default)
     console.print(_table(table, len(held_out.labels), held_out.models))
     if json_file is not None:
         write_text(json_file, json.dumps(table.to_json(), indent=1) + "\n")
     for path in targets:
-        kept = write_effort(path, held_out, default)
+        kept = write_effort(path, held_out.config, table, default)
         typer.echo(f"{printable(path)}: effort table kept, default effort {kept.default:g}")
 
 

@@ -155,6 +155,8 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
         raise ModelConfigError(
             f"{path}: a filmstrip shows the branches that a policy picks for each frame, found a model without policy"
         )
+    if any(branch.pose for branch in model.config.branches):
+        raise ModelConfigError(f"{path}: a filmstrip shows joints that were kept; a pose branch keeps them all")
     if Path(sample).is_file():
         name, truth, track = Path(sample).name, "", read_clip(Path(sample), layout)[0]
     else:
@@ -173,8 +175,6 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     assert prediction.actions is not None
     given = trained.class_names[int(prediction.logits.argmax())]
     title = f"{name}: {truth or 'unknown'}, recognised as {given}"
-    if any(branch.pose for branch in model.config.branches):
-        raise ModelConfigError(f"{path}: a filmstrip shows joints that were kept; a pose branch keeps them all")
     state = model.state_dict()
     transforms = [state[f"branches.{action}.transform"].numpy() for action in range(len(model.branches))]
     positions = make_clip(track, layout, model.config.frames, "joint")

@@ -148,7 +148,7 @@ class ModelConfig:
         """The configuration of the model that runs this one branch on every frame."""
         if branch not in self.branches:
             raise ModelConfigError(f"expected one of the branches {', '.join(self.branch_names)}, found {branch}")
-        return ModelConfig(self.joints, self.classes, (branch,), self.frames, True, False, stride=self.stride)
+        return ModelConfig(self.joints, self.classes, (branch,), self.frames, adaptive=False, stride=self.stride)
 
     @classmethod
     def dense(cls, joints: int, classes: int, frames: int = 20) -> ModelConfig:

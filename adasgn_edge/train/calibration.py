@@ -96,21 +96,23 @@ def _complete(run: Path, found: Sequence[tuple[Path, TrainedModel]]) -> Sequence
     return found
 
 
-def write_effort(path: Path, held_out: HeldOut, default: float | None) -> EffortTable:
-    """Store the table in weights of the same configuration, atomically; default: the effort, None for the recipe's.
+def write_effort(path: Path, config: ModelConfig, table: EffortTable, default: float | None) -> EffortTable:
+    """Store a table of held-out clips in weights of the configuration that made it, atomically; returns it as stored.
+
+    default: its default effort, None for that of the weights' recipe, or where these name none the table's.
 
     Raises ModelConfigError for weights of another configuration.
     """
     trained = load_weights(path)
-    if trained.model.config != held_out.config:
-        expected, found = (", ".join(config.branch_names) for config in (held_out.config, trained.model.config))
+    if trained.model.config != config:
+        expected, found = (", ".join(one.branch_names) for one in (config, trained.model.config))
         raise ModelConfigError(
-            f"{path}: expected a model that escalates, of {expected} with stride {held_out.config.stride} as in the "
+            f"{path}: expected a model that escalates, of {expected} with stride {config.stride} as in the "
             f"folds, found {found} with stride {trained.model.config.stride}"
         )
     if default is None:
         recipe = trained.provenance.get("recipe") or {}
-        default = float(recipe.get("shared", {}).get("effort", 0.1))
-    table = held_out.table(default)
+        default = float((recipe.get("shared") or {}).get("effort", table.default))
+    table = replace(table, default=default)
     save_weights(path, replace(trained, effort=table))
     return table

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adasgn_edge.data.recordings import LABEL_TABLE
 from adasgn_edge.data.registry import DATASETS
+from adasgn_edge.effort import DEFAULT_EFFORT
 from adasgn_edge.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class SharedSchedule(Schedule):
     branches: tuple[str, ...] | None = None
     distillation: float = Field(0.25, ge=0.0, le=1.0)
     stride: Literal[1, 2] = 1
-    effort: float = Field(0.1, ge=0.0, le=1.0)
+    effort: float = Field(DEFAULT_EFFORT, ge=0.0, le=1.0)
 
 
 class Recipe(_Section):

@@ -136,24 +136,19 @@ class ClipSampler:
     def clips(self, samples: Tensor, generator: torch.Generator | None, augment: Augmentation | None = None) -> Tensor:
         """Clips (B·M, T, V, C) of samples (B,): a random frame of each segment, or the middle one without generator."""
         start, length = self.start[samples].unsqueeze(-1), self.length[samples].unsqueeze(-1)  # (B, M, 1)
-        if augment is not None and augment.moves_time:
-            if generator is None:
-                raise ValueError("augmentation needs a random generator")
-            shape = (*self.start[samples].shape, self.frames)
+        shape = (*self.start[samples].shape, self.frames)
+        if augment is not None and generator is None:
+            raise ValueError("augmentation needs a random generator")
+        if augment is not None and generator is not None and augment.moves_time:
             places = augment.times(shape, generator, self.device)
-            return self._finished(start + (places * length).long().clamp(max=length - 1), generator, augment)
-        offset: Tensor | int = CENTRE
-        if generator is not None:
-            shape = (*self.start[samples].shape, self.frames)
-            offset = torch.randint(OFFSET_RANGE, shape, generator=generator, device=self.device)
-        return self._finished(start + segment_frames(length, self.frames, offset, self._segments), generator, augment)
-
-    def _finished(self, rows: Tensor, generator: torch.Generator | None, augment: Augmentation | None) -> Tensor:
-        """Clips of the frames in rows (B, M, T), augmented and turned into the stream."""
+            rows = start + (places * length).long().clamp(max=length - 1)  # (B, M, T)
+        else:
+            offset: Tensor | int = CENTRE
+            if generator is not None:
+                offset = torch.randint(OFFSET_RANGE, shape, generator=generator, device=self.device)
+            rows = start + segment_frames(length, self.frames, offset, self._segments)
         clip = self.positions[rows]  # (B, M, T, V, C)
-        if augment is not None:
-            if generator is None:
-                raise ValueError("augmentation needs a random generator")
+        if augment is not None and generator is not None:
             clip = augment(clip, generator, self._parents)
         return to_stream(clip, self.stream, self._parents).flatten(0, 1)
 

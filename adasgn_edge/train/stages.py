@@ -48,7 +48,7 @@ def plan_stages(
     configs, last = [adaptive], []
     if recipe.shared is not None:
         branches, stride = _shared_branches(recipe.shared, layout), recipe.shared.stride
-        shared = ModelConfig(joints, classes, branches, frames, True, False, True, stride)
+        shared = ModelConfig(joints, classes, branches, frames, adaptive=False, escalates=True, stride=stride)
         configs.append(shared)
         last.append(Stage("adasgn-shared", shared, recipe.shared.fitted(clips)))
     for count in {count for config in configs for count in config.joint_sets}:
@@ -59,10 +59,10 @@ def plan_stages(
     stages += [Stage(f"adasgn-a{alpha:g}", adaptive, fused, alpha) for alpha in recipe.adaptive.alpha]
     stages += last
     known = [stage.name for stage in stages]
-    for name in () if only == ("all",) else only or recipe.stages:
+    chosen = tuple(known) if only == ("all",) else only or recipe.stages or tuple(known)
+    for name in chosen:
         if name not in known:
             raise RecipeError(f"expected stages among {', '.join(known)}, found {name!r}")
-    chosen = known if only == ("all",) else only or recipe.stages or known
     return [stage for stage in stages if stage.name in chosen]
 
 
@@ -126,8 +126,10 @@ def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict
 
 def _augment(section: AugmentSection) -> dict[str, Any]:
     """As plain values; what is off and once was not there is left out, so that fingerprints of finished runs stay."""
-    off = {name for name in ("bones", "crop", "warp") if getattr(section, name) == AugmentSection().model_dump()[name]}
-    return section.model_dump(exclude=off)
+    absent = AugmentSection()
+    return section.model_dump(
+        exclude={name for name in ("bones", "crop", "warp") if getattr(section, name) == getattr(absent, name)}
+    )
 
 
 def stage_folder(out: Path, seed: int, stage: str, fold: Fold | None = None) -> Path:
