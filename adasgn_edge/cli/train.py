@@ -89,8 +89,9 @@ def command(
     To choose between recipes, compare them on clips that no model of theirs was trained on and that are not the test
     split: `--folds 4` trains each stage four times, and `adasgn-edge eval` takes the clips held out together.
 
-    Examples: `adasgn-edge train shrec14 --alpha 1,4 --seeds 1,2,3` · `adasgn-edge train my-gestures/` ·
-    `adasgn-edge train shrec14 --only S-11 --folds 4` · `adasgn-edge train shrec14 --folds 7 --over all --fold 1`
+    Examples: `adasgn-edge train shrec14 --seeds 1,2,3` · `adasgn-edge train my-gestures/` ·
+    `adasgn-edge train shrec14 --only all --alpha 1,4` · `adasgn-edge train shrec14 --only S-11 --folds 4` ·
+    `adasgn-edge train shrec14 --folds 7 --over all --fold 1`
     """
     from adasgn_edge.cli.console import TrainingView, console, plain_warnings
     from adasgn_edge.errors import RecipeError
@@ -124,6 +125,11 @@ def command(
             for section in ("single", "adaptive", *(["shared"] if chosen.shared else [])):
                 changes.setdefault(section, {}).update(epochs=epochs, min_steps=0)
             chosen = load_recipe(recipe, variant, changes)
+    if alpha is not None and only is None and chosen.stages:
+        raise RecipeError(
+            f"--alpha {alpha[:40]}: expected stages that have one, found {', '.join(chosen.stages)}, which this recipe "
+            "trains by default; name others by --only, such as --only all"
+        )
 
     from adasgn_edge.data.registry import open_dataset
     from adasgn_edge.progress import RichProgress

@@ -2,41 +2,19 @@
 
 import json
 import shutil
-import sys
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("rich")
 
-from adasgn_edge.cli import main
 from adasgn_edge.effort import EFFORTS, EffortTable
 from adasgn_edge.model.weights import load_weights
 from adasgn_edge.model_file import read_model_file
+from tests.cli.conftest import status_of
 from tests.train.conftest import stick_subjects, write_recordings
 
 SHARED = ("--only", "adasgn-shared", "--epochs", 12, "--threads", 1)
-
-
-def start(*arguments) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["adasgn-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-    return int(end.value.code or 0)
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; gives its status and what it printed, in one line."""
-
-    def printed(*arguments) -> tuple[int, str]:
-        status = start(*arguments)
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return status, " ".join((captured.out + captured.err).replace("│", " ").split())
-
-    return printed
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +24,9 @@ def trained(tmp_path_factory):
     write_recordings(folder / "sticks", stick_subjects(72))
     recipe = folder / "sticks.toml"
     recipe.write_text('[data]\ndataset = "sticks"\n[model]\nframes = 6\n[shared]\nlearning_rate = 3e-3\nstride = 2\n')
-    assert start("train", recipe, "--folds", 2, "--out", folder / "folds", *SHARED) == 0
-    assert start("train", recipe, "--out", folder / "whole", *SHARED) == 0
-    assert start("train", recipe, "--out", folder / "single", "--only", "S-1", "--epochs", 1, "--threads", 1) == 0
+    assert status_of("train", recipe, "--folds", 2, "--out", folder / "folds", *SHARED) == 0
+    assert status_of("train", recipe, "--out", folder / "whole", *SHARED) == 0
+    assert status_of("train", recipe, "--out", folder / "single", "--only", "S-1", "--epochs", 1, "--threads", 1) == 0
     return folder
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("rich")
 
-from adasgn_edge.cli import main
 from adasgn_edge.model.weights import load_weights
+from tests.cli.conftest import status_of
 from tests.train.conftest import stick_dataset, stick_subjects, write_recordings
 
 TRAIN = ("--only", "S-1,S-3", "--epochs", 2, "--threads", 1)
@@ -24,31 +23,12 @@ def recordings(tmp_path_factory):
     return write_recordings(tmp_path_factory.mktemp("data") / "sticks", stick_subjects(72))
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command; gives its status and what it printed, output and errors together, in one line."""
-
-    def start(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["adasgn-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return int(end.value.code or 0), " ".join((captured.out + captured.err).replace("│", " ").split())
-
-    return start
-
-
 @pytest.fixture(scope="module")
 def trained(recordings, tmp_path_factory):
     """Two folds, two stages, one seed."""
     out = tmp_path_factory.mktemp("runs") / "folds"
     arguments = ["train", recordings, "--folds", 2, "--out", out, *TRAIN]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["adasgn-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-    assert not end.value.code
+    assert status_of(*arguments) == 0
     return out
 
 

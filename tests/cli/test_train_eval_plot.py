@@ -102,6 +102,7 @@ def test_plot_writes_a_picture(trained, monkeypatch, tmp_path, kind, source):
         (("train",), "expected a recipe"),
         (("train", "shrek"), "unknown recipe 'shrek'"),
         (("train", "shrec14", "--alpha", "much"), "--alpha: expected numbers"),
+        (("train", "shrec14", "--alpha", "1"), "--alpha 1: expected stages that have one, found adasgn-shared"),
         (("eval", "nowhere"), "nowhere: expected a weights file"),
         (("plot", "curves", "nowhere"), "nowhere: expected a run folder"),
         (("cost", "--layout", "octopus"), "unknown layout 'octopus'"),

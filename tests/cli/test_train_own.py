@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("rich")
 
-from adasgn_edge.cli import main
 from adasgn_edge.data.cache import save_dataset
 from adasgn_edge.model.weights import load_weights
 from tests.train.conftest import stick_dataset, write_recordings
@@ -20,20 +18,6 @@ from tests.train.conftest import stick_dataset, write_recordings
 def recordings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return write_recordings(tmp_path / "my gestures", stick_dataset(80))
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command; gives its status and what it printed, output and errors together, in one line."""
-
-    def start(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["adasgn-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), " ".join((captured.out + captured.err).split())
-
-    return start
 
 
 def test_a_folder_is_trained_measured_and_known_from_anywhere(recordings, run, tmp_path, monkeypatch):
