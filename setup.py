@@ -6,6 +6,7 @@ The engine needs a C++17 compiler and pybind11, nothing else. Environment variab
     ADASGN_BUILD_CUDA=auto|on|off    CUDA part; auto: if nvcc is found (CUDACXX, CUDA_HOME, PATH, /usr/local/cuda)
     TORCH_CUDA_ARCH_LIST, CUDAARCHS  GPUs to compile for; by default all from 8.0, on a Jetson its own
     MAX_JOBS                         compilers at once; by default what processors and memory allow
+    ADASGN_OBJECTS                   folder of object files, which builds may share; by default build/objects
 
 What was built, and why a part was not, is written to adasgn_edge/_build.json. Sources and flags of the engine are those
 of CMakeLists.txt.
@@ -19,6 +20,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pybind11
@@ -27,7 +29,7 @@ from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # not there when a build front end runs this file
 
-from build_support.compiling import Unit, compile_units, expect_compiler
+from build_support.compiling import Unit, compile_units, expect_compiler, leave_out_folders_of_python
 from build_support.cuda import Toolkit, find_cuda
 from build_support.jobs import job_count
 from build_support.libstdcxx import expect_shared, link_options
@@ -35,14 +37,18 @@ from build_support.parts import Absent, BuildError
 from build_support.torch_part import TorchHeaders, find_torch
 
 KERNELS = Path("csrc/adasgn/cpu/kernels_isa.cpp")
-KERNEL_FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+KERNEL_FLAGS = ("-O3", "-fno-stack-protector", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 X86_FLAGS = {
     "avx512": ("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma"),
     "avx2": ("-mavx2", "-mfma"),
     "sse2": (),
 }
 ARM_FLAGS: dict[str, tuple[str, ...]] = {"neon": ()}
-COMMON_FLAGS = ("-std=c++17", "-O2", "-g0", "-fvisibility=hidden", "-Icsrc", "-isystemthird_party")
+COMMON_FLAGS = (
+    *("-std=c++17", "-O2", "-g0", "-fvisibility=hidden", "-fstack-protector-strong", "-Icsrc", "-isystemthird_party"),
+    f"-ffile-prefix-map={Path.cwd()}=.",  # no module tells where it was built
+)
+LINK_FLAGS = ("-Wl,-z,relro,-z,now",)
 TORCH_OPS = "adasgn_edge._torch_ops"
 NVCC_FLAGS = ("-std=c++17", "-O3", "-Icsrc", "-Ikernels", "--compiler-options=-fPIC,-fvisibility=hidden,-g0")
 
@@ -73,25 +79,33 @@ class Parts:
         strings = self.torch.string_flags if isinstance(self.torch, TorchHeaders) else []
         common = (*COMMON_FLAGS, *strings)
 
-        self.core = [Unit(path, common) for path in files("csrc/adasgn/*.cpp", "csrc/adasgn/cpu/dispatch.cpp")]
-        for isa, machine in kernel_flags().items():
-            self.core.append(Unit(KERNELS, (*common, *KERNEL_FLAGS, f"-DADASGN_ISA={isa}", *machine)))
+        # The kernels, which take longest, come first.
+        self.core = [
+            Unit(KERNELS, (*common, *KERNEL_FLAGS, f"-DADASGN_ISA={isa}", *machine))
+            for isa, machine in kernel_flags().items()
+        ]
+        core = files("csrc/adasgn/*.cpp", "csrc/adasgn/cpu/dispatch.cpp", "csrc/adasgn/online/*.cpp")
+        core.remove(Path("csrc/adasgn/version.cpp"))  # of C++ programs; the package says its own
+        self.core += [Unit(path, common) for path in core]
         self.gpu: list[Unit] = []
         with_cuda = common
         if isinstance(self.cuda, Toolkit):
             with_cuda = (*common, "-DADASGN_CUDA", "-Ikernels", f"-isystem{self.cuda.include}")
             targets = tuple(flag for one in self.cuda.architectures for flag in one.flags)
-            self.gpu = [Unit(path, (*NVCC_FLAGS, *strings, *targets), self.cuda.nvcc) for path in kernels]
-            self.gpu += [Unit(path, with_cuda) for path in files("csrc/adasgn/cuda/*.cpp")]
+            toolkit = f"CUDA {self.cuda.version}"
+            self.gpu = [Unit(path, (*NVCC_FLAGS, *strings, *targets), self.cuda.nvcc, toolkit) for path in kernels]
+            self.gpu += [Unit(path, with_cuda, foreign=toolkit) for path in files("csrc/adasgn/cuda/*.cpp")]
+        headers = f"{sysconfig.get_config_var('SOABI')} {sys.hexversion:x} pybind11 {pybind11.__version__}"
         self.python = [
-            Unit(path, (*with_cuda, f"-isystem{pybind11.get_include()}")) for path in files("csrc/python/*.cpp")
+            Unit(path, (*with_cuda, f"-isystem{pybind11.get_include()}"), foreign=headers)
+            for path in files("csrc/python/*.cpp")
         ]
         self.ops: list[Unit] = []
         if isinstance(self.torch, TorchHeaders):
             plain = isinstance(self.torch_cuda, Absent)
             sources = files("csrc/torch/*.cpp") if plain else files("csrc/torch/*.cpp", "csrc/torch/cuda/*.cpp")
             flags = (*(common if plain else with_cuda), *self.torch.flags)
-            self.ops = [Unit(path, flags) for path in sources]
+            self.ops = [Unit(path, flags, foreign=f"torch {self.torch.version}") for path in sources]
 
     def _torch_cuda(self) -> Absent | None:
         """Why the torch ops have no CUDA part; None: they have."""
@@ -105,16 +119,21 @@ class Parts:
 
     def extensions(self) -> list[Extension]:
         """The modules to link; their objects come from :meth:`objects_of`."""
-        modules = [Extension("adasgn_edge._native", [], language="c++")]
+        modules = [Extension("adasgn_edge._native", [], language="c++", extra_link_args=[*LINK_FLAGS])]
         if isinstance(self.torch, TorchHeaders):
             # No path to torch is noted: its libraries are in the process when this one is loaded.
             libraries = ["c10", "torch_cpu"] if self.torch_cuda else ["c10", "torch_cpu", "c10_cuda", "torch_cuda"]
             folder = str(self.torch.folder / "lib")
-            modules.append(Extension(TORCH_OPS, [], language="c++", libraries=libraries, library_dirs=[folder]))
+            modules.append(
+                Extension(
+                    TORCH_OPS, [], language="c++", libraries=libraries, library_dirs=[folder],
+                    extra_link_args=[*LINK_FLAGS],
+                )
+            )  # fmt: skip
         for module, gpu in zip(modules, (self.cuda, self.torch_cuda or self.cuda), strict=False):
             if isinstance(gpu, Toolkit):
                 # The runtime is linked in and looks for the driver when first used: it loads where there is none.
-                module.extra_link_args = [str(gpu.library / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"]
+                module.extra_link_args += [str(gpu.library / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"]
         return modules
 
     def units_of(self, module: str) -> list[Unit]:
@@ -124,7 +143,7 @@ class Parts:
         return [*self.core, *([] if self.torch_cuda else self.gpu), *self.ops]
 
     def record(self, compiler: str) -> dict[str, object]:
-        """The content of _build.json; adasgn_edge/build_info.py reads it."""
+        """The content of _build.json; adasgn_edge/installation/build_info.py reads it."""
 
         def absent(part: Absent) -> dict[str, object]:
             return {"built": False, "reason": part.reason, "remedy": part.remedy}
@@ -145,7 +164,7 @@ class Parts:
             "version": 1,
             "machine": platform.machine(),
             "compiler": compiler,
-            "flags": " ".join(COMMON_FLAGS),
+            "flags": " ".join(flag for flag in COMMON_FLAGS if not flag.startswith("-ffile-prefix-map")),
             "instruction_sets": {isa: " ".join(flags) for isa, flags in kernel_flags().items()},
             "cuda": cuda,
             "torch": torch,
@@ -175,22 +194,27 @@ class BuildParts(build_ext):
         folder = Path(self.get_ext_fullpath("adasgn_edge._native")).parent
         if not parts.ops:
             Path(self.get_ext_fullpath(TORCH_OPS)).unlink(missing_ok=True)  # of an earlier build
-        said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)
-        record = parts.record(said.stdout.splitlines()[0])
+        record = parts.record(self._compiler_version())
         (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    def _compiler_version(self) -> str:
+        said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)
+        return said.stdout.splitlines()[0]
 
     def build_extensions(self) -> None:
         expect_compiler(self.compiler)
+        leave_out_folders_of_python(self.compiler)
         jobs = job_count(os.environ)
         for line in [*parts.statements(), f"{jobs} compilers at once (MAX_JOBS)"]:
             print(f"adasgn_edge: {line}", flush=True)
         units = list(dict.fromkeys(unit for module in self.extensions for unit in parts.units_of(module.name)))
         headers = [path for folder in ("csrc", "kernels", "third_party") for path in Path(folder).rglob("*.h*")]
         headers += list(Path("kernels").rglob("*.cuh"))
+        folder = Path(os.environ.get("ADASGN_OBJECTS") or "build/objects")
         if self.force:
-            shutil.rmtree(self.build_temp, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
         threads = parts.cuda.thread_options(jobs) if isinstance(parts.cuda, Toolkit) else []
-        objects = compile_units(self.compiler, units, Path(self.build_temp), headers, jobs, threads)
+        objects = compile_units(self.compiler, units, folder, headers, jobs, threads, self._compiler_version())
         for module in self.extensions:
             module.extra_objects = [objects[unit] for unit in parts.units_of(module.name)]
             if module.name == TORCH_OPS:

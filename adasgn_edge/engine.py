@@ -3,7 +3,9 @@
     engine = adasgn_edge.load("model.adasgn")     # or device="cuda"
     result = engine.run(clips)                    # (B, T, V, C) → result.logits (B, K)
 
-Symbols: B clips, P persons, T frames, V joints, C = 3 coordinates, A branches, K classes, N frames of any clips.
+Symbols: B clips, P persons, T frames, V joints, C = 3 coordinates, A branches, K classes, N frames of any clips. Clips
+of a causal model are windows (B, lead + T, V_r, C) of recorded joints, whose results are those of the newest frame; its
+stages take frames of V joints, the trail included (docs/engine.md).
 Arrays may have any strides and any real type; they are taken as float32. torch tensors on the CPU serve as well, as if
 detached. Results are NumPy arrays of the caller's own. On a GPU, clips may also be arrays that lie there already
 (anything with DLPack or ``__cuda_array_interface__``), finished or still being computed: adasgn_edge/device_array.py.
@@ -15,27 +17,30 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from adasgn_edge.build_info import read_build
+from adasgn_edge.deploy.model_container import read_model_bytes
 from adasgn_edge.device_array import DeviceArray, on_device
 from adasgn_edge.effort import EffortTable, threshold_of
 from adasgn_edge.errors import AdaSGNError, ClipError, EffortError, EngineError, ModelFileError
 from adasgn_edge.host_array import actions as branch_numbers
 from adasgn_edge.host_array import as_numbers, detached, packed_floats
+from adasgn_edge.installation.build_info import read_build
 from adasgn_edge.model.config import COORDINATES, FEATURE, ModelConfig
 from adasgn_edge.model.cost import CostTable
-from adasgn_edge.model_container import read_model_bytes
+from adasgn_edge.recognition import Recognition
 from adasgn_edge.regular_file import shown_path
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import shown
 
 __all__ = [
-    "DEVICES", "PRECISIONS", "Engine", "ModelDescription", "Result", "instruction_sets", "load", "whole_number",
+    "DEVICES", "PRECISIONS", "Engine", "ModelDescription", "Result", "instruction_sets", "load", "load_content",
+    "multiply_adds", "whole_number",
 ]  # fmt: skip
 
 DEVICES = ("cpu", "cuda")
@@ -73,7 +78,8 @@ class ModelDescription:
 
     config: all that fixes its shape; cost: MACs of a clip whose frames all take one branch, or that ends at it where
     clips escalate, (A,), by convention ("paper", "full", "folded"); action_shares: (A,) share of frames that the policy
-    gives to each branch, None where it is not known; effort: the dial of a model that escalates, None of others.
+    gives to each branch, None where it is not known; effort: the dial of a model that escalates, None of others;
+    recognition: grid and decision rule of a causal model, None of others.
     """
 
     kind: str
@@ -87,6 +93,7 @@ class ModelDescription:
     cost: dict[str, list[int]]
     action_shares: tuple[float, ...] | None = None
     effort: EffortTable | None = None
+    recognition: Recognition | None = None
 
     @property
     def joints(self) -> int:
@@ -102,6 +109,11 @@ class ModelDescription:
     def frames(self) -> int:
         """T."""
         return self.config.frames
+
+    @property
+    def clip_shape(self) -> tuple[int, int, int]:
+        """(T, V, C), of a causal model (lead + T, V_r, C)."""
+        return self.config.clip_frames, self.config.recorded_joints, COORDINATES
 
     def threshold(
         self, effort: float | None, max_macs: float | None, max_ms: float | None = None, *, forced: bool = False
@@ -146,6 +158,7 @@ class ModelDescription:
                 cost=facts["cost"],
                 action_shares=tuple(facts["action_shares"]) if "action_shares" in facts else None,
                 effort=EffortTable.from_json(facts["effort"]) if "effort" in facts else None,
+                recognition=Recognition.from_json(facts["recognition"]) if config.causal is not None else None,
             )
         except (AdaSGNError, ValueError, RecursionError) as error:
             raise ModelFileError(f"model file: description: {shown(str(error), 300)}") from None
@@ -200,8 +213,9 @@ class Engine:
         array, persons = self._clips(clips)
         forced = None
         if actions is not None:
-            shape = array.shape[:3] if persons else (array.shape[0], array.shape[2])
-            forced = branch_numbers(actions, shape, len(self.description.branches)).reshape(array.shape[:3])
+            whole = (*array.shape[:2], self.description.frames)
+            shape = whole if persons else whole[::2]
+            forced = branch_numbers(actions, shape, len(self.description.branches)).reshape(whole)
         threshold = self.description.threshold(effort, max_macs, max_ms, forced=forced is not None)
         if max_ms is not None:
             threshold = self.description.threshold(self._effort_within(max_ms, *array.shape[:2]), None)
@@ -315,7 +329,7 @@ class Engine:
         there = array is not None
         if not there:
             array = as_numbers("clips", clips)
-        shape, last = tuple(array.shape), (self.description.frames, *self._frame)
+        shape, last = tuple(array.shape), self.description.clip_shape
         if len(shape) not in (4, 5) or shape[-3:] != last:
             rest = ", ".join(map(str, last))
             raise ClipError(f"clips: expected shape (B, {rest}) or (B, persons, {rest}), found {shape}")
@@ -372,6 +386,27 @@ def load(
     read once. Raises ModelFileError for a file that is missing, no regular file, damaged or of another version,
     EngineError for a device or options that cannot be had.
     """
+    name = shown_path(path)
+    return _load(lambda: read_model_bytes(path), name, device, max_batch, precision, threads, instruction_set)
+
+
+def load_content(
+    content: bytes, name: str, device: Any = "cpu", *, precision: str | None = None, threads: int | None = None
+) -> Engine:
+    """As :func:`load`, of what a ``.adasgn`` file holds; name: of the file in messages."""
+    return _load(lambda: content, name, device, 64, precision, threads, None)
+
+
+def _load(
+    read: Callable[[], bytes],
+    name: str,
+    device: Any,
+    max_batch: int,
+    precision: str | None,
+    threads: int | None,
+    instruction_set: str | None,
+) -> Engine:
+    """An engine on what `read` gives, which is called once the options are known to be sound."""
     place = _PLACE.fullmatch(device if isinstance(device, str) else _device_name(device))
     if place is None or (place[1] == "cpu" and place[2]):
         raise EngineError(f'device: expected "cpu", "cuda" or "cuda:<index>", found {shown(device)}')
@@ -387,8 +422,7 @@ def load(
         if instruction_set is not None and instruction_set not in native.instruction_sets():
             known = ", ".join(native.instruction_sets())
             raise EngineError(f"instruction set: expected one of {known}, found {shown(instruction_set)}")
-        content = read_model_bytes(path)
-        engine = native.load(content, shown_path(path), max_batch, threads, instruction_set)
+        engine = native.load(read(), name, max_batch, threads, instruction_set)
         return Engine(engine, device, max_batch, threads)
     for option, value in (("threads", threads), ("instruction_set", instruction_set)):
         if value is not None:
@@ -397,8 +431,7 @@ def load(
         part = read_build().cuda
         raise EngineError(f"device {device!r}: this installation has no CUDA part: {part.reason}; {part.remedy}")
     precision = precision or "f16"
-    content = read_model_bytes(path)
-    engine = native.load_cuda(content, shown_path(path), max_batch, precision == "f16", int(place[2] or 0))
+    engine = native.load_cuda(read(), name, max_batch, precision == "f16", int(place[2] or 0))
     return Engine(engine, device, max_batch, 1, precision)
 
 
@@ -418,6 +451,14 @@ def whole_number(what: str, value: Any, low: int, high: int) -> int:
 def instruction_sets() -> tuple[str, ...]:
     """Instruction sets that this installation has and this processor can run, the best first."""
     return tuple(_native().instruction_sets())
+
+
+def multiply_adds(instruction_set: str | None, rounds: int) -> int:
+    """For benchmarks: run so many rounds of multiply-adds and nothing else on this core; returns how many there were.
+
+    instruction_set: one of :func:`instruction_sets`, None for the best; EngineError for another.
+    """
+    return int(_native().multiply_adds(instruction_set, rounds))
 
 
 def _native() -> Any:

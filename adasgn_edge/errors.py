@@ -10,6 +10,7 @@ from adasgn_edge.wording import shortened
 
 __all__ = [
     "AdaSGNError",
+    "BenchError",
     "CheckpointError",
     "ClipError",
     "DatasetError",
@@ -21,6 +22,9 @@ __all__ = [
     "ModelFileError",
     "OutputError",
     "RecipeError",
+    "RecognitionError",
+    "ScoreError",
+    "SourceError",
 ]
 
 
@@ -61,8 +65,24 @@ class ModelConfigError(AdaSGNError, ValueError):
     """A model was asked for with options that do not fit together."""
 
 
+class BenchError(AdaSGNError, ValueError):
+    """A benchmark was asked for what it does not have, or reports do not belong together."""
+
+
 class RecipeError(AdaSGNError, ValueError):
     """A training recipe is missing, misspelt or inconsistent."""
+
+
+class RecognitionError(AdaSGNError, ValueError):
+    """A recogniser was given options, a time stamp or a stream that it cannot use."""
+
+
+class ScoreError(AdaSGNError, ValueError):
+    """Detections, gestures or scores that cannot be, or do not belong together."""
+
+
+class SourceError(AdaSGNError, ValueError):
+    """A source of skeletons does not say what its positions are, says what cannot be, or gives what contradicts it."""
 
 
 class CheckpointError(AdaSGNError, ValueError):

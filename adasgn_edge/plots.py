@@ -1,6 +1,7 @@
 """Pictures of results: accuracy against cost, action shares, a clip's filmstrip, training curves. Needs matplotlib.
 
-Every function returns a matplotlib Figure; :func:`save` writes it atomically.
+Every function returns a matplotlib Figure; :func:`save` writes it atomically. Figures are made without pyplot, so that
+no backend is chosen and none is left open.
 """
 
 from __future__ import annotations
@@ -9,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from numpy.typing import NDArray
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from adasgn_edge.files import atomic_path, check_output
 from adasgn_edge.skeletons import SkeletonLayout
@@ -29,7 +27,7 @@ PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 
 def branch_colours(names: Sequence[str]) -> list[Any]:
     """A colour per branch, light for cheap and dark for costly."""
-    return [plt.colormaps["viridis_r"](0.08 + 0.9 * i / max(1, len(names) - 1)) for i in range(len(names))]
+    return [colormaps["viridis_r"](0.08 + 0.9 * i / max(1, len(names) - 1)) for i in range(len(names))]
 
 
 def check_picture(path: Path) -> None:
@@ -43,7 +41,6 @@ def save(figure: Figure, path: Path) -> None:
     check_picture(path)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lower().lstrip("."), dpi=140)
-    plt.close(figure)
 
 
 CROWDED = 0.1
@@ -56,7 +53,8 @@ def accuracy_against_cost(models: Sequence[Mapping[str, Any]], title: str, conve
 
     models: rows with name, stage, accuracy, accuracy_deviation (or None), paper_gflops, full_gflops.
     """
-    figure, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    axes = figure.subplots()
     widest = max(model[f"{convention}_gflops"] for model in models)
     kinds: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for model in models:
@@ -101,7 +99,8 @@ def action_shares(
         f"{name}{' (no samples)' if np.isnan(row).any() else ''}" for name, row in zip(class_names, shares, strict=True)
     ]
     shares = np.nan_to_num(shares)
-    figure, axes = plt.subplots(figsize=(8, 1.4 + 0.3 * len(class_names)), layout="constrained")
+    figure = Figure(figsize=(8, 1.4 + 0.3 * len(class_names)), layout="constrained")
+    axes = figure.subplots()
     left = np.zeros(len(class_names))
     for name, colour, share in zip(branch_names, branch_colours(branch_names), shares.T, strict=True):
         axes.barh(shown, 100 * share, left=left, color=colour, label=name)
@@ -135,9 +134,8 @@ def filmstrip(
     centre, reach = (low + high) / 2, (high - low).max() / 2 * 1.15 + 1e-6
     columns = min(5, len(frames))
     rows = -(-len(frames) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(2.3 * columns, 2.5 * rows + 0.6), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(2.3 * columns, 2.5 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, frame in zip(grid.flat, frames, strict=False):
@@ -187,7 +185,8 @@ def _draw_bones(
 
 def training_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> Figure:
     """Loss and accuracy over the epochs; logs: rows of ``log.jsonl`` by name; what a row lacks is not drawn."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for name, rows in logs.items():
         measured = [r for r in rows if r.get("loss") is not None]
         (line,) = left.plot([r["epoch"] for r in measured], [r["loss"] for r in measured], label=name)

@@ -8,7 +8,7 @@ native engine for a model file, the PyTorch reference for trained weights.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -16,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.data.preprocess import make_clips
+from adasgn_edge.deploy.fused_file import FUSED_ENDING, check_fusable, read_fused_file
 from adasgn_edge.effort import threshold_of
-from adasgn_edge.engine import Engine
+from adasgn_edge.engine import Engine, load_content
 from adasgn_edge.engine import load as load_engine
-from adasgn_edge.errors import ClipError, EngineError, ModelConfigError
+from adasgn_edge.errors import ClipError, EngineError, ModelConfigError, ModelFileError
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.cost import CostTable
+from adasgn_edge.regular_file import shown_path
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import shown
 
-__all__ = ["Classifier", "ClipCost", "EngineClassifier", "Replay", "Update"]
+__all__ = ["Classifier", "ClipCost", "EngineClassifier", "FusedReplay", "Replay", "Update"]
 
 MODEL_FILE = ".adasgn"
 
@@ -79,7 +81,7 @@ class Update:
     """What is known after `frames` received frames.
 
     probabilities: (classes,) softmax of the persons' averaged logits; actions: (M, T) the branch of each clip frame
-    of each person; cost: of this classification, all persons together.
+    of each person, of fused streams (M, S·T); cost: of this classification, all persons together.
     """
 
     frames: int
@@ -121,6 +123,10 @@ class Replay:
         device: str = "cpu",
         precision: str = "f32",
     ) -> None:
+        if config.causal is not None:
+            raise ModelConfigError(
+                "replay: expected a model of clips, found a causal one, which is for streams (`adasgn-edge stream`)"
+            )
         if layout.joint_count != config.joints:
             raise ModelConfigError(
                 f"replay: expected a layout of {config.joints} joints, found {layout.name!r} of {layout.joint_count}"
@@ -144,13 +150,16 @@ class Replay:
         precision: str | None = None,
         effort: float | None = None,
     ) -> Replay:
-        """A replay of a model file (``.adasgn``) through the native engine, of trained weights through PyTorch.
+        """A replay of a model file (``.adasgn``) or a fused one (``.fused``) through the native engine, of trained
+        weights through PyTorch: a file, or the folder of a run that holds one model.
 
         device, precision: as of :func:`adasgn_edge.load`; weights run on the CPU in f32 alone. threads: on the CPU, the
         engine's, by default 1; PyTorch's for the whole process, by default as it is. One clip is little work: on a busy
         machine one is fastest. effort: of a model that escalates, by default its own; EffortError for others. Raises
         ModelFileError, EngineError or CheckpointError.
         """
+        if Path(path).suffix == FUSED_ENDING:
+            return FusedReplay.of(path, threads, device, precision, effort)
         if Path(path).suffix != MODEL_FILE:
             if device != "cpu" or precision not in (None, "f32"):
                 found = ", ".join(shown(value) for value in (device, precision) if value is not None)
@@ -159,12 +168,16 @@ class Replay:
                     f"`adasgn-edge export` makes the model file ({MODEL_FILE}) that a GPU runs"
                 )
             return cls._load_weights(path, threads, effort)
-        on_cpu = device == "cpu"
-        engine = load_engine(path, device, precision=precision, threads=threads if on_cpu else None)
+        threads = threads if device == "cpu" else None
+        return cls._of_engine(load_engine(path, device, precision=precision, threads=threads), effort)
+
+    @classmethod
+    def _of_engine(cls, engine: Engine, effort: float | None) -> Replay:
+        on_cpu = engine.device == "cpu"
         runtime = f"native engine, {engine.instruction_set if on_cpu else f'{engine.device}, {engine.precision}'}"
         model = engine.description
         threshold_of(model.effort, effort)  # an error now rather than at the first clip
-        return cls(
+        return Replay(
             EngineClassifier(engine, effort),
             model.layout,
             model.config,
@@ -180,13 +193,13 @@ class Replay:
         import torch
 
         from adasgn_edge.model.reference import ReferenceClassifier
-        from adasgn_edge.model.weights import load_weights
+        from adasgn_edge.model.weights import load_weights, one_model
 
         if threads is not None:
             torch.set_num_threads(threads)
-        trained = load_weights(path)
+        trained = load_weights(one_model(Path(path)))
         classify = ReferenceClassifier(trained.model, threshold_of(trained.effort, effort))
-        return cls(classify, trained.layout, trained.model.config, trained.class_names, trained.stream)
+        return Replay(classify, trained.layout, trained.model.config, trained.class_names, trained.stream)
 
     @property
     def branch_names(self) -> tuple[str, ...]:
@@ -236,4 +249,55 @@ class Replay:
             full=persons * self._cost.mean(shares, "full"),
             dense_paper=persons * self._dense_paper,
             dense_full=persons * self._dense_full,
+        )
+
+
+class FusedReplay(Replay):
+    """Plays recordings through models of one shape, each of its own input stream, and averages their probabilities.
+
+    An update's actions are those of every stream one after another, (M, S·T) of S streams; costs add up.
+    """
+
+    def __init__(self, parts: Sequence[Replay]) -> None:
+        first = parts[0]
+        self.parts = tuple(parts)
+        super().__init__(
+            first._classify,
+            first.layout,
+            first.config,
+            first.class_names,
+            "+".join(part.stream for part in parts),
+            f"{first.runtime}, {len(parts)} streams",
+            first.device,
+            first.precision,
+        )
+
+    @classmethod
+    def of(
+        cls, path: str | Path, threads: int | None, device: str, precision: str | None, effort: float | None
+    ) -> FusedReplay:
+        """A replay of a fused file; options as of :meth:`Replay.load`."""
+        models, name, threads = read_fused_file(path), shown_path(path), threads if device == "cpu" else None
+        engines = {
+            stream: load_content(content, f"{name}: {stream}.adasgn", device, precision=precision, threads=threads)
+            for stream, content in models.items()
+        }
+        try:
+            check_fusable([engine.description for engine in engines.values()])
+        except ModelFileError as error:
+            raise ModelFileError(f"{name}: {error}") from None
+        for stream, engine in engines.items():
+            if engine.description.stream != stream:
+                found = engine.description.stream
+                raise ModelFileError(f"{name}: {stream}.adasgn: expected a model of that stream, found one of {found}")
+        return cls([Replay._of_engine(engine, effort) for engine in engines.values()])
+
+    def _update(self, tracks: Sequence[NDArray[np.float32]], frames: int) -> Update:
+        updates = [part._update(tracks, frames) for part in self.parts]
+        costs = [update.cost for update in updates]
+        return Update(
+            frames,
+            np.mean([update.probabilities for update in updates], axis=0),
+            np.concatenate([update.actions for update in updates], axis=1),
+            ClipCost(*(sum(getattr(cost, figure.name) for cost in costs) for figure in fields(ClipCost))),
         )

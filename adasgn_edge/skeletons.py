@@ -1,6 +1,6 @@
 """Skeleton layouts: what the V joints of a clip are and how they belong together.
 
-A layout is data: one JSON file. The built-in ones (``ntu25``, ``shrec22``, ``kinect20``) lie in
+A layout is data: one JSON file. The built-in ones (``shrec22``, ``ntu25``, ``coco17``, ``mediapipe21`` and more) lie in
 ``adasgn_edge/layouts``; a layout of your own is loaded by its path::
 
     layout = load_layout("my_robot_hand.json")
@@ -12,7 +12,7 @@ and is accepted wherever a layout name is (recipes, recordings, the command line
 ``joints``      V names, in the order of the coordinates
 ``bones``       ``[child, parent]`` names, each joint but the root once as a child: the tree that the bone stream
                 subtracts along and that pictures are drawn with
-``origin``      the joint whose position in the first frame becomes (0, 0, 0)
+``origin``      the joint whose position in the first frame becomes (0, 0, 0), or a list of joints, whose mean does
 ``scale_bone``  two joints whose distance in the first frame becomes 1, or ``null``: coordinates stay in metres
 ``up``          ``[x, y, z]``: the direction of "up" in the recorded coordinates, for drawing
 ``joint_sets``  for each reduced joint count V_i the V_i groups of joint names whose means initialise the
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -101,7 +101,7 @@ class SkeletonLayout:
     name: str
     joints: tuple[str, ...]
     bones: tuple[tuple[str, str], ...]
-    origin: str
+    origin: tuple[str, ...]
     scale_bone: tuple[str, str] | None
     up: tuple[float, float, float]
     joint_sets: dict[int, tuple[tuple[str, ...], ...]]
@@ -130,6 +130,26 @@ class SkeletonLayout:
         return parents
 
     @cached_property
+    def origin_indices(self) -> tuple[int, ...]:
+        """Indices of the joints whose mean is the origin, one or more."""
+        return tuple(self.index(joint) for joint in self.origin)
+
+    @property
+    def origin_joint(self) -> int:
+        """Index of the one joint that is the origin; raises LayoutError where several are."""
+        if len(self.origin) > 1:
+            raise LayoutError(
+                f"layout {self.name!r}: expected one origin joint, found the mean of {', '.join(self.origin)}"
+            )
+        return self.origin_indices[0]
+
+    def origin_of(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(3,) where the origin is in a frame (V, 3), float32."""
+        if len(self.origin) == 1:
+            return frame[self.origin_indices[0]]
+        return frame[list(self.origin_indices)].mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    @cached_property
     def joint_counts(self) -> tuple[int, ...]:
         """All joint counts a model can use without a transform of the user's own, ascending, V included."""
         return tuple(sorted({*self.joint_sets, self.joint_count}))
@@ -155,7 +175,7 @@ class SkeletonLayout:
             "name": self.name,
             "joints": list(self.joints),
             "bones": [list(bone) for bone in self.bones],
-            "origin": self.origin,
+            "origin": self.origin[0] if len(self.origin) == 1 else list(self.origin),
             "scale_bone": list(self.scale_bone) if self.scale_bone else None,
             "up": list(self.up),
             "joint_sets": {str(count): [list(g) for g in groups] for count, groups in self.joint_sets.items()},
@@ -180,7 +200,7 @@ class SkeletonLayout:
             name=_text("name", data["name"]),
             joints=joints,
             bones=tuple(_pair("bones", bone) for bone in bones),
-            origin=_text("origin", data["origin"]),
+            origin=_origin(data["origin"]),
             scale_bone=_pair("scale_bone", data["scale_bone"]) if data.get("scale_bone") is not None else None,
             up=_numbers("up", data.get("up", (0, 1, 0)), 3),  # type: ignore[arg-type]
             joint_sets={int(count): _groups(count, groups) for count, groups in sets.items()},
@@ -197,8 +217,9 @@ class SkeletonLayout:
             fail("expected at least one joint, found none")
         if len(set(self.joints)) != self.joint_count:
             fail("joint names repeat")
-        self.index(self.origin)
-        named = [*(self.scale_bone or ())]
+        if len(set(self.origin)) != len(self.origin):
+            fail("origin: expected each joint once, found one repeated")
+        named = [*self.origin, *(self.scale_bone or ())]
         if self.conventions is not None:
             named += self.conventions.upright or ()
             if self.conventions.chirality is not None:
@@ -287,6 +308,14 @@ def _names(key: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _origin(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (_text("origin", value),)
+    if not isinstance(value, list | tuple) or not value:
+        raise LayoutError(f"layout: origin: expected a joint or a list of joints, found {shown(value)}")
+    return _names("origin", value)
+
+
 def _is_count(key: Any) -> bool:
     return isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 5
 
@@ -317,12 +346,31 @@ def builtin_layouts() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
 
 
+SHARPER = {
+    "shrec22": Chirality(
+        ("wrist", "index_base", "little_base"),
+        (
+            ("wrist", "thumb_joint_2"),
+            ("index_base", "index_joint_1"),
+            ("middle_base", "middle_joint_1"),
+            ("ring_base", "ring_joint_1"),
+            ("little_base", "little_joint_1"),
+        ),
+    )
+}
+"""What tells recordings of a built-in layout from their mirror images better than its own file does. The file stays as
+it is: data sets are known by a digest of it."""
+
+
 def stated_conventions(layout: SkeletonLayout) -> Conventions | None:
-    """The layout's conventions; a layout that states none, but is a built-in one otherwise, has that one's."""
-    if layout.conventions is None and layout.name in builtin_layouts():
-        builtin = load_layout(layout.name)
-        return builtin.conventions if builtin == layout else None
-    return layout.conventions
+    """The layout's conventions; a built-in layout that states none has its file's. See also :data:`SHARPER`."""
+    if layout.name not in builtin_layouts():
+        return layout.conventions
+    builtin = load_layout(layout.name)
+    known, stated = builtin.conventions, layout.conventions
+    if builtin != layout or known is None or stated not in (None, known):
+        return stated
+    return replace(known, chirality=SHARPER.get(layout.name, known.chirality))
 
 
 def load_layout(name: str | Path | SkeletonLayout) -> SkeletonLayout:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from adasgn_edge.bench.runtimes import GRAPHS, PEERS
 from bench.models import AIM_SUBJECT, DEFAULT, MODELS
-from bench.peers import GRAPHS, PEERS
 
 __all__ = ["default", "find_aims", "rate"]
 

@@ -21,8 +21,8 @@ from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.persons import Body, whole_body
 from adasgn_edge.data.preprocess import CENTRE, make_clips, normalise, segment_frames
 from adasgn_edge.data.registry import open_dataset
+from adasgn_edge.deploy.model_file import shipped_model
 from adasgn_edge.errors import ClipError
-from adasgn_edge.model_file import shipped_model
 
 __all__ = ["FAULTS", "main"]
 

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from adasgn_edge.bench.interleave import REST, Pace
+from adasgn_edge.bench.runtimes import GRAPHS, installed
 from adasgn_edge.engine import instruction_sets
 from adasgn_edge.model.config import ModelConfig
-from bench.interleave import REST, Pace
 from bench.models import AIM_SUBJECT, MODELS, config_of
-from bench.peers import GRAPHS, installed
 
 __all__ = ["BATCHES", "Group", "plan", "stages"]
 

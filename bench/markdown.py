@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from adasgn_edge.bench.machine import QUIET
+from adasgn_edge.bench.runtimes import GRAPHS
 from bench.aims import rate
-from bench.machine import QUIET
-from bench.peers import GRAPHS
 
 __all__ = ["routing", "table", "to_markdown"]
 

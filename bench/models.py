@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adasgn_edge.bench.clips import Clips, default_clips
+from adasgn_edge.bench.reference import MARGIN
+from adasgn_edge.bench.torch_reference import TorchReference
+from adasgn_edge.deploy.export import to_model_file
+from adasgn_edge.deploy.folded_network import folded_cost
+from adasgn_edge.deploy.model_file import write_model_file
 from adasgn_edge.effort import threshold_of
-from adasgn_edge.export import to_model_file
-from adasgn_edge.folded import folded_cost
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import FEATURE, TAPS, TEMPORAL, ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.weights import TrainedModel, load_weights, shipped_weights
-from adasgn_edge.model_file import write_model_file
 from adasgn_edge.skeletons import load_layout
-from bench.clips import Clips, default_clips
-from bench.reference import MARGIN, TorchReference
 
 __all__ = [
     "AIM_SUBJECT", "DEFAULT", "DENSE_HANDS", "MODELS", "OnClips", "StageCost", "Subject", "config_of", "load_subject",
@@ -55,7 +56,7 @@ class OnClips:
     """A model, and what it does on its subject's clips.
 
     actions: (N, T) the branches that frames take, of a model that escalates the one at which each clip ends; margin:
-    (N, T) by which each was decided, infinite where nothing is (bench/reference.py).
+    (N, T) by which each was decided, infinite where nothing is (adasgn_edge/bench/reference.py).
     """
 
     trained: TrainedModel

@@ -1,51 +1,69 @@
-"""From pytest-benchmark's record to a report: one JSON file and one Markdown page.
-
-Run: ``python -m bench`` does it after measuring; ``python -m bench.report RAW.json --out FOLDER`` does it alone.
-"""
+"""From times to a report: one JSON file and one Markdown page, which ``python -m bench`` writes."""
 
 from __future__ import annotations
 
-import argparse
+import datetime
 import json
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from adasgn_edge.bench import machine
+from adasgn_edge.bench.interleave import Side
+from adasgn_edge.bench.timing import statistics
 from adasgn_edge.files import write_text
 from bench.aims import find_aims
+from bench.groups import Group
 from bench.markdown import to_markdown
+from bench.models import Subject
+from bench.workplace import TOLERANCE
 
-__all__ = ["make_report", "statistics", "write_report"]
+__all__ = ["group_report", "make_report", "write_report"]
 
 FORMAT = "adasgn_edge.speed.2"
 FLAGS = ("sse2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "asimd", "sve")
 """Instruction sets worth a word; all of the processor's flags are in the JSON."""
 
 
-def make_report(raw: dict[str, Any], command: str) -> dict[str, Any]:
-    """The report, as plain values, of what pytest-benchmark wrote."""
-    noted, cpu = raw["adasgn_edge"], raw["machine_info"].get("cpu", {})
-    groups: dict[str, dict[str, Any]] = {}
-    for benchmark in raw["benchmarks"]:
-        info = benchmark["extra_info"]
-        facts = {key: info[key] for key in ("kind", "subject", "batch", "threads")}
-        group = groups.setdefault(benchmark["group"], {**facts, "sides": {}})
-        times = statistics(benchmark["stats"]["data"])
-        group["sides"][info["side"]] = {**times, "macs": info["macs"], "logit_error": info["logit_error"]}
-    flags = cpu.get("flags", [])
+def group_report(
+    group: Group, sides: Sequence[Side], errors: Mapping[str, float], times: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    """One group, as plain values; errors: of the sides that return logits."""
+    facts = {key: getattr(group, key) for key in ("kind", "subject", "batch", "threads")}
+    rows = {
+        side.name: {**statistics(times[side.name]), "macs": side.macs, "logit_error": errors.get(side.name)}
+        for side in sides
+    }
+    return {**facts, "sides": rows}
+
+
+def make_report(
+    groups: dict[str, dict[str, Any]], subjects: Mapping[str, Subject], command: str, load: list[float], quick: bool
+) -> dict[str, Any]:
+    """The report, as plain values; load: load average when it began."""
+    commit, dirty = _commit()
+    flags = machine.flags()
     return {
         "format": FORMAT,
         "command": command,
-        "date": raw["datetime"],
-        "commit": raw["commit_info"].get("id") or "none",
-        "uncommitted_changes": bool(raw["commit_info"].get("dirty")),
-        "cpu": cpu.get("brand_raw") or raw["machine_info"].get("processor") or "unknown",
-        "cpu_count": cpu.get("count"),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "commit": commit,
+        "uncommitted_changes": dirty,
+        "cpu": machine.processor(),
+        "cpu_count": machine.cores(),
         "instruction_sets": [flag for flag in FLAGS if flag in flags],
         "cpu_flags": flags,
-        **{key: noted[key] for key in ("frequency", "load_average", "versions", "not_installed", "quick", "tolerance")},
-        "subjects": noted["subjects"],
+        "frequency": machine.frequency(),
+        "load_average": {"start": load, "end": machine.load_average()},
+        "versions": machine.versions(),
+        "not_installed": machine.missing_peers(),
+        "quick": quick,
+        "tolerance": TOLERANCE,
+        "subjects": {name: subject.facts() for name, subject in subjects.items()},
         "aims": find_aims(groups),
         "groups": groups,
     }
@@ -59,31 +77,14 @@ def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
     return paths
 
 
-def statistics(seconds: list[float]) -> dict[str, Any]:
-    """Seconds. Percentiles only of enough runs to have them: p5 and p95 of 20, p99 of 100."""
-    times, runs = np.asarray(seconds), len(seconds)
-    low, median, high, highest = np.percentile(times, [5, 50, 95, 99]).tolist()
-    return {
-        "median": median,
-        "p5": low if runs >= 20 else None,
-        "p95": high if runs >= 20 else None,
-        "p99": highest if runs >= 100 else None,
-        "mean": float(times.mean()),
-        "least": float(times.min()),
-        "most": float(times.max()),
-        "runs": runs,
-    }
+def _commit() -> tuple[str, bool]:
+    """The checkout's commit, and whether something has changed since; "none" without git."""
+    root = Path(__file__).parents[1]
 
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("raw", type=Path, help="what --benchmark-json wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder for speed.json and speed.md")
-    options = parser.parse_args()
-    report = make_report(json.loads(options.raw.read_text()), f"python -m bench.report {options.raw.name}")
-    for path in write_report(report, options.out):
-        print(path)
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.CalledProcessError):
+        return "none", False

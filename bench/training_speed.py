@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from adasgn_edge.bench.conv2d_sgn import Conv2dSGN
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
 from adasgn_edge.data.preprocess import OFFSET_RANGE, normalise, segment_frames
 from adasgn_edge.data.registry import open_dataset
@@ -27,7 +28,6 @@ from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.skeletons import load_layout
 from adasgn_edge.train.devices import autocast_dtype, hardware
 from adasgn_edge.train.sampler import ClipSampler
-from bench.conv2d_sgn import Conv2dSGN
 
 FRAMES, BATCH = 20, 64
 

@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 import adasgn_edge
+from adasgn_edge.bench.ceilings import fma_side, sgemm_sides
+from adasgn_edge.bench.interleave import Side
+from adasgn_edge.bench.peers import Peers
+from adasgn_edge.bench.runtimes import installed
 from adasgn_edge.engine import Engine
 from adasgn_edge.model.adasgn import SGN
 from adasgn_edge.model.config import FEATURE
-from bench.ceilings import fma_side, sgemm_sides
 from bench.groups import Group
-from bench.interleave import Side
 from bench.models import MODELS, StageCost, Subject, load_subject
-from bench.peers import Peers, installed
 
 __all__ = ["TOLERANCE", "ValidationError", "Workplace", "logit_error"]
 
@@ -63,16 +64,16 @@ class Workplace:
         return self._subjects[name]
 
     def sides(self, group: Group) -> list[Side]:
-        """A group's sides in the order of their names; the multiply-add loop only where it can be compiled."""
+        """A group's sides in the order of their names."""
         torch.set_num_threads(group.threads)
         made = self._stages(group) if group.kind == "stages" else self._runs(group)
         for name in group.sides:
             if name.startswith("fma "):
-                made += filter(None, [fma_side(name.removeprefix("fma "), self._folder)])
+                made.append(fma_side(name.removeprefix("fma ")))
         if "sgemm numpy" in group.sides:
             made += sgemm_sides()
         by_name = {side.name: side for side in made}
-        return [by_name[name] for name in group.sides if name in by_name]
+        return [by_name[name] for name in group.sides]
 
     def validate(self, group: Group, sides: Sequence[Side]) -> dict[str, float]:
         """Error of every side that returns logits, relative to their norm; raises ValidationError above TOLERANCE."""

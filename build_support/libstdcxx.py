@@ -16,7 +16,7 @@ from pathlib import Path
 
 from build_support.parts import BuildError
 
-__all__ = ["LIBRARY", "Linked", "expect_shared", "link_options", "read_module", "sharing_is_known"]
+__all__ = ["LIBRARY", "Linked", "expect_shared", "link_options", "read_elf", "read_module", "sharing_is_known"]
 
 LIBRARY = "libstdc++.so.6"
 _OF_THE_LIBRARY = ("_ZNSt6locale", "_ZNSt8ios_base")
@@ -73,9 +73,13 @@ def expect_shared(module: Path) -> None:
 
 def read_module(module: Path) -> Linked:
     """The dynamic symbols and needed libraries of an ELF file; BuildError if it is none."""
-    data = module.read_bytes()
+    return read_elf(module.read_bytes(), str(module))
+
+
+def read_elf(data: bytes, called: str) -> Linked:
+    """Of a file's content; `called`: what an error calls it."""
     if data[:6] != b"\x7fELF\2\1":
-        raise BuildError(f"{module}: expected an ELF file of 64 bits, found something else")
+        raise BuildError(f"{called}: expected an ELF file of 64 bits, found something else")
     header = _HEADER.unpack_from(data)
     start, size, count = header[5], header[10], header[11]
     sections = [_SECTION.unpack_from(data, start + size * place) for place in range(count)]

@@ -129,7 +129,7 @@ target_include_directories(adasgn_edge_cuda PUBLIC
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_include_directories(adasgn_edge_cuda SYSTEM PRIVATE
   $<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>)
-target_link_libraries(adasgn_edge_cuda PUBLIC core PRIVATE adasgn_edge::cudart)
+target_link_libraries(adasgn_edge_cuda PUBLIC adasgn_edge_core PRIVATE adasgn_edge::cudart)
 target_compile_definitions(adasgn_edge_cuda INTERFACE ADASGN_CUDA)  # adasgn/load.h then knows GPUs
 
 # One nvcc works on several architectures at once or, where it can, on several kernels of one.

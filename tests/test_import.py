@@ -21,9 +21,18 @@ def test_package_and_lower_layers_need_numpy_alone():
     code = (
         "import adasgn_edge, adasgn_edge.skeletons, adasgn_edge.data.preprocess, adasgn_edge.data.recordings, "
         "adasgn_edge.data.registry, adasgn_edge.hands, adasgn_edge.model.config, adasgn_edge.model.cost, "
-        "adasgn_edge.model_file, adasgn_edge.replay"
+        "adasgn_edge.deploy.model_file, adasgn_edge.replay"
     )
     assert not imported(code) & set(HEAVY)
+
+
+def test_what_the_package_offers_is_listed():
+    code = (
+        "import sys, adasgn_edge\n"
+        "assert set(adasgn_edge.__all__) <= set(dir(adasgn_edge)), dir(adasgn_edge)\n"
+        "assert 'adasgn_edge.engine' not in sys.modules"
+    )
+    assert "adasgn_edge" in imported(code)
 
 
 def test_help_does_not_load_torch():

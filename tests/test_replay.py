@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from adasgn_edge.data.preprocess import make_clip, normalise
+from adasgn_edge.deploy.model_file import shipped_model
 from adasgn_edge.errors import CheckpointError, ClipError, ModelConfigError
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
@@ -155,3 +156,5 @@ def test_bad_input_is_named(replay: Replay, tmp_path) -> None:
         Replay(ReferenceClassifier(random_model()), LAYOUT, CONFIG, ("a", "b"))
     with pytest.raises(CheckpointError, match="found nothing"):
         Replay.load(tmp_path / "none.safetensors")
+    with pytest.raises(ModelConfigError, match="found a causal one, which is for streams"):
+        Replay.load(shipped_model("stream"))

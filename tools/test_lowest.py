@@ -7,8 +7,9 @@ its tests run against the *installed* package, which is built from a source dist
 no wheel on this Python (NumPy 1.23 on Python 3.12), the next release that has one stands in; what these packages
 need themselves is as new as they allow, as pip would choose it.
 
-Two are not installed at their bounds. torch: its wheels of 2.5 on PyPI bring gigabytes of CUDA packages, so the pinned
-one is taken. The tools of the extra `lint` are pinned exactly, and `make lint` runs these.
+Three are not installed at their bounds. torch: its wheels of 2.5 on PyPI bring gigabytes of CUDA packages, so the
+pinned one is taken. The tools of the extra `lint` are pinned exactly, and `make lint` runs these; so is MediaPipe of
+the extra `camera`, with which `make test-camera` runs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "lowest"
 EXCEPTED = ("torch",)  # see above
-PINNED_EXTRAS = ("lint",)
+PINNED_EXTRAS = ("lint", "camera")
 PYTEST = ("pytest", "pytest-benchmark", "hypothesis")
 
 
@@ -85,7 +86,7 @@ import tempfile, numpy, torch
 from pathlib import Path
 from adasgn_edge.model.adasgn import SGN
 from adasgn_edge.model.config import ModelConfig
-from bench.peers import Peers
+from adasgn_edge.bench.peers import Peers
 torch.manual_seed(0)
 model = SGN(ModelConfig.dense(22, 14)).eval()
 clips = numpy.random.default_rng(0).normal(size=(1, 20, 22, 3)).astype(numpy.float32)
@@ -95,7 +96,10 @@ with tempfile.TemporaryDirectory() as folder:
     found = peers.call("openvino", "identities", 1, 1)(clips)
 assert numpy.abs(found - expected).max() < 1e-3, numpy.abs(found - expected).max()
 """
-COMMANDS = ("demo", "classify", "train", "eval", "calibrate", "plot", "convert", "cost", "export", "doctor")
+COMMANDS = (
+    "demo", "classify", "stream", "record", "train", "eval", "eval-stream", "calibrate", "replay", "plot", "convert",
+    "cost", "export", "bench", "doctor",
+)  # fmt: skip
 
 STAGES = (
     Stage(
@@ -117,6 +121,7 @@ STAGES = (
         ),
         ("tests/cli/test_convert.py", "tests/test_import.py"),
     ),
+    Stage("view", ("view",), ("mcap", "mcap-protobuf-support"), tests=("tests/test_foxglove_view.py",)),
     Stage(
         "train",
         ("train", "plot"),
@@ -124,7 +129,7 @@ STAGES = (
             "tests/cli/test_train_eval_plot.py",
             "tests/cli/test_classify.py",
             "tests/train/test_recipe.py",
-            "tests/export/test_damaged_files.py",
+            "tests/deploy/test_damaged_files.py",
         ),
     ),
     # Wheels of compiled packages may be bound to the NumPy they were made with, so these are tried beside the newest.
@@ -133,7 +138,7 @@ STAGES = (
         ("onnx", "test"),
         (),
         (("-c", CORE_PROGRAM), ("-c", "import matplotlib.pyplot")),
-        ("tests/export/test_export.py",),
+        ("tests/deploy/test_export.py",),
         newest=("numpy",),
     ),
     Stage("bench", ("bench",), (), (("-c", OPENVINO_PROGRAM),)),
@@ -238,7 +243,7 @@ class Environment:
             self.pins["torch"] = torch
             wanted.append(torch)
         upgrade = ["--upgrade", *newest] if newest else []
-        self.run("-m", "pip", "install", "--quiet", "--only-binary", ":all:", *upgrade, *wanted)
+        self.run("-m", "pip", "install", "--quiet", "--no-compile", "--only-binary", ":all:", *upgrade, *wanted)
 
     def unpin(self, requirements: Sequence[Requirement]) -> None:
         """What was needed to build the package is done with: torch wants a newer setuptools than that."""
@@ -259,7 +264,8 @@ class Environment:
         )
         (archive,) = archives.glob("*.tar.gz")
         options = ("--quiet", "--no-build-isolation", "--no-deps", "--no-cache-dir")
-        self.run("-m", "pip", "install", *options, str(archive), ADASGN_BUILD_TORCH="off", ADASGN_BUILD_CUDA="off")
+        build = {"ADASGN_BUILD_TORCH": "off", "ADASGN_BUILD_CUDA": "off", "ADASGN_OBJECTS": str(ROOT / "build/objects")}
+        self.run("-m", "pip", "install", *options, str(archive), **build)
 
     def test(self, stage: Stage) -> None:
         """What a stage runs. The folder of the tests comes last in the path, after the installed package."""

@@ -8,7 +8,23 @@ import typer
 from typer.core import TyperGroup
 
 from adasgn_edge import __version__
-from adasgn_edge.cli import calibrate, classify, convert, cost, demo, doctor, evaluate, export, plot, train
+from adasgn_edge.cli import (
+    bench,
+    calibrate,
+    classify,
+    convert,
+    cost,
+    demo,
+    doctor,
+    eval_stream,
+    evaluate,
+    export,
+    plot,
+    record,
+    replay,
+    stream,
+    train,
+)
 from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
 
 __all__ = ["app"]
@@ -65,15 +81,20 @@ def _main(
 for _name, _module in (
     ("demo", demo),
     ("classify", classify),
+    ("stream", stream),
+    ("record", record),
     ("train", train),
     ("eval", evaluate),
+    ("eval-stream", eval_stream),
     ("calibrate", calibrate),
+    ("replay", replay),
     ("plot", plot),
     ("convert", convert),
     ("cost", cost),
     ("export", export),
 ):
     _typer.command(_name)(_module.command)
+_typer.add_typer(bench.app, name="bench")
 
 
 @_typer.command(

@@ -37,22 +37,30 @@ def command(
     confidence that takes is read off the models of folds, each on the people that it was not trained on. Never off the
     test split, whose accuracy would then be chosen and not measured.
 
+    Of a causal model, for streams, the thresholds are chosen by which gestures start and end, on recordings held out.
+
     Example: `adasgn-edge calibrate runs/shrec14-joint-folds --into runs/shrec14-joint`
     """
     import json
 
+    from adasgn_edge.cli.calibrate_online import calibrate_online
     from adasgn_edge.cli.console import console
     from adasgn_edge.cli.terminal import printable
     from adasgn_edge.effort import DEFAULT_EFFORT
     from adasgn_edge.errors import EffortError
     from adasgn_edge.files import check_output, write_text
+    from adasgn_edge.model.weights import load_weights
     from adasgn_edge.progress import RichProgress
     from adasgn_edge.train.calibration import held_out_levels, write_effort
+    from adasgn_edge.train.report import find_weights
 
     if default is not None and not 0 <= default <= 1:
         raise EffortError(f"--default: expected an effort from 0 to 1, found {default:g}")
     if json_file is not None:
         check_output(json_file, option="--json")
+    if load_weights(find_weights(folds)[0]).model.config.causal is not None:
+        calibrate_online(folds, into or [], default, root, json_file)
+        return
     targets = _targets(into or [])
     opened: dict[str, SkeletonDataset] = {}
 

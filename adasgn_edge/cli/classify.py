@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adasgn_edge.cli.conventions import (
+    AxesOption,
+    FlipOption,
+    GravityOption,
+    MirroredOption,
+    MirrorOption,
+    ScaleOption,
+    SideOption,
+    SourceOption,
+    UnitsOption,
+    description_of,
+)
 from adasgn_edge.cli.device import DeviceOption, EffortOption, PrecisionOption
 
 if TYPE_CHECKING:
@@ -32,60 +44,62 @@ def command(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(help="Model file (.adasgn) or weights.  [default: the shipped model file]", show_default=False),
+        typer.Option(
+            help="Model file (.adasgn), fused streams (.fused), weights, or a run folder with one model.  [default: "
+            "the shipped model file]",
+            show_default=False,
+        ),
     ] = None,
     device: DeviceOption = "cpu",
     precision: PrecisionOption = None,
     effort: EffortOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to give for a clip.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line in place of a table.")] = False,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Whose joint order the clips have, when not the model's: mediapipe-hand-21, openxr-26, "
-            "azure-kinect-32, …, or the path of a description of your own.",
-            show_default=False,
-        ),
-    ] = None,
-    flip: Annotated[
-        str, typer.Option(metavar="AXES", help="Negate these axes, such as y where y points down.", show_default=False)
-    ] = "",
-    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror left and right: for a left hand.")] = False,
-    scale: Annotated[
-        float, typer.Option(metavar="FACTOR", help="Multiply coordinates: 0.001 where they are millimetres.")
-    ] = 1.0,
+    source: SourceOption = None,
+    axes: AxesOption = None,
+    units: UnitsOption = None,
+    mirrored: MirroredOption = None,
+    gravity: GravityOption = None,
+    side: SideOption = None,
+    flip: FlipOption = "",
+    mirror: MirrorOption = False,
+    scale: ScaleOption = 1.0,
     missing: Annotated[
         str, typer.Option(metavar="fill|error", help="Fill in missing joints, or refuse clips that have some.")
     ] = "fill",
 ) -> None:
     """Label clips: a line a frame with x y z of every joint, columns by name where they have names; or an array.
 
-    The scores of several persons in a clip are averaged. x points to the subject's right, y up, z away from the camera,
-    in metres; --flip, --mirror and --scale set others right. A file that cannot be used is named on standard error, the
-    others are still labelled, and the exit status is 1.
+    The scores of several persons in a clip are averaged. Without --source joints are the model's, x to the subject's
+    right, y up, z away from the camera, metres, a right hand. --flip, --mirror and --scale correct by hand, last. A
+    file that cannot be used is named on standard error, the others are still labelled, and the exit status is 1.
 
-    Example: `adasgn-edge classify wave.csv --json`
+    Examples:
+
+    `adasgn-edge classify wave.csv --json`
+
+    `adasgn-edge classify --source azure-kinect-32 --axes source --not-mirrored body.csv`
     """
     from adasgn_edge.cli.terminal import complain, json_line
+    from adasgn_edge.data.adapter import Adapter
     from adasgn_edge.data.cleaning import MISSING_CHOICES
     from adasgn_edge.data.clips import read_recording
     from adasgn_edge.data.plausibility import doubts
-    from adasgn_edge.data.sources import Orientation, load_source
+    from adasgn_edge.data.sources import Orientation
     from adasgn_edge.errors import AdaSGNError, ClipError
     from adasgn_edge.replay import Replay
 
     if model is None:
-        from adasgn_edge.model_file import shipped_model
+        from adasgn_edge.deploy.model_file import shipped_model
 
         model = shipped_model()
     if missing not in MISSING_CHOICES:
         raise ClipError(f"--missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
     orientation = Orientation(flip, mirror, scale)
-    origin = None if source is None else load_source(source)
     replay = Replay.load(model, threads=1, device=device, precision=precision, effort=effort)
-    if origin is not None:
-        origin.matrix(replay.layout)  # no mapping onto the model's layout: one error, not one for each file
+    description = description_of(replay.layout, source, axes, units, mirrored, gravity, side)
+    if description is not None:
+        Adapter(description, replay.layout)  # what does not fit is one error, not one for each file
     rows = []
     failed = False
     for argument in files:
@@ -101,7 +115,7 @@ def command(
                 warnings.simplefilter("always")
                 try:
                     tracks, cleaning = read_recording(
-                        path, replay.layout, missing=missing, source=origin, orientation=orientation
+                        path, replay.layout, missing=missing, description=description, orientation=orientation
                     )
                     for text in doubts(tracks, replay.layout):
                         warnings.warn(text, stacklevel=1)

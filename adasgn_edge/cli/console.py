@@ -58,7 +58,7 @@ def plain_warnings() -> Iterator[None]:
 
 
 class TrainingView:
-    """A :class:`adasgn_edge.train.loop.Reporter` for people: a live bar on a terminal, a line an epoch elsewhere.
+    """A :class:`adasgn_edge.train.course.Reporter` for people: a live bar on a terminal, a line an epoch elsewhere.
 
     fold: shown before each stage's name; its clips are then called held out.
     """

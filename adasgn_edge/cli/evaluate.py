@@ -108,6 +108,8 @@ def command(
     wanted_seeds = set(numbers(seeds, int, "--seeds")) if seeds else None
     sources = _find(models or [shipped_weights()], stages, wanted_seeds)
     opened = _Datasets(data, root, on_bad_sample, missing)
+    if split == "test":
+        sources = _with_test_clips(sources, opened)
     measured: dict[Path, Measurement] = {}
     more: list[Measurement] = []
     for path in [path for _, paths in sources for path in paths]:
@@ -165,6 +167,7 @@ class _Datasets:
         from adasgn_edge.data.registry import open_dataset
         from adasgn_edge.model.weights import load_weights
         from adasgn_edge.progress import RichProgress
+        from adasgn_edge.train.own import all_training, trained_on_all
 
         provenance = load_weights(path).provenance
         name = self._data or provenance.get("dataset")
@@ -176,6 +179,8 @@ class _Datasets:
                     name, self._root, on_bad_sample=self._on_bad_sample, missing=self._missing, progress=RichProgress()
                 )
         dataset = self._opened[name]
+        if trained_on_all(provenance, dataset):
+            return all_training(dataset)
         if (
             "fold" not in provenance
             and self._data is None
@@ -211,6 +216,31 @@ def _find(models: Sequence[Path], stages: str | None, seeds: set[int] | None) ->
         if not chosen:
             raise typer.BadParameter(f"{model}: no model with these stages and seeds was found there")
     return sources
+
+
+def _with_test_clips(sources: Sequence[tuple[Path, list[Path]]], opened: _Datasets) -> list[tuple[Path, list[Path]]]:
+    """The sources without models that `train FOLDER` trained on every clip: those of its folds tell how good it is."""
+    from adasgn_edge.cli.console import console
+
+    result = []
+    for model, paths in sources:
+        left = [path for path in paths if _is_fold(path) or (opened.of(path).split == "test").any()]
+        if not left:
+            raise typer.BadParameter(
+                f"{model}: trained on every clip of its data set, so that none is left to test it; measure the run's "
+                "folder, which holds models of folds too, or --split train"
+            )
+        if len(left) < len(paths):
+            passed = ", ".join(str(path) for path in paths if path not in left)
+            console.print(f"Trained on every clip, and so judged by the models of folds: {passed}", markup=False)
+        result.append((model, left))
+    return result
+
+
+def _is_fold(path: Path) -> bool:
+    from adasgn_edge.model.weights import load_weights
+
+    return "fold" in load_weights(path).provenance
 
 
 def _efforts(path: Path, text: str | None) -> Sequence[float | None]:

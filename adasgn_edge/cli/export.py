@@ -11,15 +11,25 @@ from adasgn_edge.cli.terminal import printable
 
 if TYPE_CHECKING:
     from adasgn_edge.data.dataset import SkeletonDataset
+    from adasgn_edge.deploy.model_file import ModelFile
 
 __all__ = ["command"]
 
 
 def command(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Trained weights (model.safetensors): AdaSGN, dense SGN or a single branch.")
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="WEIGHTS...",
+            help="Trained weights (model.safetensors), or a run folder with one model: AdaSGN, dense SGN or one "
+            "branch. Several, each of another input stream, make one fused file.",
+            show_default=False,
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")] = Path("model.adasgn"),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write.  [default: model.adasgn; of several models.fused]"),
+    ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store the matrices in half precision.")] = False,
     window: Annotated[
         float | None,
@@ -47,29 +57,60 @@ def command(
 ) -> None:
     """Write trained weights as one `.adasgn` file that runs without torch.
 
-    Example: `adasgn-edge export runs/shrec14/seed-1/adasgn-a1/model.safetensors -o gestures.adasgn`
-    """
-    from functools import partial
+    Weights of the joint, bone and velocity streams (or two of them) make one `.fused` file, with which `classify`
+    and `demo` average the streams' probabilities.
 
+    Examples: `adasgn-edge export runs/my-gestures-joint -o gestures.adasgn` ·
+    `adasgn-edge export runs/shrec14-joint/seed-1/adasgn-a1 -o gestures.adasgn` ·
+    `adasgn-edge export runs/mine-joint runs/mine-bone runs/mine-velocity -o gestures.fused`
+    """
+    from functools import cache, partial
+
+    from adasgn_edge.deploy.export import MODEL_ENDING, export_fused, export_weights
+    from adasgn_edge.deploy.fused_file import FUSED_ENDING
     from adasgn_edge.errors import OutputError
-    from adasgn_edge.export import MODEL_ENDING, export_weights
     from adasgn_edge.files import check_output
+    from adasgn_edge.model.weights import load_weights, one_model
     from adasgn_edge.progress import RichProgress
 
-    check_output(out, (MODEL_ENDING,), "--out", "ONNX is written by --onnx")
+    weights = [one_model(path) for path in checkpoints]
+    several = len(weights) > 1
+    if several:
+        out = out or Path("models.fused")
+        check_output(out, (FUSED_ENDING,), "--out", "several models make a fused file")
+        if onnx is not None:
+            raise OutputError(f"--onnx: expected one model, found {len(weights)}")
+    else:
+        out = out or Path("model.adasgn")
+        check_output(out, (MODEL_ENDING,), "--out", "ONNX is written by --onnx")
     if onnx is not None:
         check_onnx_output(onnx)
     for path in filter(None, (out, onnx)):
-        if path.exists() and checkpoint.exists() and path.samefile(checkpoint):
+        if any(path.exists() and read.exists() and path.samefile(read) for read in weights):
             raise OutputError(f"{path}: expected another file than the weights that are read")
-    calibration = partial(_open, calibrate, root) if calibrate is not None else None
-    model = export_weights(checkpoint, out, window, half, calibration, RichProgress())
+    calibration = cache(partial(_open, calibrate, root)) if calibrate is not None else None
+    options = (window, half, calibration, RichProgress())
+    models = export_fused(weights, out, *options) if several else [export_weights(weights[0], out, *options)]
+    if several:
+        typer.echo(f"{printable(out)}: {len(models)} models, {out.stat().st_size / 1e6:.2f} MB")
+    for model in models:
+        _describe(model, model.stream if several else f"{out}", window is not None)
+    if onnx is not None:
+        from adasgn_edge.deploy.onnx_graphs import write_onnx
+
+        for path in write_onnx(load_weights(weights[0]).model, onnx, RichProgress()):
+            typer.echo(f"{printable(path)}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _describe(model: ModelFile, name: str, given: bool) -> None:
+    """Say what was written, and what a clip costs; given: whether the window was."""
     config = model.config
-    source = "given" if window is not None else "from training" if "window" in model.provenance else "default"
+    known = model.recognition is not None or "window" in model.provenance
+    source = "given" if given else "from training" if known else "default"
     typer.echo(
-        f"{printable(out)}: {model.kind}, {out.stat().st_size / 1e6:.2f} MB, {model.precision}; "
+        f"{printable(name)}: {model.kind}, {len(model.to_bytes()) / 1e6:.2f} MB, {model.precision}; "
         f"layout {printable(model.layout.name)}, stream {model.stream}, "
-        f"{config.frames} frames in {model.window:g} s ({source}), {config.classes} classes"
+        f"{config.clip_frames} frames in {model.window:g} s ({source}), {config.classes} classes"
     )
     columns = dict(model.costs)
     heads = [f"{name:>8s}" for name in columns]
@@ -78,16 +119,10 @@ def command(
         heads.append(f"{'frames %':>10s}")
         rows = [[*row, f"{100 * share:10.2f}"] for row, share in zip(rows, model.action_shares, strict=True)]
     typer.echo(f"cost of a clip in 1e6 MACs, all frames in one branch\n{'':8s}{' '.join(heads)}")
-    for name, row in zip(config.branch_names, rows, strict=True):
-        typer.echo(f"{name:8s}{' '.join(row)}")
+    for branch, row in zip(config.branch_names, rows, strict=True):
+        typer.echo(f"{branch:8s}{' '.join(row)}")
     if config.adaptive and model.action_shares is None:
         typer.echo("How often the policy picks each branch is not known: --calibrate DATA measures it.")
-    if onnx is not None:
-        from adasgn_edge.model.weights import load_weights
-        from adasgn_edge.onnx_graphs import write_onnx
-
-        for path in write_onnx(load_weights(checkpoint).model, onnx, RichProgress()):
-            typer.echo(f"{printable(path)}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def _open(data: str, root: Path | None) -> SkeletonDataset:

@@ -37,7 +37,8 @@ def command(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="tradeoff: a file of `eval --json`; curves: a run folder; else weights.  [default: the shipped model]",
+            help="A run folder; for tradeoff also a file of `eval --json`; for shares and filmstrip weights, or a "
+            "folder with one model.  [default: the shipped model]",
             show_default=False,
         ),
     ] = None,
@@ -62,8 +63,9 @@ def command(
     plots.check_picture(path)
     if kind is Kind.tradeoff:
         if source is None:
-            raise typer.BadParameter("tradeoff needs the file that `adasgn-edge eval --json FILE` wrote")
-        figure = plots.accuracy_against_cost(_read_models(source), "AdaSGN: accuracy against cost", convention)
+            raise typer.BadParameter("tradeoff needs a run folder, or the file that `eval --json FILE` wrote")
+        rows = _measure_models(source, root) if source.is_dir() else _read_models(source)
+        figure = plots.accuracy_against_cost(rows, "AdaSGN: accuracy against cost", convention)
     elif kind is Kind.curves:
         figure = plots.training_curves(_read_logs(source or Path("runs")), str(source or "runs"))
     elif kind is Kind.shares:
@@ -93,6 +95,23 @@ def _read_models(source: Path) -> list[dict[str, Any]]:
     if not rows:
         raise DatasetError(f"{expected} one without models")
     return rows
+
+
+def _measure_models(run: Path, root: Path | None) -> list[dict[str, Any]]:
+    """The models below a run folder, measured as `eval` does."""
+    from adasgn_edge.model.weights import load_weights
+    from adasgn_edge.progress import RichProgress
+    from adasgn_edge.train.report import find_weights, measure, models_of, summarise
+
+    opened: dict[object, SkeletonDataset] = {}
+    measured = []
+    for path in find_weights(run):
+        trained = load_weights(path)
+        name = trained.provenance.get("dataset")
+        if name not in opened:
+            opened[name] = _open_dataset(trained, path, root)
+        measured.append(measure(path, opened[name], progress=RichProgress()))
+    return [summary.to_dict() for summary in summarise(models_of(measured))]
 
 
 def _read_logs(source: Path) -> dict[str, list[dict[str, Any]]]:
@@ -126,10 +145,10 @@ def _open_dataset(trained: TrainedModel, path: Path, root: Path | None) -> Skele
 
 def _shares(source: Path | None, root: Path | None) -> Figure:
     from adasgn_edge import plots
-    from adasgn_edge.model.weights import load_weights, shipped_weights
+    from adasgn_edge.model.weights import load_weights, one_model, shipped_weights
     from adasgn_edge.train.report import measure
 
-    path = source or shipped_weights()
+    path = one_model(source or shipped_weights())
     dataset = _open_dataset(load_weights(path), path, root)
     m = measure(path, dataset)
     title = f"{m.stage} on {dataset.name}: accuracy {m.evaluation.accuracy:.1%}, {m.evaluation.paper_gflops:.3f} GFLOPs"
@@ -146,9 +165,9 @@ def _filmstrip(source: Path | None, sample: str, frames: int, root: Path | None)
     from adasgn_edge.data.preprocess import make_clip
     from adasgn_edge.errors import DatasetError, ModelConfigError
     from adasgn_edge.model.adasgn import AdaSGN
-    from adasgn_edge.model.weights import load_weights, shipped_weights
+    from adasgn_edge.model.weights import load_weights, one_model, shipped_weights
 
-    path = source or shipped_weights()
+    path = one_model(source or shipped_weights())
     trained = load_weights(path)
     model, layout = trained.model, trained.layout
     if not isinstance(model, AdaSGN):

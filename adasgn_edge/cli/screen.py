@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from rich.text import Text
 from adasgn_edge.cli.canvas import SkeletonPicture, View
 from adasgn_edge.replay import Replay, Update
 
-__all__ = ["Moment", "Screen", "branch_style"]
+__all__ = ["LabelBars", "Moment", "Screen", "bar", "branch_style"]
 
 _BRANCH_COLOURS = ("#2fb36c", "#8cc63f", "#3fa7d6", "#3b6fd4", "#f0a202", "#d1383d")
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -24,10 +25,11 @@ _TRAIL_FRAMES = 45
 
 @dataclass(frozen=True)
 class Moment:
-    """What is to be shown. truth: the label asked for; paper_ratio, full_ratio: running means of cost over dense."""
+    """What is to be shown. truth: the label, None where nobody knows it; paper_ratio, full_ratio: running means of cost
+    over dense."""
 
     title: str
-    truth: int
+    truth: int | None
     update: Update
     finished: bool
     correct: int
@@ -51,20 +53,23 @@ def bar(share: float, width: int) -> str:
 
 
 class Screen:
-    """Draws the moments of one recording (L, V, 3)."""
+    """Draws the moments of one recording, a track (L, V, 3) for each person; the first one's branches are shown."""
 
-    def __init__(self, replay: Replay, recording: NDArray[np.float32], skeleton: bool) -> None:
+    def __init__(self, replay: Replay, tracks: Sequence[NDArray[np.float32]], skeleton: bool) -> None:
+        recording, *self._others = tracks
         self._replay, self._recording, self._skeleton = replay, recording, skeleton
-        self._view = View(recording, replay.layout)
+        self._length = max(map(len, tracks))
+        self._view = View(np.concatenate(tracks), replay.layout)
         self._farthest = int(np.argmax(np.ptp(recording, axis=0).max(axis=-1)))  # the joint whose trail is drawn
         self._marks = [replay.layout.group_averages(branch.joints) for branch in replay.config.branches]
 
     def draw(self, moment: Moment) -> RenderableType:
         """The whole screen."""
         layout, body = Layout(), Layout(name="body")
-        scores = Panel(_Scores(self._replay.class_names, moment), title="gesture", border_style="bright_black")
+        bars = LabelBars(self._replay.class_names, moment.update.probabilities, moment.truth)
+        scores = Panel(bars, title="label", border_style="bright_black")
         if self._skeleton:
-            picture = Panel(self._picture(moment.update), title="hand", border_style="bright_black")
+            picture = Panel(self._picture(moment.update), title=self._replay.layout.name, border_style="bright_black")
             body.split_row(Layout(picture, ratio=5), Layout(scores, ratio=4, minimum_size=34))
         else:
             body.update(scores)
@@ -78,21 +83,22 @@ class Screen:
 
     def _header(self, moment: Moment) -> Text:
         text = Text(f" {moment.title}", style="bold", no_wrap=True, overflow="ellipsis")
-        if moment.finished:
+        if moment.finished and moment.truth is not None:
             right = moment.update.label == moment.truth
             text.append("  recognised" if right else "  not recognised", "bold green" if right else "bold red")
         else:
-            text.append(f"  frame {moment.update.frames} of {len(self._recording)}", "not bold bright_black")
+            text.append(f"  frame {moment.update.frames} of {self._length}", "not bold bright_black")
         return text
 
     def _picture(self, update: Update) -> SkeletonPicture:
         """The newest frame, with the joints that its branch sees (before training moved them) as large dots."""
-        newest = update.frames - 1
+        newest = min(update.frames, len(self._recording)) - 1  # who left stays where they were last
         action = int(update.actions[0, -1])
         joints = self._recording[newest]
         trail = self._recording[max(0, newest - _TRAIL_FRAMES) : newest + 1, self._farthest]
         marks = self._marks[action] @ joints
-        return SkeletonPicture(self._view, self._replay.layout, joints, marks, trail, branch_style(action))
+        others = tuple(track[min(update.frames, len(track)) - 1] for track in self._others)
+        return SkeletonPicture(self._view, self._replay.layout, joints, marks, trail, branch_style(action), others)
 
     def _branches(self, update: Update) -> RenderableType:
         names, actions = self._replay.branch_names, update.actions[0]
@@ -119,11 +125,9 @@ class Screen:
         for name, macs, dense, ratio, running in rows:
             figures = f"{macs / 1e9:.3f} of {dense / 1e9:.3f} GMAC {ratio:4.0%}  running {running:4.0%}"
             table.add_row(name, _Bar(ratio, "#3fa7d6"), figures)
-        score = f"{moment.correct} of {moment.played} right" if moment.played else "first clip"
-        status = (
-            f"{score}  ·  {moment.frames_per_second:.0f} fps  ·  model {moment.milliseconds:.1f} ms an update"
-            "  ·  Ctrl-C ends"
-        )
+        score = f"{moment.correct} of {moment.played} right  ·  " if moment.played else "first clip  ·  "
+        pace = f"{moment.frames_per_second:.0f} fps  ·  model {moment.milliseconds:.1f} ms an update  ·  Ctrl-C ends"
+        status = pace if moment.truth is None else score + pace
         table_and_status = Group(table, Text(status, "bright_black", no_wrap=True, overflow="ellipsis"))
         return Panel(table_and_status, title="cost against dense SGN", border_style="bright_black")
 
@@ -140,29 +144,33 @@ class _Bar:
 
 
 @dataclass(frozen=True)
-class _Scores:
-    """Classes with bars, in the order of the labels; as many as fit, the true one and the most probable."""
+class LabelBars:
+    """Classes with bars of their probabilities, in the order of the labels; as many as fit, the most probable ones.
+
+    marked: a class that is shown in any case, with a mark.
+    """
 
     class_names: tuple[str, ...]
-    moment: Moment
+    probabilities: NDArray[np.floating]
+    marked: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        update = self.moment.update
+        best = int(self.probabilities.argmax())
         rows = min(options.height or len(self.class_names), len(self.class_names))
-        shown = [label for label, _ in update.top(rows)]
-        if self.moment.truth not in shown:
-            shown[-1] = self.moment.truth
+        shown = np.argsort(-self.probabilities, kind="stable")[:rows].tolist()
+        if self.marked is not None and self.marked not in shown:
+            shown[-1] = self.marked
         name_width = min(max(map(len, self.class_names)), max(8, options.max_width // 2))
         bar_width = max(1, options.max_width - name_width - 8)
         lines = Text(no_wrap=True)
         for label in sorted(shown):
-            probability, best = float(update.probabilities[label]), label == update.label
+            probability = float(self.probabilities[label])
             name = self.class_names[label]
             short = name if len(name) <= name_width else name[: name_width - 1] + "…"
-            colour = "green" if update.confidence >= 0.5 else "yellow"
-            lines.append("▸" if label == self.moment.truth else " ", "bold")
-            lines.append(short.ljust(name_width + 1), f"bold {colour}" if best else "none")
-            lines.append(bar(probability, bar_width), colour if best else "bright_black")
-            lines.append(f" {probability:4.0%}\n", "bold" if best else "bright_black")
+            colour = "green" if self.probabilities[best] >= 0.5 else "yellow"
+            lines.append("▸" if label == self.marked else " ", "bold")
+            lines.append(short.ljust(name_width + 1), f"bold {colour}" if label == best else "none")
+            lines.append(bar(probability, bar_width), colour if label == best else "bright_black")
+            lines.append(f" {probability:4.0%}\n", "bold" if label == best else "bright_black")
         lines.rstrip()
         yield lines

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from adasgn_edge.data.dataset import SkeletonDataset
     from adasgn_edge.data.folds import Fold
+    from adasgn_edge.train.own import OwnPlan
     from adasgn_edge.train.stages import Stage
 
 __all__ = ["command"]
@@ -51,7 +54,8 @@ def command(
             "--folds",
             help="Train K models of every stage, each without one of K folds of the training clips, and never see the "
             "test clips: to choose a recipe, a branch or a threshold. Folds are whole groups: subjects, or what else "
-            "the data set divides by (NW-UCLA: two views, so K = 2).",
+            "the data set divides by (NW-UCLA: two views, so K = 2). 0: of recordings of your own, no folds and no "
+            "card.",
         ),
     ] = None,
     fold: Annotated[
@@ -83,6 +87,10 @@ def command(
     """Train the models of a RECIPE: those that it names, or with `--only all` dense SGN, each single branch, AdaSGN for
     every α, and the model whose branches are trained together and that escalates.
 
+    Of recordings of your own it trains a model on all of them, and before it models of up to four folds, each without
+    some of the subjects (without a column subject: some of the clips): they tell how good it is on people that it does
+    not know. card.md in the run's folder says it all.
+
     Everything is written below --out and a run that was interrupted (Ctrl-C, a kill, a power cut) goes on where it
     was: give the same command again. Finished stages are left alone. Changed settings or changed data are an error.
 
@@ -91,10 +99,12 @@ def command(
 
     Examples: `adasgn-edge train shrec14 --seeds 1,2,3` · `adasgn-edge train my-gestures/` ·
     `adasgn-edge train shrec14 --only all --alpha 1,4` · `adasgn-edge train shrec14 --only S-11 --folds 4` ·
-    `adasgn-edge train shrec14 --folds 7 --over all --fold 1`
+    `adasgn-edge train shrec14 --folds 7 --over all --fold 1` · `adasgn-edge train shrec21` (a model for streams)
     """
     from adasgn_edge.cli.console import TrainingView, console, plain_warnings
+    from adasgn_edge.cli.train_online import train_online
     from adasgn_edge.errors import RecipeError
+    from adasgn_edge.train.online.recipe import is_online
     from adasgn_edge.train.recipe import builtin_recipes, builtin_variants, load_recipe
 
     if list_recipes:
@@ -106,6 +116,32 @@ def command(
             "recordings"
         )
 
+    is_recipe = recipe in builtin_recipes() or (recipe.endswith(".toml") and Path(recipe).is_file())
+    if is_recipe and is_online(recipe):
+        others = {
+            "--recipe": variant, "--data": data, "--stream": stream, "--alpha": alpha, "--over": over,
+            "--on-bad-sample": None if on_bad_sample == "error" else on_bad_sample,
+            "--missing": None if missing == "fill" else missing, "--compile": compile_step,
+        }  # fmt: skip
+        for option, value in others.items():
+            if value is not None:
+                raise RecipeError(
+                    f"{option}: expected a recipe of clips, found {recipe[:80]}, of continuous recordings"
+                )
+        train_online(
+            recipe,
+            out=out,
+            seeds=numbers(seeds, int, "--seeds"),
+            only=tuple(name.strip() for name in only.split(",")) if only else (),
+            epochs=epochs,
+            folds=folds,
+            chosen_folds=None if fold is None else numbers(fold, int, "--fold"),
+            root=root,
+            device=device,
+            threads=threads,
+            list_stages=list_stages,
+        )
+        return
     changes: dict[str, Any] = {}
     if recipe not in builtin_recipes() and (recordings := _recordings(recipe)) is not None:
         if data is not None:
@@ -137,23 +173,38 @@ def command(
     from adasgn_edge.train.loop import Trainer, check_training_set
     from adasgn_edge.train.stages import plan_stages
 
+    is_own = recipe == "own" and folds is None
     with plain_warnings():
+        if is_own:  # what it says of a split that is made up does not hold for the folds
+            warnings.filterwarnings("ignore", message=".*: no column split: ")
         dataset = open_dataset(
             chosen.data.dataset, root, on_bad_sample=on_bad_sample, missing=missing, progress=RichProgress()
         )
-    chosen_folds = _folds(dataset, folds, fold, over)
+    chosen_folds = _folds(dataset, None if recipe == "own" and folds == 0 else folds, fold, over)
+    plan: OwnPlan | None = None
+    whole = dataset
+    if is_own:
+        from adasgn_edge.train.own import whole_of
+
+        whole = whole_of(dataset, Path(chosen.data.dataset))
     if not chosen_folds:
-        check_training_set(dataset)
+        check_training_set(whole)
     names = tuple(name.strip() for name in only.split(",")) if only else ()
-    train, test = (int((dataset.split == split).sum()) for split in ("train", "test"))
+    train, test = (int((whole.split == split).sum()) for split in ("train", "test"))
 
     def stages_of(part: Fold | None) -> list[Stage]:
         clips = train if part is None else part.clips - part.held
         return plan_stages(chosen, dataset.layout, len(dataset.class_names), clips, names)
 
+    if is_own:
+        from adasgn_edge.train.own import plan_own
+
+        plan = plan_own(dataset, whole, stages_of(None))
+    parts: Sequence[Fold | None] = chosen_folds or (plan.parts if plan else (None,))
     if list_stages:
-        for listed_fold in chosen_folds:
-            console.print(_described(listed_fold), markup=False)
+        for part in parts:
+            if part is not None:
+                console.print(_described(part), markup=False)
         for stage in stages_of(chosen_folds[0] if chosen_folds else None):
             console.print(f"{stage.name:12s} {stage.schedule.epochs} epochs in batches of {stage.schedule.batch}")
         return
@@ -168,15 +219,31 @@ def command(
             f"{dataset.name}: {train} training and {test} test clips of {len(dataset.class_names)} classes",
             markup=False,
         )
-    for seed in numbers(seeds, int, "--seeds"):
-        for part in chosen_folds or (None,):
+    chosen_seeds = numbers(seeds, int, "--seeds")
+    for seed in chosen_seeds:
+        for part in parts:
             if part is not None:
                 console.print(f"{dataset.name}, {_described(part)}", markup=False)
+            elif plan is not None and not plan.tested:
+                console.print(f"{dataset.name}, the model that is kept: trained on all {train} clips", markup=False)
             with TrainingView(str(part or "")) as view:
                 with plain_warnings():
-                    trainer = Trainer(chosen, dataset, folder, seed, target, view, compile_step, part)
+                    if plan is not None:
+                        warnings.filterwarnings("ignore", message=".*: no test clips, ")
+                    trainer = Trainer(
+                        chosen, dataset if part is not None else whole, folder, seed, target, view, compile_step, part
+                    )
                 for stage in stages_of(part):
                     trainer.train(stage)
+    if plan is not None:
+        from adasgn_edge.cli.own_card import finish_run
+
+        given = {
+            "--seeds": None if seeds == "1" else seeds, "--only": only, "--epochs": epochs, "--stream": stream,
+            "--recipe": variant, "--out": out, "--alpha": alpha,
+        }  # fmt: skip
+        finish_run(folder, plan, stages_of(None), chosen_seeds, str(chosen.data.dataset), given, str(target))
+        return
     command_line = f"adasgn-edge eval {folder}{'' if test or chosen_folds else ' --split train'}"
     console.print(f"Trained models are in {folder}. Measure them: {command_line}", markup=False)
 
@@ -203,7 +270,8 @@ def _folds(dataset: SkeletonDataset, count: int | None, chosen: str | None, over
 def _described(fold: Fold) -> str:
     from adasgn_edge.wording import listed
 
-    return f"{fold}: trained on {fold.clips - fold.held} clips; held out {fold.held} of {listed(fold.groups, 10)}"
+    of = ", a run of each class" if fold.by == "clip" else f" of {listed(fold.groups, 10)}"
+    return f"{fold}: trained on {fold.clips - fold.held} clips; held out {fold.held}{of}"
 
 
 def _recordings(argument: str) -> Path | None:

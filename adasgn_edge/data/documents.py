@@ -23,7 +23,7 @@ from adasgn_edge.data.tables import first_cells
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.wording import shown
 
-__all__ = ["read_document_bodies"]
+__all__ = ["read_document_bodies", "read_pose"]
 
 IDENTITIES = ("person", "person_id", "id", "body", "body_id", "track", "track_id", "tracking_id", "hand", "handedness")
 FRAMES = ("frame", "frame_id", "frame_index", "index")
@@ -50,7 +50,7 @@ def read_document_bodies(path: Path, names: JointNames) -> list[Body]:
                     f"{where}: expected a person once a frame and frames in order, found frame {number} again"
                 )
             numbers.append(number)
-            poses.append(_pose(person, names, where))
+            poses.append(read_pose(person, names, where))
     bodies = []
     for numbers, poses in seen.values():
         with np.errstate(over="ignore"):
@@ -187,7 +187,7 @@ def _persons(frame: Any, where: str, way: tuple[str, ...] = ()) -> list[tuple[st
     return [(f"={identity}", found[0][1])] if identity is not None and len(found) == 1 else found
 
 
-def _pose(person: Any, names: JointNames, where: str) -> list[Point]:
+def read_pose(person: Any, names: JointNames, where: str) -> list[Point]:
     """The person's joints in the order of the names, missing ones NaN."""
     count = len(names.joints)
     if isinstance(person, list) and len(person) == 3 * count and all(map(_is_number, person)):

@@ -54,7 +54,7 @@ def steady_start(positions: NDArray[np.float32], layout: SkeletonLayout) -> tupl
 
 def supports(layout: SkeletonLayout) -> set[int]:
     """Joints that normalisation rests on: the origin and the ends of the scale bone."""
-    return {layout.index(joint) for joint in (layout.origin, *(layout.scale_bone or ()))}
+    return {layout.index(joint) for joint in (*layout.origin, *(layout.scale_bone or ()))}
 
 
 def _start(steps: NDArray[np.float64], limits: tuple[float, float]) -> int:

@@ -157,16 +157,20 @@ class JointNames:
         )
 
     def other_owner(self, joints: float) -> str:
-        """What a number of joints tells: the sources that have as many and how they are read; else nothing."""
+        """What a number of joints tells: the sources that have as many and how they are read, and layouts whose joints
+        no source has that can be read; else nothing."""
         if self.source is not None:
             return ""
         found = [source for source in sources_for(self.layout) if len(source.joints) == joints]
-        layouts = [name for name in builtin_layouts() if load_layout(name).joint_count == joints]
+        readable = {source.joints for source in found}
+        same = [layout for layout in map(load_layout, builtin_layouts()) if layout.joint_count == joints]
+        layouts = [layout.name for layout in same if layout.joints not in readable]
         hints = [f"those of the layout {' or '.join(layouts)}, which is not this one"] if layouts else []
         if len(found) == 1:
             hints.append(f"those of {found[0].name}: {_advice(found[0])}")
         elif found:
-            hints.append(f"read with {' or '.join(f'--source {source.name}' for source in found)}")
+            *others, last = [source.name for source in found]
+            hints.append(f"read with --source {', '.join(others)} or {last}")
         return f"; {joints:g} joints: perhaps {', or '.join(hints)}" if hints else ""
 
     def other_owner_of_names(self, header: Sequence[str]) -> str:
@@ -184,8 +188,7 @@ class JointNames:
 
 
 def _advice(source: Source) -> str:
-    extra = source.options.removeprefix(f"--source {source.name}").strip()
-    return f"read it with --source {source.name}" + (f" (recordings as they come: {extra} too)" if extra else "")
+    return f"read it with {source.options}, or with --axes model if its axes and units were changed already"
 
 
 @dataclass(frozen=True)

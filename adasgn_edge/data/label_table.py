@@ -15,6 +15,7 @@ such classes are never meant. If all labels are whole numbers, 1, 01 and 1.0 are
 from __future__ import annotations
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from adasgn_edge.data.reading import read_lines
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.wording import listed, nearest, shown
 
-__all__ = ["LABEL_TABLE", "LabelRow", "LabelTable", "numbered_labels", "read_label_table"]
+__all__ = ["LABEL_TABLE", "LabelRow", "LabelTable", "numbered_labels", "read_label_table", "table_line"]
 
 LABEL_TABLE = "labels.csv"
 DELIMITERS = (",", ";", "\t", "|")
@@ -64,6 +65,11 @@ class LabelTable(NamedTuple):
     rows: tuple[LabelRow, ...]
     notes: tuple[str, ...]
 
+    @property
+    def says_split(self) -> bool:
+        """Whether it says which clips test; all rows do or none."""
+        return bool(self.rows[0].split)
+
     def where(self, row: LabelRow) -> str:
         """A row's place, for messages."""
         return f"{self.path}, line {row.line}"
@@ -90,6 +96,41 @@ def read_label_table(path: Path) -> LabelTable:
         used = ", ".join(f"{header[place]!r} as the {role}" for role, place in places.items())
         notes.append(f"{path}: columns passed over: {listed(names)}; used are {used}")
     return LabelTable(path, tuple(rows), tuple(notes))
+
+
+def table_line(table: LabelTable | None, file: str, label: str, subject: str) -> str:
+    """A further line, with its end, in the form of a table: its columns, their order, its delimiter.
+
+    table: None for one of the columns file, label and, where there is one, subject. Raises DatasetError for a table
+    that cannot take the line: its columns say more or less of a clip, or a name differs from one of its names only in
+    how it is written.
+    """
+    cells = {"file": file, "label": label, "subject": subject}
+    header, delimiter = ["file", "label", *(["subject"] if subject else [])], ","
+    places: dict[str, int] = {}
+    if table is not None:
+        lines = read_lines(table.path)
+        _, delimiter, header = _header(table.path, lines)
+        places, _ = _columns(table.path, header)
+        has_subjects = any(row.subject for row in table.rows)
+        if table.says_split:
+            raise DatasetError(
+                f"{table.path}: expected a table without the column split, found one: nobody knows the split of a new "
+                "clip; take the column out, or record elsewhere"
+            )
+        if has_subjects != bool(subject):
+            expected = "a subject, as its other clips have one" if has_subjects else "none, as its clips have none"
+            raise DatasetError(f"{table.path}: expected {expected}; found {shown(subject) if subject else 'none'}")
+        for role in ("label", "subject"):
+            _canonical(table.path, [*table.rows, LabelRow(len(table.rows) + 2, file, label, "", subject)], role)
+    else:
+        places = {name: place for place, name in enumerate(header)}
+    line = [""] * len(header)
+    for role, place in places.items():
+        line[place] = cells.get(role, "")
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerow(line)
+    return written.getvalue()
 
 
 def numbered_labels(table: LabelTable, class_list: Path) -> tuple[tuple[str, ...], list[int], list[str]]:

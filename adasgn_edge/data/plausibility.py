@@ -16,15 +16,15 @@ from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.persons import whole_body
 from adasgn_edge.skeletons import Conventions, SkeletonLayout, stated_conventions
 
-__all__ = ["doubts", "doubts_of_dataset"]
+__all__ = ["BODY_CENTRED", "body_centred", "body_centring", "doubts", "doubts_of_dataset", "sides"]
 
 AXES = "xyz"
 UPSIDE_DOWN = -0.3
 """Mean cosine between "up" and what is upright in a layout: 3 of SHREC'17's 2800 recordings lie below, and none of
 NW-UCLA's 1484; with y turned round 2730 and 1484."""
-MIRRORED = -0.15
-"""How far the vectors of a layout's chirality point to the wrong side, over their length. 11 of SHREC'17's 2800
-recordings lie below, mirrored 2051; of NW-UCLA's 1484 recordings 5, mirrored 1412."""
+MIRRORED = -0.05
+"""How far the vectors of a layout's chirality point to the wrong side, over their length. Of SHREC'17's 1960 training
+recordings none lies below, mirrored 1932; of NW-UCLA's 1020 nine, mirrored 1001."""
 LYING, ALONG_ANOTHER = 0.3, 0.9
 UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "feet": 0.3048}
 """Metres in other units that coordinates come in."""
@@ -34,6 +34,12 @@ NW-UCLA 0.58."""
 PAUSE_FRAMES, PAUSE_SPEED, SMOOTHED = 20, 0.1, 5
 """A pause: more frames than that, in a row and between movements, slower than that share of the quick ones. 17 of
 SHREC'17's 2800 recordings have one, 3 of NW-UCLA's."""
+BODY_CENTRED = 0.15
+"""The origin of coordinates that go with the body stays nearer than that to one point of it, in radii of the body.
+MediaPipe's world landmarks: 0.035 to 0.068 in 14 gestures of a drawn hand (between the bases of index and ring finger);
+a removed centroid or origin joint: 0. Of coordinates of a sensor the least is 3.8 in SHREC'17's 1960 training
+recordings and 2.6 in NW-UCLA's 1020. A recording whose first frame's origin joint was made zero, and in which hardly
+anybody moves, cannot be told from one that goes with the body."""
 SAMPLES = 500
 """How many samples of a data set are looked at."""
 SHARE = 0.1
@@ -66,6 +72,42 @@ def doubts_of_dataset(dataset: SkeletonDataset) -> list[str]:
         f"data set {dataset.name!r}: {examples[kind]} (so or alike in {share:.0%} of the recordings looked at)"
         for kind, share in shares.items()
     ]
+
+
+def body_centred(positions: NDArray[np.floating]) -> bool:
+    """Whether the coordinates (L, V, 3), NaN = not seen, go with the body, so that its way through space is lost."""
+    return body_centring(positions) < BODY_CENTRED
+
+
+def body_centring(positions: NDArray[np.floating]) -> float:
+    """How far the origin is from the point of the body that stays nearest to it (root mean square), in radii.
+
+    Points are the joints' mean, the joints and the middles of any two of them. NaN = not seen; infinite where nothing
+    is known: no frame with two joints.
+    """
+    points = np.asarray(positions, dtype=np.float64)
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=-1))  # (L, V)
+    usable = seen.sum(axis=1) > 1
+    points, seen = np.where(seen[..., None], points, 0.0)[usable], seen[usable]
+    if not len(points):
+        return float("inf")
+    counts = seen.sum(axis=1)
+    centre = points.sum(axis=1) / counts[:, None]  # (L, 3)
+    spread = np.where(seen[..., None], points - centre[:, None], 0.0)
+    radius = float(np.median(np.sqrt((spread**2).sum(axis=(1, 2)) / counts)))
+    if not radius > 0:
+        return float("inf")
+    there = seen.astype(np.float64)
+    squares = (points**2).sum(axis=-1)  # (L, V)
+    coordinates = points.swapaxes(0, 1).reshape(points.shape[1], -1)
+    products = coordinates @ coordinates.T  # (V, V), summed over frames
+    together = there.T @ there  # (V, V): frames in which both are seen; as often as half of all counts
+    own = squares.T @ there
+    middles = (own + own.T + 2 * products) / 4  # of i and i: the joint itself
+    often = together >= 0.5 * len(points)
+    distances = middles[often] / together[often]
+    nearest = min(float((centre**2).sum(axis=-1).mean()), float(distances.min(initial=np.inf)))
+    return float(np.sqrt(max(nearest, 0.0))) / radius
 
 
 def _kind(text: str) -> str:
@@ -114,15 +156,23 @@ def _size(track: NDArray[np.float64], conventions: Conventions) -> str:
 
 def _side(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions) -> float:
     """How far the vectors of the chirality point to their side of the plane, over their length: -1 to 1."""
+    along, lengths = sides(track, layout, conventions)
+    return float(along.sum() / lengths.sum()) if lengths.sum() > 0 else 0.0
+
+
+def sides(
+    track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(L,) how far the chirality's vectors point to their side in each frame, negative in a mirror image, and (L,) the
+    sum of their lengths; zeros for a layout without chirality."""
     if conventions.chirality is None:
-        return 0.0
+        return np.zeros(len(track)), np.zeros(len(track))
     first, second, third = (track[:, layout.index(joint)] for joint in conventions.chirality.plane)
     normal = np.cross(second - first, third - first)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-12
     starts, ends = zip(*conventions.chirality.towards, strict=True)
     vectors = track[:, [layout.index(joint) for joint in ends]] - track[:, [layout.index(joint) for joint in starts]]
-    length = float(np.linalg.norm(vectors, axis=-1).sum())
-    return float((vectors @ normal[..., None]).sum()) / length if length > 0 else 0.0
+    return (vectors @ normal[..., None]).sum(axis=(1, 2)), np.linalg.norm(vectors, axis=-1).sum(axis=1)
 
 
 def _upright(track: NDArray[np.float64], layout: SkeletonLayout, conventions: Conventions, side: float) -> str:

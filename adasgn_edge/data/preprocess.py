@@ -73,14 +73,14 @@ def complete_recording(positions: Any, layout: SkeletonLayout, what: str = "reco
 def normalise(
     positions: NDArray[np.float32], layout: SkeletonLayout, reference: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Move the reference frame's origin joint to zero and, where the layout says so, scale its bone to length 1.
+    """Move the reference frame's origin to zero and, where the layout says so, scale its bone to length 1.
 
     positions: (L, V, 3) of one person; reference: (V, 3), by default the first frame (for several persons the
     first person's first frame, so that their relative position stays). Returns float32 (L, V, 3).
     """
     if reference is None:
         reference = positions[0]
-    moved = positions - reference[layout.index(layout.origin)]
+    moved = positions - layout.origin_of(reference)
     if layout.scale_bone is not None:
         first, second = (layout.index(joint) for joint in layout.scale_bone)
         length = float(np.linalg.norm(reference[second].astype(np.float64) - reference[first]))

@@ -15,15 +15,18 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from adasgn_edge.data.clip_files import ClipFiles, Suggestions
 from adasgn_edge.data.clips import read_recording
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
 from adasgn_edge.data.label_table import LABEL_TABLE, LabelTable, numbered_labels, read_label_table
+from adasgn_edge.data.playing import recorded_rate
 from adasgn_edge.data.reading import BadSamples, read_lines
 from adasgn_edge.data.splits import default_splits, split_notes
 from adasgn_edge.data.walking import is_there
@@ -32,9 +35,11 @@ from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
 from adasgn_edge.wording import listed, shown
 
-__all__ = ["LABEL_TABLE", "Recording", "RecordingFolder", "read_recordings"]
+__all__ = ["CLASS_LIST", "LABEL_TABLE", "LAYOUT", "Recording", "RecordingFolder", "read_layout", "read_recordings"]
 
 LAYOUT, CLASS_LIST = "layout.json", "classes.txt"
+READING = 2
+"""Another number where the same files are read as more than before: what was kept of them is then passed over."""
 CLASS_LISTS = ("class", "classes", "class_names", "classnames", "class_list")
 """What people may call the class list."""
 TABLE = "a table with the first line file,label and a line for each clip, also where sub-folders are the classes"
@@ -89,7 +94,7 @@ class RecordingFolder:
         table = read_label_table(_part(folder, LABEL_TABLE, TABLE))
         files = ClipFiles(folder)
         places = [files.find(row.file, table.where(row)) for row in table.rows]
-        layout = _read_layout(folder, [folder / place for place in places[:3]])
+        layout = read_layout(folder, [folder / place for place in places[:3]])
         class_names, labels, notes = numbered_labels(table, folder / CLASS_LIST)
         if others := [name for name in _similar(folder, CLASS_LISTS) if name != CLASS_LIST]:
             notes.append(f"{folder}: {listed(others)}: not read, a class list is called {CLASS_LIST}")
@@ -115,7 +120,7 @@ class RecordingFolder:
     @cached_property
     def fingerprint(self) -> str:
         """Different when the table, the classes, the layout or a clip has changed, by size or time of change."""
-        about = [self.name, self.layout.to_dict(), self.class_names, self.recordings]
+        about = [READING, self.name, self.layout.to_dict(), self.class_names, self.recordings]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def warn(self) -> None:
@@ -126,8 +131,12 @@ class RecordingFolder:
     def read(
         self, on_bad_sample: str = "error", progress: Progress | None = None, missing: str = "fill"
     ) -> SkeletonDataset:
-        """Read the clips, as :func:`read_recordings` does."""
+        """Read the clips, as :func:`read_recordings` does.
+
+        The rate is known where every clip has stamps, and is then the usual one of the median clip.
+        """
         builder = DatasetBuilder(self.name, self.layout, self.class_names)
+        rates: list[float | None] = []
         bad = BadSamples(str(self.folder), on_bad_sample)
         suggestions = Suggestions(self.folder)
         for recording in (progress or Progress()).track(self.recordings, f"reading {self.name}"):
@@ -138,9 +147,12 @@ class RecordingFolder:
                         f"{path}: expected a clip, found no such file{suggestions.nearest(recording.name)}"
                     )
                 tracks, cleaning = read_recording(path, self.layout, missing=missing)
+                rates.append(recorded_rate(path))
                 label, split, subject = recording.label, recording.split, recording.subject
                 builder.add(recording.name, label, split, tracks, cleaning, subject)
-        return builder.build(left_out=bad.report())
+        known = [rate for rate in rates if rate is not None]
+        dataset = builder.build(left_out=bad.report())
+        return replace(dataset, rate=float(np.median(known)) if known and len(known) == len(rates) else None)
 
 
 def _part(folder: Path, name: str, what: str) -> Path:
@@ -168,16 +180,17 @@ def _similar(folder: Path, stems: tuple[str, ...]) -> list[str]:
     return [name for name in entries if name.lower().split(".")[0] in stems]
 
 
-def _read_layout(folder: Path, clips: list[Path]) -> SkeletonLayout:
+def read_layout(folder: Path, clips: list[Path]) -> SkeletonLayout:
     """The layout in the folder's file, or the built-in one that it names; clips: to suggest one by."""
     try:
         path = _part(folder, LAYOUT, 'a layout, or the name of a built-in one such as "ntu25"')
     except DatasetError as error:
-        fitting = [name for name in builtin_layouts() if _fits(clips, name)]
-        if len(fitting) == 1:
-            hint = f'the clips have the joints of {fitting[0]}: if that is what they are, write "{fitting[0]}" into it'
-            raise DatasetError(f"{error}; {hint}") from None
-        raise
+        fitting = [name for name in builtin_layouts() if clips and _fits(clips, name)]
+        if not fitting:
+            raise
+        names = " or ".join(f'"{name}"' for name in fitting)
+        hint = f"the clips have the joints of {' or '.join(fitting)}: if that is what they are, write {names} into it"
+        raise DatasetError(f"{error}; {hint}") from None
     text = "\n".join(read_lines(path)).strip()
     bare = text.strip("\"'").strip()
     if bare.lower() in builtin_layouts():

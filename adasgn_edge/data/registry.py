@@ -12,22 +12,37 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adasgn_edge.data.cache import SUFFIX, load_dataset, save_dataset
 from adasgn_edge.data.cleaning import MISSING_CHOICES
 from adasgn_edge.data.dataset import SkeletonDataset
+from adasgn_edge.data.hand_streams import read_hand_streams
 from adasgn_edge.data.ntu import ENDINGS, read_ntu
 from adasgn_edge.data.nw_ucla import read_nw_ucla
+from adasgn_edge.data.online import OnlineDataset
 from adasgn_edge.data.plausibility import doubts_of_dataset
 from adasgn_edge.data.reading import check_bad_sample_choice, warn_left_out
 from adasgn_edge.data.recordings import LABEL_TABLE, RecordingFolder
 from adasgn_edge.data.shrec import read_shrec
+from adasgn_edge.data.shrec21 import read_shrec21
 from adasgn_edge.data.splits import split_notes
 from adasgn_edge.data.walking import files_below, is_there
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
 from adasgn_edge.wording import shown
 
-__all__ = ["DATASETS", "DatasetEntry", "cached_path", "open_dataset", "user_cache_folder"]
+__all__ = [
+    "DATASETS",
+    "ONLINE_DATASETS",
+    "DatasetEntry",
+    "OnlineDatasetEntry",
+    "cached_path",
+    "open_dataset",
+    "open_online_dataset",
+    "user_cache_folder",
+]
 
 READER_VERSION = 9
 """Counts up whenever a reader gives something else for the same files, so that cached conversions are made again."""
@@ -99,6 +114,29 @@ DATASETS: dict[str, DatasetEntry] = {
 """The public data sets by name; NTU's numbers of samples are those without the authors' list of missing skeletons."""
 
 
+@dataclass(frozen=True)
+class OnlineDatasetEntry:
+    """A public data set of continuous recordings; train, test: published number of sequences; clips: the data set of
+    trimmed clips that streams are composed of beside it."""
+
+    description: str
+    folder: str
+    train: int
+    test: int
+    read: Callable[..., OnlineDataset]
+    clips: str | None = None
+
+
+ONLINE_DATASETS: dict[str, OnlineDatasetEntry] = {
+    "shrec21": OnlineDatasetEntry("SHREC'21 Track, hand, 17 gestures in streams", "SHREC21", 108, 72, read_shrec21),
+    "hands": OnlineDatasetEntry(
+        "SHREC'21, and streams composed of SHREC'17's clips: 23 gestures of lying and of upright hands", "SHREC21",
+        304, 156, read_hand_streams, "shrec14",
+    ),
+}  # fmt: skip
+"""The public data sets of continuous recordings by name; see :mod:`adasgn_edge.data.online`."""
+
+
 def open_dataset(
     name_or_path: str | Path,
     root: Path | str | None = None,
@@ -125,10 +163,11 @@ def open_dataset(
         raise DatasetError(f"missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
     name, path = str(name_or_path), Path(name_or_path)
     if name in DATASETS:
-        entry, folders = DATASETS[name], _source_folders(name, root)
+        entry = DATASETS[name]
+        folders = _source_folders(name, entry.folders, root)
         path = cached_path(name, root, cache_dir, missing)
         dataset = _converted_once(path, lambda: entry.read(folders, on_bad_sample, progress, missing), on_bad_sample)
-        _check_published(entry, name, dataset)
+        _check_published((entry.train, entry.test), name, dataset.split, "samples")
         _warn_of(doubts_of_dataset(dataset))
         return dataset
     if not (is_there(path) and path.is_dir()):
@@ -139,6 +178,27 @@ def open_dataset(
     dataset = _converted_once(path, lambda: plan.read(on_bad_sample, progress, missing), on_bad_sample)
     _remove_older(path)
     _warn_of([*split_notes(dataset), *doubts_of_dataset(dataset)])
+    return dataset
+
+
+def open_online_dataset(name: str, root: Path | str | None = None, progress: Progress | None = None) -> OnlineDataset:
+    """Open a public data set of continuous recordings; where it is looked for is said at :func:`open_dataset`.
+
+    It is read anew each time. Raises DatasetError. Warns when the number of sequences is not the published one.
+    """
+    entry = ONLINE_DATASETS.get(name)
+    if entry is None:
+        hint = "; it is one of trimmed clips, which open_dataset opens" if name in DATASETS else ""
+        raise DatasetError(
+            f"unknown data set of continuous recordings {shown(name, 100)}: expected one of "
+            f"{', '.join(ONLINE_DATASETS)}{hint}"
+        )
+    (folder,) = _source_folders(name, (entry.folder,), root)
+    if entry.clips is None:
+        dataset = entry.read(folder, progress)
+    else:
+        dataset = entry.read(folder, open_dataset(entry.clips, root, progress=progress), progress)
+    _check_published((entry.train, entry.test), name, dataset.split, "sequences")
     return dataset
 
 
@@ -157,7 +217,7 @@ def cached_path(
     name = str(name_or_path)
     if name not in DATASETS:
         return _kept_plan(_plan(Path(name_or_path)), cache_dir, missing)
-    source = _fingerprint(_source_folders(name, root), DATASETS[name].files)
+    source = _fingerprint(_source_folders(name, DATASETS[name].folders, root), DATASETS[name].files)
     return _kept(name, f"{name}/{missing}/{source}", cache_dir)
 
 
@@ -187,6 +247,8 @@ def _home() -> Path:
 
 
 def _open_converted(path: Path, missing: str) -> SkeletonDataset:
+    if str(path) in ONLINE_DATASETS:
+        raise DatasetError(f"data set {path}: expected one of trimmed clips; {path} is one of continuous recordings")
     if path.suffix != SUFFIX or not is_there(path):
         raise DatasetError(
             f"unknown data set {shown(str(path), 100)}: expected one of {', '.join(DATASETS)}, a folder with "
@@ -217,11 +279,11 @@ def _converted_once(path: Path, read: Callable[[], SkeletonDataset], on_bad_samp
     return dataset
 
 
-def _check_published(entry: DatasetEntry, name: str, dataset: SkeletonDataset) -> None:
-    train, test = (int((dataset.split == split).sum()) for split in ("train", "test"))
-    if (train, test) != (entry.train, entry.test):
+def _check_published(published: tuple[int, int], name: str, split: NDArray[np.str_], what: str) -> None:
+    train, test = (int((split == part).sum()) for part in ("train", "test"))
+    if (train, test) != published:
         warnings.warn(
-            f"{name}: expected {entry.train} training and {entry.test} test samples as published, found {train} and "
+            f"{name}: expected {published[0]} training and {published[1]} test {what} as published, found {train} and "
             f"{test}; results cannot be compared with published ones",
             stacklevel=3,
         )
@@ -270,20 +332,19 @@ def _load_cached(path: Path) -> SkeletonDataset | None:
         return None
 
 
-def _source_folders(name: str, root: Path | str | None) -> list[Path]:
-    """The data set's folders that exist; raises DatasetError that says where they were looked for."""
-    entry = DATASETS[name]
+def _source_folders(name: str, folders: Sequence[str], root: Path | str | None) -> list[Path]:
+    """Those of the data set's folders that exist; raises DatasetError that says where they were looked for."""
     chosen = root if root is not None else os.environ.get("ADASGN_DATA") or None
     places = [Path(chosen)] if chosen is not None else [Path("data"), Path("..", "shared", "data")]
     for place in places:
-        if (place / entry.folders[0]).is_dir():
-            return [place / folder for folder in entry.folders if (place / folder).is_dir()]
-    looked = " or ".join(str(place / entry.folders[0]) for place in places)
-    inside = next((place.resolve() for place in places if place.resolve().match(entry.folders[0])), None)
+        if (place / folders[0]).is_dir():
+            return [place / folder for folder in folders if (place / folder).is_dir()]
+    looked = " or ".join(str(place / folders[0]) for place in places)
+    inside = next((place.resolve() for place in places if place.resolve().match(folders[0])), None)
     if inside is not None and inside.is_dir():
-        root = inside.parents[len(Path(entry.folders[0]).parts) - 1]
+        root = inside.parents[len(Path(folders[0]).parts) - 1]
         raise DatasetError(
-            f"data set {name!r}: expected the folder that holds {entry.folders[0]}, found that itself: --root {root}"
+            f"data set {name!r}: expected the folder that holds {folders[0]}, found that itself: --root {root}"
         )
     raise DatasetError(
         f"data set {name!r}: expected its files in {looked}, found no such folder; "

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from adasgn_edge.errors import ModelConfigError
 from adasgn_edge.model.config import FEATURE, Branch, ModelConfig
-from adasgn_edge.model.spatial import build_branch, motion
-from adasgn_edge.model.temporal import TemporalConvolution, TemporalModule
+from adasgn_edge.model.spatial import build_branch, causal_motion, motion
+from adasgn_edge.model.temporal import CausalTemporalModule, TemporalConvolution, TemporalModule
 from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["SGN", "AdaSGN", "AnyModel", "EscalatingSGN", "Prediction", "build_model", "gumbel_straight_through"]
@@ -50,6 +50,17 @@ def _initialise(model: nn.Module) -> None:
             nn.init.zeros_(module.weight)
 
 
+def _moving(config: ModelConfig, clip: Tensor) -> Tensor:
+    """What branches take, (B, N, V, 2C), of a clip (B, T, V, C), of a causal model (B, lead + N, V_r, C)."""
+    return motion(clip) if config.causal is None else causal_motion(clip, config.causal)
+
+
+def _temporal(config: ModelConfig, dropout: float) -> TemporalModule | CausalTemporalModule:
+    if config.causal is not None:
+        return CausalTemporalModule(config.causal, config.classes, dropout)
+    return TemporalModule(config.frames, config.classes, dropout, config.stride)
+
+
 class SGN(nn.Module):
     """One branch on every frame: dense SGN (B-V without transform) or any single branch with its transform.
 
@@ -67,17 +78,31 @@ class SGN(nn.Module):
         self.config = config
         matrix = None if transform is None else torch.as_tensor(transform)
         self.spatial = build_branch(config.joints, branch, matrix)
-        self.temporal = TemporalModule(config.frames, config.classes, dropout, config.stride)
+        self.temporal = _temporal(config, dropout)
         _initialise(self)
 
     def features(self, clip: Tensor) -> Tensor:
         """Features of each frame: clip (B, T, V, C) → (B, T, 256)."""
-        batch, frames = clip.shape[:2]
-        return self.spatial(motion(clip).flatten(0, 1)).view(batch, frames, FEATURE)
+        moving = _moving(self.config, clip)
+        return self.spatial(moving.flatten(0, 1)).view(*moving.shape[:2], FEATURE)
 
     def forward(self, clip: Tensor) -> Prediction:  # (B, T, V, C)
-        logits = self.temporal(self.features(clip))
-        return Prediction(logits, torch.zeros(clip.shape[:2], dtype=torch.int64, device=clip.device))
+        features = self.features(clip)
+        actions = torch.zeros(features.shape[:2], dtype=torch.int64, device=clip.device)
+        return Prediction(self.temporal(features), actions)
+
+    def forward_rows(self, clip: Tensor) -> Tensor:
+        """Of a causal model, class logits of every frame that has enough before it: a sequence (B, lead + N, V_r, C)
+        → (1, B, N - T + 1, classes)."""
+        return _rows(self.temporal, self.features(clip).unsqueeze(0))
+
+
+def _rows(temporal: nn.Module, features: Tensor) -> Tensor:
+    """Features (A, B, N, 256) of sequences → logits (A, B, N - T + 1, classes) of their frames."""
+    if not isinstance(temporal, CausalTemporalModule):
+        raise ModelConfigError("expected a causal model, which has logits of every frame, found one for clips")
+    rows = temporal.rows(features.flatten(0, 1))
+    return rows.view(*features.shape[:2], *rows.shape[1:])
 
 
 class _Branches(nn.Module):
@@ -104,7 +129,7 @@ class _Branches(nn.Module):
         )
         if config.adaptive:  # here, since the order of modules is that in which they draw their initial weights
             self.policy = TemporalConvolution(FEATURE, len(config.branches))
-        self.temporal = TemporalModule(config.frames, config.classes, dropout, config.stride)
+        self.temporal = _temporal(config, dropout)
 
     def forward_fuse(self, clip: Tensor) -> Prediction:
         """Every branch on every frame; the class logits of the branches averaged (paper, Table 3, "fuse")."""
@@ -112,7 +137,7 @@ class _Branches(nn.Module):
 
     def forward_forced(self, clip: Tensor, actions: Tensor) -> Prediction:
         """The same network with the given actions (B, T) in place of its own."""
-        moving = motion(clip).flatten(0, 1)
+        moving = _moving(self.config, clip).flatten(0, 1)
         features = self.routed_features(moving, actions.flatten(), self.branches[0](moving))
         return Prediction(self.temporal(features.view(*actions.shape, FEATURE)), actions)
 
@@ -123,8 +148,9 @@ class _Branches(nn.Module):
 
     def branch_features(self, clip: Tensor) -> Tensor:
         """Features of every branch, (A, B, T, 256)."""
-        moving = motion(clip).flatten(0, 1)
-        return torch.stack([branch(moving).view(*clip.shape[:2], FEATURE) for branch in self.branches])
+        moving = _moving(self.config, clip)
+        frames = moving.flatten(0, 1)
+        return torch.stack([branch(frames).view(*moving.shape[:2], FEATURE) for branch in self.branches])
 
     def routed_features(self, moving: Tensor, actions: Tensor, first: Tensor) -> Tensor:
         """Features (N, 256) where each frame goes through its own branch only; actions (N,) (Eq. 8).
@@ -159,8 +185,8 @@ class EscalatingSGN(_Branches):
         Returns the logarithm of the averaged probabilities (B, classes), and as actions (B·persons, T) the branch that
         a sample ended at.
         """
-        samples, frames = len(clip) // persons, clip.shape[1]
-        moving = motion(clip).view(samples, persons * frames, self.config.joints, -1)
+        samples, frames = len(clip) // persons, self.config.frames
+        moving = _moving(self.config, clip).view(samples, persons * frames, self.config.joints, -1)
         classes = self.config.classes
         probabilities = torch.zeros(samples, classes, dtype=clip.dtype, device=clip.device)
         level = torch.zeros(samples, dtype=torch.int64, device=clip.device)
@@ -177,6 +203,11 @@ class EscalatingSGN(_Branches):
         logits = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
         return Prediction(logits, level.repeat_interleave(persons).unsqueeze(1).expand(-1, frames))
 
+    def forward_rows(self, clip: Tensor, uniform: Tensor) -> Tensor:
+        """The same as :meth:`forward_training` of a causal model on sequences (B, lead + N, V_r, C), uniform (B, N, A):
+        logits of every frame that has enough before it, (A + 1, B, N - T + 1, classes)."""
+        return _rows(self.temporal, self._with_mixture(self.branch_features(clip), uniform))
+
     def forward_training(self, clip: Tensor, uniform: Tensor) -> Tensor:
         """Class logits of every branch on all frames and, last, of a random mixture: (A + 1, B, classes).
 
@@ -184,14 +215,17 @@ class EscalatingSGN(_Branches):
         branches other than the first. All go through the temporal module as one batch, so that its batch norms know one
         space of features and not one for each branch.
         """
-        features = self.branch_features(clip)  # (A, B, T, 256)
+        every = self._with_mixture(self.branch_features(clip), uniform)
+        return self.temporal(every.flatten(0, 1)).view(len(every), len(clip), -1)
+
+    @staticmethod
+    def _with_mixture(features: Tensor, uniform: Tensor) -> Tensor:  # (A, B, T, 256) → (A + 1, B, T, 256)
         others = len(features) - 1
         share = uniform[:, :1, 0]
         other = 1 + (uniform[..., min(1, others - 1)] * others).long().clamp(max=others - 1)
         action = torch.where(uniform[..., -1] < share, other, 0)  # (B, T)
         chosen = action.unsqueeze(-1).expand(-1, -1, FEATURE).unsqueeze(0)
-        every = torch.cat([features, features.gather(0, chosen)])
-        return self.temporal(every.flatten(0, 1)).view(len(every), len(clip), -1)
+        return torch.cat([features, features.gather(0, chosen)])
 
 
 class AdaSGN(_Branches):
@@ -281,13 +315,23 @@ AnyModel: TypeAlias = SGN | AdaSGN | EscalatingSGN
 
 def build_model(config: ModelConfig, layout: SkeletonLayout, dropout: float = 0.0) -> AnyModel:
     """The model of a configuration, transforms initialised to the layout's group averages."""
-    if layout.joint_count != config.joints:
+    if layout.joint_count != config.recorded_joints:
         raise ModelConfigError(
-            f"layout {layout.name!r} has {layout.joint_count} joints, but the model expects {config.joints}"
+            f"layout {layout.name!r} has {layout.joint_count} joints, but the model expects {config.recorded_joints}"
         )
-    transforms = {count: layout.group_averages(count) for count in config.joint_sets} if config.transform else {}
+    transforms = {count: _initial(layout, config, count) for count in config.joint_sets} if config.transform else {}
     if config.adaptive:
         return AdaSGN(config, transforms, dropout)
     if config.escalates:
         return EscalatingSGN(config, transforms, dropout)
     return SGN(config, next(iter(transforms.values()), None), dropout)
+
+
+def _initial(layout: SkeletonLayout, config: ModelConfig, count: int) -> NDArray[np.float32]:
+    """Initial M_i (V_i, V): the layout's group averages, and of a causal model the joints of the trail as they are."""
+    recorded = config.recorded_joints
+    groups = count - (config.joints - recorded)
+    matrix = np.zeros((count, config.joints), dtype=np.float32)
+    matrix[:groups, :recorded] = layout.group_averages(groups)
+    matrix[groups:, recorded:] = np.eye(count - groups)
+    return matrix

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from adasgn_edge.errors import ModelConfigError
 
 __all__ = [
     "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_COORDINATE", "NODE", "PAIR", "POSE", "POSE_HIDDEN",
-    "SIZES", "STRIDES", "TAPS", "TEMPORAL", "Branch", "ModelConfig", "branch_grid",
+    "SIZES", "STRIDES", "TAPS", "TEMPORAL", "Branch", "CausalShape", "ModelConfig", "branch_grid",
 ]  # fmt: skip
 
 COORDINATES = 3
@@ -81,6 +81,52 @@ def branch_grid(joint_sets: Sequence[int], sizes: Sequence[str] = SIZES) -> tupl
 
 
 @dataclass(frozen=True)
+class CausalShape:
+    """What makes a model one for streams: a frame's feature depends on that frame and a few before it, never on where a
+    window begins, so that features and convolutions of earlier frames may be kept.
+
+    Every joint is taken relative to the origin joint of the same frame; where that joint was some frames ago, its
+    trail, counts as further joints. trail: how many frames ago, ascending; dilations: of the temporal module's causal
+    convolutions, one layer each; pool: the rows, up to the newest one, whose maximum is classified; origin: number of
+    the origin joint.
+    """
+
+    trail: tuple[int, ...] = (2, 4, 8)
+    dilations: tuple[int, ...] = (1, 2, 4)
+    pool: int = 1
+    origin: int = 0
+
+    def __post_init__(self) -> None:
+        def expect(ok: bool, expected: str, found: object) -> None:
+            if not ok:
+                raise ModelConfigError(f"causal model: expected {expected}, found {found}")
+
+        for name in ("trail", "dilations"):
+            values = tuple(getattr(self, name))
+            object.__setattr__(self, name, values)
+            ok = all(type(value) is int and value >= 1 for value in values)
+            expect(ok, f"{name} of whole numbers, at least 1", list(values))
+        expect(list(self.trail) == sorted(set(self.trail)), "an ascending trail", list(self.trail))
+        expect(len(self.dilations) >= 1, "at least one dilation", "none")
+        expect(type(self.pool) is int and self.pool >= 1, "a maximum over one row or more", repr(self.pool))
+        expect(type(self.origin) is int and self.origin >= 0, "the number of an origin joint", repr(self.origin))
+
+    @property
+    def lead(self) -> int:
+        """Frames before a frame that its feature depends on."""
+        return max(self.trail, default=0) + 1
+
+    @property
+    def frames(self) -> int:
+        """T: features that the newest frame's logits depend on."""
+        return self.pool + (TAPS - 1) * sum(self.dilations)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"trail": list(self.trail), "dilations": list(self.dilations), "pool": self.pool, "origin": self.origin}
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes a model's shape.
 
@@ -88,7 +134,8 @@ class ModelConfig:
     number of labels; transform: whether the joints of branches with a graph go through a learned M_i (dense SGN has
     none); adaptive: a policy picks a branch for each frame; escalates: every clip takes the first branch, those that
     are unsure then the next (and so on), probabilities averaged; a model that does neither has one branch. stride: of
-    the temporal module's first convolution, 1 as in the paper or 2 for half of its cost.
+    the temporal module's first convolution, 1 as in the paper or 2 for half of its cost. causal: of a model for
+    streams, whose V counts the trail too and whose T follows from its temporal module.
     """
 
     joints: int
@@ -99,6 +146,7 @@ class ModelConfig:
     adaptive: bool = True
     escalates: bool = False
     stride: int = 1
+    causal: CausalShape | None = None
 
     def __post_init__(self) -> None:
         def expect(ok: bool, expected: str, found: object) -> None:
@@ -123,11 +171,27 @@ class ModelConfig:
         expect(self.transform or dense, f"a transform, or dense SGN's only branch, B-{self.joints}", names)
         expect(not self.escalates or len(self.branches) > 1, "two branches or more in a model that escalates", names)
         expect(self.routes or len(self.branches) == 1, "one branch in a model without policy or escalation", names)
+        if self.causal is not None:
+            expect(not self.adaptive, "a causal model without policy", "one")
+            expect(self.stride == 1, "a causal model with stride 1", self.stride)
+            expect(self.frames == self.causal.frames, f"a causal model of {self.causal.frames} frames", self.frames)
+            recorded = f"a causal model's origin among {self.recorded_joints} joints"
+            expect(self.causal.origin < self.recorded_joints, recorded, self.causal.origin)
 
     @property
     def routes(self) -> bool:
         """Whether frames or clips differ in the branches they take."""
         return self.adaptive or self.escalates
+
+    @property
+    def recorded_joints(self) -> int:
+        """Joints of a recording: V, but for the trail of a causal model."""
+        return self.joints - (len(self.causal.trail) if self.causal is not None else 0)
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a clip: T, and those before that a causal model's features need."""
+        return self.frames + (self.causal.lead if self.causal is not None else 0)
 
     @property
     def temporal_frames(self) -> int:
@@ -148,16 +212,20 @@ class ModelConfig:
         """The configuration of the model that runs this one branch on every frame."""
         if branch not in self.branches:
             raise ModelConfigError(f"expected one of the branches {', '.join(self.branch_names)}, found {branch}")
-        return ModelConfig(self.joints, self.classes, (branch,), self.frames, adaptive=False, stride=self.stride)
+        return replace(self, branches=(branch,), transform=True, adaptive=False, escalates=False)
 
     @classmethod
-    def dense(cls, joints: int, classes: int, frames: int = 20) -> ModelConfig:
+    def dense(cls, joints: int, classes: int, frames: int = 20, causal: CausalShape | None = None) -> ModelConfig:
         """Dense SGN: the big module with all joints, untransformed, on every frame."""
-        return cls(joints, classes, (Branch(joints, "big"),), frames, transform=False, adaptive=False)
+        branches = (Branch(joints, "big"),)
+        return cls(joints, classes, branches, frames, transform=False, adaptive=False, causal=causal)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"branches": list(self.branch_names)}
+        """Plain values for JSON; "causal" only of causal models."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        causal = values.pop("causal")
+        values["branches"] = list(self.branch_names)
+        return values if causal is None else values | {"causal": causal.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
@@ -166,7 +234,11 @@ class ModelConfig:
         Configurations from before there were pose branches have "joint_sets" and "sizes" in place of "branches", and
         none of them escalates or has a stride.
         """
-        known = {field.name for field in fields(cls)}
+        known = {field.name for field in fields(cls)} - {"causal"}
+        causal = None
+        if isinstance(data, dict) and "causal" in data:
+            causal = _read_causal(data["causal"])
+            data = {key: value for key, value in data.items() if key != "causal"}
         if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data) and "branches" not in data:
             rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
             data = {
@@ -177,4 +249,14 @@ class ModelConfig:
             }
         if not isinstance(data, dict) or set(data) != known:
             raise ModelConfigError(f"model: expected the keys {', '.join(sorted(known))}, found {data!r}")
-        return cls(**{**data, "branches": tuple(map(Branch.parse, data["branches"]))})
+        return cls(**{**data, "branches": tuple(map(Branch.parse, data["branches"])), "causal": causal})
+
+
+def _read_causal(data: Any) -> CausalShape:
+    known = {field.name for field in fields(CausalShape)}
+    if not isinstance(data, dict) or set(data) != known:
+        raise ModelConfigError(f"causal model: expected the keys {', '.join(sorted(known))}, found {data!r}")
+    for name in ("trail", "dilations"):
+        if not isinstance(data[name], list | tuple):
+            raise ModelConfigError(f"causal model: expected {name} as a list, found {data[name]!r}")
+    return CausalShape(**{**data, "trail": tuple(data["trail"]), "dilations": tuple(data["dilations"])})

@@ -24,6 +24,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.errors import ModelConfigError
 from adasgn_edge.model.config import (
     COORDINATES,
     EMBEDDING,
@@ -86,8 +87,24 @@ class CostTable:
 
     @property
     def temporal_convolutions(self) -> int:
-        """Both convolutions of the temporal module."""
-        return self.config.temporal_frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
+        """The convolutions of the temporal module."""
+        causal = self.config.causal
+        if causal is None:
+            return self.config.temporal_frames * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
+        rows, total = self.config.frames, 0
+        for dilation in causal.dilations:  # every row with enough before it; the engine makes those alone that are read
+            rows -= (TAPS - 1) * dilation
+            total += rows * TAPS * FEATURE * FEATURE
+        return total + causal.pool * FEATURE * TEMPORAL
+
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """(A,) of a causal model, what one more frame of a stream costs on each branch when nothing of earlier frames
+        is computed again, the temporal module's row and the classifier included, full count."""
+        if self.config.causal is None:
+            raise ModelConfigError("cost of a step: expected a causal model, found one for clips")
+        row = len(self.config.causal.dilations) * TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL
+        return self.full_spatial // self.config.frames + row + TEMPORAL * self.config.classes
 
     @property
     def paper(self) -> NDArray[np.int64]:

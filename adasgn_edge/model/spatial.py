@@ -9,7 +9,7 @@ all joints of all frames and nothing is permuted. Two identities, exact and diff
   x_iᵀ(θᵀφ)x_j + b_θᵀφ·x_j matters, and with Q = θᵀφ (128 x 128, made once a step) no 256-wide θ(x), φ(x) is formed;
 * x = [d; e] where e, the joint-type embedding, is the same in every frame, so its products are made once, not N times.
 
-The module is tested against a plain transcription into 1x1 ``Conv2d`` layers (``bench/conv2d_sgn.py``).
+The module is tested against a plain transcription into 1x1 ``Conv2d`` layers (``adasgn_edge/bench/conv2d_sgn.py``).
 """
 
 from __future__ import annotations
@@ -30,15 +30,31 @@ from adasgn_edge.model.config import (
     PAIR,
     POSE_HIDDEN,
     Branch,
+    CausalShape,
 )  # fmt: skip
 
-__all__ = ["PoseBranch", "SpatialBranch", "SpatialModule", "build_branch", "motion"]
+__all__ = ["PoseBranch", "SpatialBranch", "SpatialModule", "build_branch", "causal_motion", "motion"]
 
 
 def motion(clip: Tensor) -> Tensor:
     """Position and velocity of each joint: clip (B, T, V, C) → (B, T, V, 2C); the first frame's velocity is zero."""
     velocity = torch.cat([torch.zeros_like(clip[:, :1]), clip[:, 1:] - clip[:, :-1]], dim=1)
     return torch.cat([clip, velocity], dim=-1)
+
+
+def causal_motion(clip: Tensor, causal: CausalShape) -> Tensor:
+    """The same of a causal model: clip (B, lead + N, V_r, C) of recorded joints → (B, N, V, 2C), where V counts the
+    trail. Everything is relative to the origin joint of the same frame, the velocity that of the joints as recorded."""
+    frames, lead = clip.shape[1] - causal.lead, causal.lead
+    origin = clip[:, :, causal.origin : causal.origin + 1]
+
+    def back(joints: Tensor, steps: int) -> Tensor:
+        return joints[:, lead - steps : lead - steps + frames]
+
+    here = back(origin, 0)
+    now = torch.cat([clip[:, lead:], *(back(origin, steps) for steps in causal.trail)], dim=2) - here
+    before = torch.cat([back(clip, 1), *(back(origin, steps + 1) for steps in causal.trail)], dim=2) - here
+    return torch.cat([now, now - before], dim=-1)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,15 @@ from adasgn_edge.errors import AdaSGNError, CheckpointError
 from adasgn_edge.files import atomic_path
 from adasgn_edge.model.adasgn import AnyModel, build_model
 from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.recognition import Recognition
+from adasgn_edge.shipped import shipped_file
 from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.wording import listed
 
-__all__ = ["TrainedModel", "load_weights", "save_weights", "shipped_weights"]
+__all__ = ["WEIGHTS", "TrainedModel", "load_weights", "one_model", "save_weights", "shipped_weights"]
 
+WEIGHTS = "model.safetensors"
+"""The name of a stage's weights in the folder of a run."""
 FORMAT = "adasgn_edge.weights"
 VERSION = 1
 
@@ -30,7 +34,8 @@ class TrainedModel:
 
     stream: its input stream; class_names: one per label; provenance: free-form facts of the training run;
     action_shares: of AdaSGN, (A,) share of training frames that its policy gives to each branch, None if not measured;
-    effort: of a model that escalates, measured on held-out clips, None if not measured.
+    effort: of a model that escalates, measured on held-out clips, None if not measured; recognition: of a causal model,
+    its thresholds chosen on held-out sequences.
     """
 
     model: AnyModel
@@ -40,6 +45,7 @@ class TrainedModel:
     provenance: dict[str, Any] = field(default_factory=dict)
     action_shares: tuple[float, ...] | None = None
     effort: EffortTable | None = None
+    recognition: Recognition | None = None
 
 
 def save_weights(path: Path, trained: TrainedModel) -> None:
@@ -55,6 +61,8 @@ def save_weights(path: Path, trained: TrainedModel) -> None:
         "action_shares": trained.action_shares,
         "effort": None if trained.effort is None else trained.effort.to_json(),
     }
+    if trained.recognition is not None:
+        header["recognition"] = trained.recognition.to_json()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
@@ -96,12 +104,34 @@ def load_weights(path: str | Path) -> TrainedModel:
             header.get("provenance", {}),
             None if shares is None else tuple(shares),
             None if header.get("effort") is None else EffortTable.from_json(header["effort"]),
+            Recognition.from_json(header["recognition"]) if "recognition" in header else None,
         )
     except (AdaSGNError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit their description ({error})") from None
     return trained
 
 
-def shipped_weights() -> Path:
-    """Path of the trained model that comes with the package: one that escalates, for the 14 gestures of SHREC'17."""
-    return Path(str(resources.files("adasgn_edge") / "weights" / "shrec14.safetensors"))
+def one_model(path: Path) -> Path:
+    """The weights that are meant by a path: the file itself, or the only model that the folder of a run holds.
+
+    Models of folds, which lack a part of the data, count only where there are no others. Raises CheckpointError for a
+    folder with no weights, or with several, and names them.
+    """
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob(f"**/{WEIGHTS}"))
+    if not found:
+        raise CheckpointError(f"{path}: expected weights, or the folder of a run with a finished stage, found neither")
+    if len(found) > 1:
+        whole = [file for file in found if "fold" not in load_weights(file).provenance]
+        found = whole or found
+    if len(found) > 1:
+        names = listed([file.parent.relative_to(path) for file in found])
+        raise CheckpointError(f"{path}: expected one model, found {names}: give one of these folders")
+    return found[0]
+
+
+def shipped_weights(kind: str = "clips") -> Path:
+    """Path of the trained weights that the shipped model file of this kind was exported from, see
+    :func:`adasgn_edge.shipped_model`."""
+    return shipped_file(kind, ".safetensors")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
-from adasgn_edge.build_info import REBUILD, read_build, same_torch
 from adasgn_edge.errors import EngineError, MissingDependencyError
+from adasgn_edge.installation.build_info import REBUILD, read_build, same_torch
 
 __all__ = ["load_library"]
 

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor, nn
 
+from adasgn_edge.deploy.model_container import read_model_bytes
+from adasgn_edge.deploy.model_file import ModelFile
 from adasgn_edge.engine import ModelDescription, whole_number
 from adasgn_edge.errors import ClipError, EngineError, ModelFileError
-from adasgn_edge.model_container import read_model_bytes
-from adasgn_edge.model_file import ModelFile
 from adasgn_edge.regular_file import shown_path
 from adasgn_edge.torch_ops import fake
 from adasgn_edge.wording import shown
@@ -36,11 +36,11 @@ class Result(NamedTuple):
 
     logits (B, K), averaged over the persons, of a model that escalates the logarithms of the probabilities averaged
     over its branches; actions (B, T) or (B, P, T) int32, the branch each frame took (of a model that escalates the last
-    one); features (B, T, 256) or (B, P, T, 256), None unless asked for.
+    one), None of a fused run; features (B, T, 256) or (B, P, T, 256), None unless asked for.
     """
 
     logits: Tensor
-    actions: Tensor
+    actions: Tensor | None
     features: Tensor | None
 
 
@@ -126,9 +126,9 @@ class TorchEngine(nn.Module):
             taken = forced.clone() if forced is actions else forced
         return Result(logits, taken, pooled if features else None)
 
-    def fuse(self, clips: Tensor) -> Tensor:
-        """Logits (B, K) of every branch on every frame, averaged; clips (B, T, V, C) or (B, P, T, V, C)."""
-        return torch.ops.adasgn_edge.run_fuse(clips, self.engine)
+    def run_fuse(self, clips: Tensor) -> Result:
+        """Every branch on every frame of clips (B, T, V, C) or (B, P, T, V, C), the branches' logits averaged."""
+        return Result(torch.ops.adasgn_edge.run_fuse(clips, self.engine), None, None)
 
     # -- stages, for callers that keep features of their own ------------------------------------------------------
 
@@ -139,7 +139,7 @@ class TorchEngine(nn.Module):
         """
         return torch.ops.adasgn_edge.policy_features(frames, previous, self.engine)
 
-    def policy_actions(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def actions(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (B, T) int32 of policy features (B, T, 256), and their logits (B, T, A).
 
         The highest logit wins, the lowest index on a tie. Of a model without policy all are 0.

@@ -21,7 +21,7 @@ from adasgn_edge.train.evaluate import branch_levels
 from adasgn_edge.train.report import find_weights, fold_of
 from adasgn_edge.train.sampler import ClipSampler
 
-__all__ = ["HeldOut", "held_out_levels", "write_effort"]
+__all__ = ["HeldOut", "held_out_levels", "held_out_levels_of", "write_effort"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,26 @@ def held_out_levels(
     Raises CheckpointError unless these are models of one configuration, every fold of a division there for each seed,
     and DatasetError where the data set does not give their folds any more.
     """
-    found = [(path, load_weights(path)) for path in find_weights(run)]
+    paths = find_weights(run)
+    on_folds = [path for path in paths if "fold" in load_weights(path).provenance]
+    # `train FOLDER` keeps the model of all clips beside those of folds.
+    return held_out_levels_of(on_folds or paths, open_dataset, progress, str(run))
+
+
+def held_out_levels_of(
+    paths: Sequence[Path],
+    open_dataset: Callable[[TrainedModel], SkeletonDataset],
+    progress: Progress | None = None,
+    where: str = "folds",
+) -> HeldOut:
+    """The same of the models among these weights; where: for messages."""
+    found = [(path, load_weights(path)) for path in paths]
     found = [(path, trained) for path, trained in found if isinstance(trained.model, EscalatingSGN)]
     if not found:
-        raise CheckpointError(f"{run}: expected models that escalate (stage adasgn-shared), found none")
+        raise CheckpointError(f"{where}: expected models that escalate (stage adasgn-shared), found none")
     probabilities, labels = [], []
     costs: NDArray[np.int64] | None = None
-    for path, trained in _complete(run, found):
+    for path, trained in _complete(where, found):
         fold = fold_of(path, trained)
         assert fold is not None  # by _complete
         dataset = fold_dataset(open_dataset(trained), fold)
@@ -70,7 +83,7 @@ def held_out_levels(
     return HeldOut(merged, np.concatenate(labels), len(found), found[0][1].model.config)
 
 
-def _complete(run: Path, found: Sequence[tuple[Path, TrainedModel]]) -> Sequence[tuple[Path, TrainedModel]]:
+def _complete(where: str, found: Sequence[tuple[Path, TrainedModel]]) -> Sequence[tuple[Path, TrainedModel]]:
     """The models, checked: one configuration, and every fold for each seed."""
     first = found[0][1].model.config
     folds: dict[object, set[int]] = {}
@@ -87,12 +100,12 @@ def _complete(run: Path, found: Sequence[tuple[Path, TrainedModel]]) -> Sequence
         counts.add((fold.count, fold.over, fold.pool))
         folds.setdefault(trained.provenance.get("seed"), set()).add(fold.number)
     if len(counts) > 1:
-        raise CheckpointError(f"{run}: expected folds of one division, found several")
+        raise CheckpointError(f"{where}: expected folds of one division, found several")
     ((count, _, _),) = counts
     for seed, numbers in folds.items():
         missing = sorted(set(range(1, count + 1)) - numbers)
         if missing:
-            raise CheckpointError(f"{run}: expected all {count} folds of seed {seed}, found none for {missing[0]}")
+            raise CheckpointError(f"{where}: expected all {count} folds of seed {seed}, found none for {missing[0]}")
     return found
 
 

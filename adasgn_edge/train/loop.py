@@ -8,50 +8,27 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.folds import Fold, fold_dataset
-from adasgn_edge.errors import CheckpointError, DatasetError, RecipeError
+from adasgn_edge.errors import DatasetError, RecipeError
 from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, build_model
-from adasgn_edge.model.weights import TrainedModel, load_weights, save_weights
-from adasgn_edge.train.checkpoint import Origin, load_state, save_state
+from adasgn_edge.model.config import Branch
+from adasgn_edge.model.weights import WEIGHTS, TrainedModel, load_weights, save_weights
+from adasgn_edge.train.checkpoint import Origin
+from adasgn_edge.train.course import STATE, Reporter, Silent, run_course
 from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
 from adasgn_edge.train.evaluate import policy_shares
-from adasgn_edge.train.log import LOG, read_log, write_log
 from adasgn_edge.train.recipe import Recipe
 from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stage_run import StageRun
-from adasgn_edge.train.stages import Stage, fingerprint, stage_folder
+from adasgn_edge.train.stages import Stage, fingerprint, plan_stages, stage_folder
 
-__all__ = ["Reporter", "Trainer", "check_training_set"]
-
-
-class Reporter(Protocol):
-    """Hears how training goes; every method may do nothing."""
-
-    def start(self, stage: str, epochs: int, done: int) -> None:
-        """A stage begins, `done` of `epochs` epochs already trained."""
-
-    def step(self, fraction: float) -> None:
-        """A batch is done; fraction of the epoch so far."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done; the row that goes to the log, with a text under "warning" where something is odd."""
-
-
-class Silent:
-    """A Reporter that shows nothing but warnings."""
-
-    def start(self, stage: str, epochs: int, done: int) -> None: ...
-    def step(self, fraction: float) -> None: ...
-    def epoch(self, row: dict[str, Any]) -> None:
-        """Pass a warning on to Python's own."""
-        if "warning" in row:
-            warnings.warn(row["warning"], stacklevel=3)
+__all__ = ["Trainer", "check_training_set"]
 
 
 def check_training_set(dataset: SkeletonDataset) -> None:
@@ -113,6 +90,9 @@ class Trainer:
         self.dtype = autocast_dtype(recipe.precision, self.device)
         frames, stream = recipe.model.frames, recipe.data.stream
         self.train_clips = ClipSampler(dataset, "train", frames, stream, self.device)
+        self.class_weights = (
+            self.train_clips.class_weights(len(dataset.class_names), recipe.balance) if recipe.balance else None
+        )
         tested = bool((dataset.split == "test").any())
         self.test_clips = ClipSampler(dataset, "test", frames, stream, self.device) if tested else None
 
@@ -126,7 +106,7 @@ class Trainer:
 
     def finished(self, stage: Stage) -> bool:
         """Whether a stage has its final weights; raises CheckpointError when they come from other settings or data."""
-        path = self.folder(stage.name) / "model.safetensors"
+        path = self.folder(stage.name) / WEIGHTS
         if not path.exists():
             return False
         self.origin(stage).check(path, Origin.of(load_weights(path)))
@@ -139,46 +119,35 @@ class Trainer:
             model = build_model(stage.config, self.dataset.layout, self.recipe.model.dropout)
         if isinstance(model, AdaSGN):
             for branch in model.config.branches:
-                path = self.folder(str(branch)) / "model.safetensors"
+                path = self.folder(str(branch)) / WEIGHTS
                 if not path.exists():
                     raise RecipeError(
                         f"stage {stage.name} needs the single model {branch} first: expected {path}, found nothing"
                     )
                 single = load_weights(path)
-                self.origin(stage).check_data(path, Origin.of(single))
+                self.origin(self._single(branch)).check(path, Origin.of(single))
                 assert isinstance(single.model, SGN)
                 model.load_branch(branch, single.model)
         return model.to(self.device)
 
+    def _single(self, branch: Branch) -> Stage:
+        """The stage of the single model that AdaSGN's branch starts from."""
+        layout, classes = self.dataset.layout, len(self.dataset.class_names)
+        (stage,) = plan_stages(self.recipe, layout, classes, len(self.train_clips), (str(branch),))
+        return stage
+
     def train(self, stage: Stage) -> Path:
         """Train a stage to its last epoch and return the path of its weights; a finished one is left alone."""
         folder = self.folder(stage.name)
-        weights = folder / "model.safetensors"
+        weights = folder / WEIGHTS
         if self.finished(stage):
             return weights
         origin, epochs = self.origin(stage), stage.schedule.epochs
         run = StageRun(self, stage, self.build(stage))
-        state_path, log_path = folder / "state.pt", folder / LOG
-        rows: list[dict[str, Any]] = []
-        if state_path.exists():
-            state = load_state(state_path, origin, self.device)
-            run.load(state)
-            rows = read_log(log_path)[: state["epoch"]]
-            if len(rows) < state["epoch"]:
-                raise CheckpointError(
-                    f"{log_path}: expected the {state['epoch']} epochs that {state_path.name} has behind it, found "
-                    f"{len(rows)}; delete {state_path.name} to start this stage again"
-                )
-        self.reporter.start(stage.name, epochs, len(rows))
-        for epoch in range(len(rows), epochs):
-            rows.append(run.epoch(epoch))
-            # The log goes first: a kill between the two leaves a row too many, which the next start drops.
-            write_log(log_path, rows)
-            save_state(state_path, origin, epoch + 1, **run.state())
-            self.reporter.epoch(rows[-1])
+        rows = run_course(run, stage.name, epochs, folder, origin, self.reporter, self.device)
         run.prepare(epochs - 1)  # a run that was killed after its last epoch has trained none
         save_weights(weights, self._trained(run.kept(epochs - 1), stage, origin, rows))
-        state_path.unlink()
+        (folder / STATE).unlink()
         return weights
 
     def _trained(self, model: AnyModel, stage: Stage, origin: Origin, rows: list[dict[str, Any]]) -> TrainedModel:

@@ -13,7 +13,7 @@ import sys
 import warnings
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +21,7 @@ from adasgn_edge.data.recordings import LABEL_TABLE
 from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.effort import DEFAULT_EFFORT
 from adasgn_edge.errors import RecipeError
+from adasgn_edge.wording import nearest, shown
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -32,14 +33,19 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["AdaptiveSchedule", "Recipe", "Schedule", "SharedSchedule", "builtin_recipes", "load_recipe"]
+__all__ = [
+    "AdaptiveSchedule", "Recipe", "Schedule", "Section", "SharedSchedule", "builtin_recipes", "builtin_variants",
+    "load_recipe", "problems_of", "read_recipe",
+]  # fmt: skip
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Section(BaseModel):
+    """A table of a recipe: unknown keys, infinity and NaN are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataSection(_Section):
+class DataSection(Section):
     """The data set and the input stream.
 
     dataset: a name that ``adasgn-edge convert --list`` shows, a folder of recordings or a converted file; a path that
@@ -50,7 +56,7 @@ class DataSection(_Section):
     stream: Literal["joint", "bone", "velocity"] = "joint"
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """branches: their names in ascending order of cost, such as ["P", "S-11"], where no number stands for all joints;
     or the paper's grid of joint_sets (joint counts, by default all of the layout) in all sizes. frames: T; dropout: in
     the temporal module."""
@@ -68,7 +74,7 @@ class ModelSection(_Section):
         return self
 
 
-class AugmentSection(_Section):
+class AugmentSection(Section):
     """rotation: largest angles about x, y, z in degrees; scale: relative; jitter: normalised units; bones: relative
     standard deviation of each bone's length; crop: the smallest part of a recording that is kept; warp: of its time."""
 
@@ -84,7 +90,7 @@ MOST_STRETCH = 10
 SMALLEST_BATCH = 16
 
 
-class Schedule(_Section):
+class Schedule(Section):
     """The optimiser (Adam) and its course, for one kind of stage.
 
     augment: in place of the recipe's, false for the recipe's; frozen_epochs: transforms (single models) or whole
@@ -182,11 +188,12 @@ class SharedSchedule(Schedule):
     effort: float = Field(DEFAULT_EFFORT, ge=0.0, le=1.0)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole training run. See the sections for their fields.
 
     shared: without this section there is no such stage. stages: those that are trained where none are named (all when
-    empty).
+    empty). balance: how far the loss makes up for classes with few clips: a class weighs as its number of training
+    clips to the power -balance, from 0 (every clip weighs the same) to 1 (every class does).
     """
 
     name: str
@@ -197,6 +204,7 @@ class Recipe(_Section):
     adaptive: AdaptiveSchedule = AdaptiveSchedule()
     shared: SharedSchedule | None = None
     stages: tuple[str, ...] = ()
+    balance: float = Field(0.0, ge=0.0, le=1.0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     evaluate_every: int = Field(5, ge=1)
 
@@ -289,6 +297,43 @@ def _lay_over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def read_recipe(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The tables of a built-in recipe or a ``.toml`` path, with `changes` (nested alike) laid over them, unchecked.
+
+    Raises RecipeError for a name that is no recipe's and a file that is not TOML.
+    """
+    return _lay_over(_read(name, _RECIPES), changes or {})
+
+
+def problems_of(error: ValidationError, recipe: type[Section]) -> str:
+    """What is wrong with a recipe's tables, in words: keys by their place, with those that a table has."""
+    found: dict[str, str] = {}
+    for problem in error.errors():
+        section, place = recipe, []
+        for part in problem["loc"]:
+            if part in (section.__name__, "literal[False]"):
+                continue  # which of several kinds of value was tried
+            place.append(str(part))
+            field = section.model_fields.get(str(part))
+            section = next(iter(_sections_in(field.annotation)), section) if field is not None else section
+        where = ".".join(place)
+        if problem["type"] == "extra_forbidden":
+            known = tuple(section.model_fields)
+            near = nearest(place[-1], known)
+            hint = f"; did you mean {near!r}?" if near else ""
+            table = f"table [{'.'.join(place[:-1])}]" if place[1:] else "recipe"
+            found[where] = f"{where}: expected the keys {', '.join(known)} in a {table}, found {shown(place[-1])}{hint}"
+        else:
+            found.setdefault(where, f"{where or 'recipe'}: {problem['msg']}")
+    return "; ".join(found.values())[:800]
+
+
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    """The tables among the types of a key's value."""
+    kinds = (annotation, *get_args(annotation))
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
+
+
 def load_recipe(name: str, variant: str | None = None, changes: dict[str, Any] | None = None) -> Recipe:
     """A built-in recipe or a ``.toml`` path, a variant laid over it, then `changes` (nested like the file).
 
@@ -298,12 +343,13 @@ def load_recipe(name: str, variant: str | None = None, changes: dict[str, Any] |
     if variant is not None:
         data = _lay_over(data, _read(variant, _VARIANTS))
     data = _lay_over(data, changes or {})
+    if data.get("kind") is not None:
+        raise RecipeError(f"recipe {name}: expected a recipe of clips, found one of continuous recordings")
     data.setdefault("name", Path(name).stem)
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
-        raise RecipeError(f"recipe {name}: {problems[:400]}") from None
+        raise RecipeError(f"recipe {name}: {problems_of(error, Recipe)}") from None
     dataset = recipe.data.dataset
     if dataset not in DATASETS and not Path(dataset).exists():
         raise RecipeError(

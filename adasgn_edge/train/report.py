@@ -17,7 +17,7 @@ from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.folds import Fold, fold_dataset
 from adasgn_edge.errors import CheckpointError, DatasetError, EffortError, ModelConfigError
 from adasgn_edge.model.config import Branch
-from adasgn_edge.model.weights import TrainedModel, load_weights
+from adasgn_edge.model.weights import WEIGHTS, TrainedModel, load_weights
 from adasgn_edge.progress import Progress
 from adasgn_edge.train.evaluate import Evaluation, evaluate
 from adasgn_edge.train.log import LOG, read_log
@@ -88,9 +88,12 @@ class Measurement:
         else:
             adaptive_kind = recipe.single if provenance.get("alpha") is None else recipe.adaptive
             kind = recipe.shared if self.trained.model.config.escalates and recipe.shared else adaptive_kind
-            settings = settings_of(recipe, kind, provenance.get("alpha"))
+            settings = settings_of(recipe, kind, provenance.get("alpha")) | {"precision": recipe.precision}
             if self.fold is not None:
                 settings["min_steps"] = kind.min_steps
+            if self.trained.model.config.adaptive:  # whose branches are those of the single models
+                single = settings_of(recipe, recipe.single, None)
+                settings["single"] = [single, recipe.single.min_steps]
         if self.fold is None:
             noted = [*(provenance.get(name) for name in ("dataset_digest", "epochs", "batch")), self.data]
         else:  # what differs from fold to fold, epochs of a fitted schedule too, follows from these
@@ -214,7 +217,7 @@ def find_weights(path: Path) -> list[Path]:
     """The weights file itself, or all ``model.safetensors`` below a run folder in a stable order."""
     if path.is_file():
         return [path]
-    found = sorted(path.glob("**/model.safetensors"))
+    found = sorted(path.glob(f"**/{WEIGHTS}"))
     if not found:
         raise CheckpointError(f"{path}: expected a weights file or a folder with finished stages, found neither")
     return found

@@ -152,6 +152,13 @@ class ClipSampler:
             clip = augment(clip, generator, self._parents)
         return to_stream(clip, self.stream, self._parents).flatten(0, 1)
 
+    def class_weights(self, classes: int, balance: float) -> Tensor:
+        """(classes,) weight of a sample's loss by its class: count to the power -balance, so scaled that the mean over
+        all samples is 1; 0 for a class without samples."""
+        count = torch.bincount(self.labels, minlength=classes).float()
+        weights = torch.where(count > 0, count.clamp(min=1) ** -balance, torch.zeros_like(count))
+        return weights * (len(self) / (weights * count).sum())
+
     def average_persons(self, logits: Tensor) -> Tensor:
         """Class scores of the persons averaged: (B·M, classes) → (B, classes)."""
         return logits.view(-1, self.persons, logits.shape[-1]).mean(1)

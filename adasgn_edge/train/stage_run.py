@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.model.adasgn import AdaSGN, AnyModel, EscalatingSGN
 from adasgn_edge.model.cost import CostTable
-from adasgn_edge.train.average import WarmAverage, measure_statistics
+from adasgn_edge.train.average import measure_statistics
+from adasgn_edge.train.course import Course
 from adasgn_edge.train.devices import seeded_generator
 from adasgn_edge.train.evaluate import Evaluation, evaluate
 from adasgn_edge.train.recipe import AdaptiveSchedule, SharedSchedule
@@ -33,38 +34,24 @@ WIDE = 0.05
 """A difference of accuracy between the averaged and the raw model that is worth a warning; and at least 3 clips."""
 
 
-class StageRun:
+class StageRun(Course):
     """Model, optimiser and course of one stage in memory."""
 
     def __init__(self, trainer: Trainer, stage: Stage, model: AnyModel) -> None:
-        self.trainer, self.stage, self.model = trainer, stage, model
         schedule = stage.schedule
-        augment = schedule.augment or trainer.recipe.augment
-        self.augment = Augmentation(**augment.model_dump())
-        self.optimiser = torch.optim.Adam(
+        optimiser = torch.optim.Adam(
             model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
         )
-        self.average = WarmAverage(model, schedule.ema) if schedule.ema else None
+        super().__init__(model, optimiser, schedule.ema)
+        self.trainer, self.stage = trainer, stage
+        augment = schedule.augment or trainer.recipe.augment
+        self.augment = Augmentation(**augment.model_dump())
         self.cost = torch.as_tensor(CostTable(stage.config).paper / 1e9, dtype=torch.float32, device=trainer.device)
         self.loss: Callable[..., tuple[Tensor, Tensor, Tensor]] = self._loss
         if trainer.compile_step:
             self.loss = torch.compile(
                 self._loss, mode="reduce-overhead" if trainer.device.type == "cuda" else "default"
             )
-
-    def state(self) -> dict[str, Any]:
-        """What :func:`save_state` keeps."""
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
-        if self.average is not None:
-            state["average"] = self.average.state_dict()
-        return state
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Inverse of :meth:`state`."""
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
 
     # -- the model that is kept ---------------------------------------------------------------------------------
 
@@ -142,8 +129,13 @@ class StageRun:
             track_logits, cost = self.model(clip).logits, torch.zeros((), device=clip.device)
             counts = torch.ones(1, device=clip.device)
         logits = sampler.average_persons(track_logits)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.stage.schedule.label_smoothing) + alpha * cost
+        loss = self._entropy(logits, labels) + alpha * cost
         return loss, logits.detach(), counts
+
+    def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy, classes weighted as the recipe says."""
+        smoothing = self.stage.schedule.label_smoothing
+        return F.cross_entropy(logits, labels, weight=self.trainer.class_weights, label_smoothing=smoothing)
 
     def _shared_loss(self, model: EscalatingSGN, clip: Tensor, labels: Tensor, uniform: Tensor) -> Any:
         """The same of branches trained together: labels for all, and the dearest branch's word for the others."""
@@ -155,7 +147,7 @@ class StageRun:
         teacher = every[dearest].detach().softmax(-1)
         total = torch.zeros((), device=clip.device)
         for place, logits in enumerate(every):
-            loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+            loss = self._entropy(logits, labels)
             if place != dearest and schedule.distillation:
                 taught = F.kl_div(logits.log_softmax(-1), teacher, reduction="batchmean")
                 loss = (1 - schedule.distillation) * loss + schedule.distillation * taught

@@ -121,6 +121,7 @@ def settings_of(recipe: Recipe, schedule: Schedule, alpha: float | None) -> dict
             **({"augment": _augment(schedule.augment)} if schedule.augment else {}),
         },
         "alpha": alpha,
+        **({"balance": recipe.balance} if recipe.balance else {}),
     }
 
 

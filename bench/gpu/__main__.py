@@ -16,22 +16,22 @@ from typing import Any
 
 import numpy as np
 
+from adasgn_edge.bench.clips import default_clips, recorded
+from adasgn_edge.bench.machine import versions
+from adasgn_edge.bench.parity import TOLERANCE
+from adasgn_edge.bench.torch_reference import load_reference
+from adasgn_edge.deploy.model_file import read_model_file
 from adasgn_edge.errors import AdaSGNError
 from adasgn_edge.files import write_text
 from adasgn_edge.model.adasgn import SGN
 from adasgn_edge.model.weights import load_weights
-from adasgn_edge.model_file import read_model_file
-from bench.clips import default_clips, recorded
 from bench.gpu.aims import find_aims
 from bench.gpu.machine import ceilings, commit, devices, facts
 from bench.gpu.measure import Plan, measure
 from bench.gpu.measured import HALF_TOLERANCE, Measured, ValidationError, load_measured
 from bench.gpu.page import to_markdown
 from bench.gpu.peers import Peers
-from bench.machine import versions
 from bench.models import DENSE_HANDS
-from bench.parity import TOLERANCE
-from bench.reference import load_reference
 
 __all__ = ["make_report"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from adasgn_edge import engine
-from adasgn_edge.build_info import read_build
 from adasgn_edge.errors import EngineError
+from adasgn_edge.installation.build_info import read_build
 
 __all__ = ["ceilings", "commit", "devices", "facts"]
 

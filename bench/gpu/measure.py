@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import adasgn_edge
+from adasgn_edge.bench.interleave import Pace, Side, interleave
+from adasgn_edge.bench.timing import statistics
 from adasgn_edge.engine import PRECISIONS, Engine
 from adasgn_edge.errors import EngineError
 from bench.gpu.measured import Batches, Measured
 from bench.gpu.peers import Peer
-from bench.interleave import Pace, Side, interleave
-from bench.report import statistics
 
 __all__ = ["SCHEDULES", "Plan", "Schedule", "measure"]
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adasgn_edge.model_file import read_model_file
-from bench.clips import Clips
-from bench.half import half_tolerance
-from bench.parity import MARGIN, TOLERANCE, Expected, expect
-from bench.reference import Reference, TorchReference, load_reference
+from adasgn_edge.bench.clips import Clips
+from adasgn_edge.bench.half import half_tolerance
+from adasgn_edge.bench.parity import MARGIN, TOLERANCE, Expected, expect
+from adasgn_edge.bench.reference import Reference
+from adasgn_edge.bench.torch_reference import TorchReference, load_reference
+from adasgn_edge.deploy.model_file import read_model_file
 
 __all__ = ["HALF_TOLERANCE", "Batches", "Measured", "ValidationError", "load_measured"]
 

@@ -1,4 +1,4 @@
-"""Dense SGN in other runtimes on a GPU, in binary16, as it is usually written (bench/conv2d_sgn.py)."""
+"""Dense SGN in other runtimes on a GPU, in binary16, as it is usually written (adasgn_edge/bench/conv2d_sgn.py)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from adasgn_edge.bench.conv2d_sgn import Conv2dSGN
+from adasgn_edge.bench.peers import write_graph
 from adasgn_edge.model.adasgn import SGN
-from bench.conv2d_sgn import Conv2dSGN
 from bench.gpu.measured import HALF_TOLERANCE
-from bench.peers import write_graph
 
 __all__ = ["NAMES", "OnDevice", "Peer", "Peers"]
 

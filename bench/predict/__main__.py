@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from adasgn_edge.deploy.model_file import read_model_file
 from adasgn_edge.errors import AdaSGNError
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
-from adasgn_edge.model_file import read_model_file
 from bench.kernel_report.compiler import ToolError
 from bench.predict import tables
 from bench.predict.boards import BOARDS, keep_calibration

@@ -1,29 +1,34 @@
-"""The shapes of the kernels, which tests/bench/test_predict.py compares with the sources."""
+"""The shapes of the kernels, as their sources state them."""
 
 from __future__ import annotations
 
-BLOCK, WARPS, LANES = 16, 8, 32  # kernels/launch.h: kBlock, kWarps
+from bench.predict.kernel_source import shapes, whole
+
+LAUNCH, TILE = "kernels/launch.h", "kernels/tile.h"
+
+BLOCK, WARPS, LANES = whole(LAUNCH, "kBlock"), whole(LAUNCH, "kWarps"), 32
 THREADS = WARPS * LANES
-POLICY_ROWS = (4, 8, 16)  # kernels/launch.h: kFewPolicyRows, kMorePolicyRows, kManyPolicyRows
-SPLIT_ROWS = 32  # kernels/split.h: a block has up to so many frames, in the temporal module of a clip, and 16 columns
-POSE_INPUTS = 64  # kernels/launch.h: kPoseInputs
-STAGED = 32  # kernels/frame_coordinates.h: kStaged
-MAX_BRANCHES = 32  # kernels/launch.h: kMaxBranches
-PACKED_JOINTS = 32  # kernels/launch.h: kMaxBranchJoints
+POLICY_ROWS = tuple(whole(LAUNCH, name) for name in ("kFewPolicyRows", "kMorePolicyRows", "kManyPolicyRows"))
+SPLIT_ROWS = whole(LAUNCH, "kSplitFrames")
+"""A block of kernels/split.h has up to so many frames, in the temporal module of a clip, and 16 columns."""
+POSE_INPUTS = whole(LAUNCH, "kPoseInputs")
+STAGED = whole("kernels/frame_coordinates.h", "kStaged")
+MAX_BRANCHES = whole("csrc/adasgn/constants.h", "kMaxBranches")
+PACKED_JOINTS = whole(LAUNCH, "kMaxBranchJoints")
 
 BRANCH_ROWS = {"f16": (32, 64, 128), "f32": (32,)}
 """Rows of the tiles of kernels/branch_tiles.cu."""
 FRAME_ROWS = (16, 32)
 """Of a block per frame: up to 16 joints, and more."""
-SLOTS = {("f16", 16): 16, ("f16", 32): 16, ("f16", 64): 8, ("f16", 128): 4, ("f32", 16): 3, ("f32", 32): 3}
-"""Blocks of weights that a warp has on their way, by precision and rows (kernels/tile.h): in registers in f16, in
-a ring in shared memory in f32."""
+SLOTS = {tile: slots for tile, (slots,) in shapes(TILE, "Tile").items()}
+"""Blocks of weights that a warp has on their way, by precision and rows: in registers in f16, in a ring in shared
+memory in f32."""
 
-TEMPORAL_SHAPES = {  # kernels/temporal.cu, by precision and rows: warps, blocks of 16 columns a warp, slots
-    ("f16", 64): (4, 1, 8),
-    ("f16", 128): (8, 2, 4),
-    ("f32", 64): (8, 1, 3),
+TEMPORAL_SHAPES = {
+    tile: (warps, blocks, slots)
+    for tile, (slots, warps, blocks) in shapes("kernels/temporal.cu", "TemporalTile").items()
 }
+"""By precision and rows: warps, blocks of 16 columns a warp, slots."""
 
 TRANSFORM_AHEAD = 8
 """Joints whose weights the transform has under way together where a tile has several frames (kernels/branch.h)."""

@@ -29,6 +29,7 @@ from bench.predict.geometry import (
     temporal_rows,
     tile_bytes,
 )
+from bench.predict.kernel_source import number
 from bench.predict.kernels import (
     Tile,
     branch_kernel_tile,
@@ -49,21 +50,27 @@ __all__ = ["Run", "Schedule", "choose", "choose_level", "launches", "policy_rows
 
 NEIGHBOURS = 3
 """Frames that the policy's convolution sees."""
-TILE_COST = {32: 1.0, 64: 1.65, 128: 2.9}
-"""A wave of tiles against one of 32 rows, as measured on an H100: the engine's constants
-(csrc/adasgn/cuda/schedule.cpp), like all that follow."""
-FRAME_COST, FRAME_POLICY_COST, ROUTER_COST = 0.92, 0.10, 0.35
+
+
+def _cost(name: str) -> float:
+    """A constant of the engine's own rule."""
+    return number("csrc/adasgn/cuda/schedule.cpp", name)
+
+
+TILE_COST = {32: _cost("kTile32"), 64: _cost("kTile64"), 128: _cost("kTile128")}
+"""A wave of tiles against one of 32 rows, as measured on an H100."""
+FRAME_COST, FRAME_POLICY_COST, ROUTER_COST = _cost("kFrame"), _cost("kFramePolicy"), _cost("kRouter")
 """Likewise a wave of blocks per frame, its policy in the same blocks; a policy and router of their own."""
-SELDOM = 0.15
+SELDOM = _cost("kSeldom")
 """A part of a wave of tiles that counts for none: they are the cheapest branch's, and seldom there."""
-SPLIT_CLIPS, HIGH_TEMPORAL = 1 / 6, 1.0
+SPLIT_CLIPS, HIGH_TEMPORAL = _cost("kSplitClips"), _cost("kHighTemporal")
 """Clips a multiprocessor up to which the temporal module divides a clip among blocks, and from which on tiles of 128
 rows are better than of 64."""
-POSE_COST = {32: 1.0, 64: 7.0, 128: 12.0}
+POSE_COST = {32: _cost("kPoseSplit"), 64: _cost("kPose64"), 128: _cost("kPose128")}
 """A wave of a pose branch's blocks, of 32 frames and 16 columns or of tiles. Not measured yet."""
-UNSURE = 1 / 3
+UNSURE = _cost("kUnsure")
 """Samples that are expected to go on to the next level, of a model that escalates."""
-POLICY_BLOCKS = 2
+POLICY_BLOCKS = _cost("kPolicyBlocks")
 """Of the policy's kernel that a multiprocessor runs at once or nearly so."""
 
 

@@ -52,6 +52,13 @@ float checked_threshold(const Description& description, float threshold) {
     return threshold < 0 ? threshold_of(description, description.default_effort) : threshold;
 }
 
+void expect_not_causal(const Description& description, const char* where) {
+    if (description.causal) {
+        throw Error(ErrorKind::engine, "model: expected one that is not causal " + std::string(where) +
+                                           ", found a causal one, which the engine of the device cpu runs");
+    }
+}
+
 int checked_clips(int samples, int persons, int max_batch) {
     expect_range("persons", persons, 1, max_batch);
     expect_range("clips (samples x persons; the engine's max_batch is the most)",
@@ -82,17 +89,18 @@ void fail_beyond(const char* what, float bound, const float* values, std::size_t
 }
 
 void fail_clips(const Description& description, const float* clips, int count) {
-    const std::size_t frame_floats = static_cast<std::size_t>(description.joints) * kCoordinates;
-    const std::size_t floats = count * description.frames * frame_floats;
+    const int frames = description.clip_frames();
+    const std::size_t frame_floats = static_cast<std::size_t>(description.recorded_joints()) * kCoordinates;
+    const std::size_t floats = static_cast<std::size_t>(count) * frames * frame_floats;
     const std::size_t at = first_beyond(kMaxCoordinate, clips, floats);
     if (at == floats) {
         throw Error(ErrorKind::clip, "clips: expected coordinates whose products are finite, found some too large");
     }
     const std::size_t frame = at / frame_floats;
-    throw Error(ErrorKind::clip, "clip " + std::to_string(frame / description.frames) +
+    throw Error(ErrorKind::clip, "clip " + std::to_string(frame / frames) +
                                      ": expected finite coordinates of at most " + text(kMaxCoordinate) + ", found " +
-                                     text(clips[at]) + " at frame " + std::to_string(frame % description.frames) +
-                                     ", joint " + std::to_string(at % frame_floats / kCoordinates) + ", coordinate " +
+                                     text(clips[at]) + " at frame " + std::to_string(frame % frames) + ", joint " +
+                                     std::to_string(at % frame_floats / kCoordinates) + ", coordinate " +
                                      std::to_string(at % kCoordinates));
 }
 

@@ -16,6 +16,9 @@ constexpr int kMaxThreads = 1024;
 // Kind engine: an option out of its range.
 void expect_option(const char* what, std::int64_t value, std::int64_t low, std::int64_t high);
 
+// Kind engine: a causal model, where only others run: "on a GPU".
+void expect_not_causal(const Description& description, const char* where);
+
 // Kind clip: a count out of its range.
 void expect_range(const char* what, std::int64_t value, std::int64_t low, std::int64_t high);
 
@@ -34,7 +37,7 @@ bool all_within(float bound, const float* values, std::size_t count);
 
 // Kind clip, for values of which some are not: says which.
 [[noreturn]] void fail_beyond(const char* what, float bound, const float* values, std::size_t count);
-// The same for the coordinates of clips (count, T, V, 3).
+// The same for the coordinates of clips (count, T, V, 3), of a causal model windows.
 [[noreturn]] void fail_clips(const Description& description, const float* clips, int count);
 // Kind model_file: all that was given is within its bounds, and still the logits are not finite.
 [[noreturn]] void fail_logits();

@@ -26,6 +26,11 @@ constexpr int kMaxFrames = 1024;
 constexpr int kMaxClasses = 65536;
 constexpr int kMaxBranches = 32;
 constexpr int kMaxWindow = 3600;  // seconds
+// Of causal models.
+constexpr int kMaxTrail = 16;
+constexpr int kMaxTemporalLayers = 16;
+constexpr std::int64_t kMaxStep = 10'000'000'000;             // nanoseconds
+constexpr std::int64_t kMaxDecisionTime = 3'600'000'000'000;  // nanoseconds
 constexpr std::int64_t kMaxCost = std::int64_t{1} << 62;
 constexpr std::size_t kMostEffortPoints = 64;
 constexpr double kAlwaysEscalate = 2;     // the largest threshold: no probability reaches it

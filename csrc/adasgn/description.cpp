@@ -1,7 +1,11 @@
 #include "adasgn/description.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <tuple>
+#include <vector>
 
 #include "adasgn/constants.h"
 #include "adasgn/layout.h"
@@ -11,18 +15,17 @@ namespace adasgn {
 namespace {
 
 int integer(const Json& value, int low, int high, const JsonContext& at) {
-    const bool fits = value.is_number_integer() && value >= low && value <= high;
-    if (!fits) {
+    if (!value.is_whole(low, high)) {
         at.fail("expected a whole number from " + std::to_string(low) + " to " + std::to_string(high), value);
     }
-    return value.get<int>();
+    return static_cast<int>(value.whole());
 }
 
 bool boolean(const Json& value, const JsonContext& at) {
     if (!value.is_boolean()) {
         at.fail("expected true or false", value);
     }
-    return value.get<bool>();
+    return value.boolean();
 }
 
 std::string choice(const Json& value, std::initializer_list<const char*> choices, const JsonContext& at) {
@@ -38,7 +41,7 @@ std::string choice(const Json& value, std::initializer_list<const char*> choices
 
 // Version 1: every size for every joint set.
 void parse_branch_grid(const Json& joint_sets, const Json& sizes, Description& description, const JsonContext& at) {
-    if (sizes != Json::array({"small"}) && sizes != Json::array({"big"}) && sizes != Json::array({"small", "big"})) {
+    if (!sizes.is_list_of({"small"}) && !sizes.is_list_of({"big"}) && !sizes.is_list_of({"small", "big"})) {
         at.inside("sizes").fail("expected [\"small\"], [\"big\"] or [\"small\", \"big\"]", sizes);
     }
     expect_list(joint_sets, 1, kMaxBranches / sizes.size(), at.inside("joint_sets"));
@@ -55,7 +58,7 @@ void parse_branch_grid(const Json& joint_sets, const Json& sizes, Description& d
 // A name such as P-22, S-1 or B-25.
 BranchShape parse_branch(const Json& name, const JsonContext& at) {
     constexpr std::size_t kMostDigits = 6;
-    const std::string text = name.is_string() ? name.get<std::string>() : "";
+    const std::string text = name.is_string() ? name.text() : "";
     const std::size_t kind = text.empty() ? std::string::npos : std::string("PSB").find(text[0]);
     const bool sound = kind != std::string::npos && text.size() >= 3 && text.size() <= 2 + kMostDigits &&
                        text[1] == '-' && text[2] != '0' && text.find_first_not_of("0123456789", 2) == std::string::npos;
@@ -91,12 +94,55 @@ void expect_branches(const Description& description, const Json& json, const Jso
     }
 }
 
+std::vector<int> integers(const Json& value, std::size_t least, std::size_t most, int high, const JsonContext& at) {
+    expect_list(value, least, most, at);
+    std::vector<int> result;
+    for (const Json& item : value) {
+        result.push_back(integer(item, 1, high, at));
+    }
+    return result;
+}
+
+// The rest of the configuration is known.
+CausalShape parse_causal(const Json& json, const Description& description, const JsonContext& at) {
+    expect_keys(json, {"trail", "dilations", "pool", "origin"}, at);
+    CausalShape causal;
+    causal.trail = integers(json["trail"], 0, kMaxTrail, kMaxFrames - 1, at.inside("trail"));
+    if (std::adjacent_find(causal.trail.begin(), causal.trail.end(), std::greater_equal<>()) != causal.trail.end()) {
+        at.inside("trail").fail("expected it ascending", json["trail"]);
+    }
+    causal.dilations = integers(json["dilations"], 1, kMaxTemporalLayers, kMaxFrames, at.inside("dilations"));
+    causal.pool = integer(json["pool"], 1, kMaxFrames, at.inside("pool"));
+    const int past = std::accumulate(causal.dilations.begin(), causal.dilations.end(), 0);
+    const int frames = causal.pool + (kTaps - 1) * past;
+    if (description.frames != frames) {
+        at.fail("expected " + std::to_string(frames) + " frames, as dilations and pool call for, found " +
+                std::to_string(description.frames));
+    }
+    const int recorded = description.joints - static_cast<int>(causal.trail.size());
+    if (recorded < 1) {
+        at.inside("trail").fail("expected joints beside it", json["trail"]);
+    }
+    causal.origin = integer(json["origin"], 0, recorded - 1, at.inside("origin"));
+    if (description.adaptive) {
+        at.fail("expected no policy in a causal model, found one");
+    }
+    if (description.stride != 1) {
+        at.fail("expected a causal model with stride 1, found " + std::to_string(description.stride));
+    }
+    return causal;
+}
+
 void parse_config(const Json& json, int version, Description& description, const JsonContext& at) {
     if (version == 1) {
         expect_keys(json, {"joints", "classes", "joint_sets", "sizes", "frames", "transform", "adaptive"}, at);
     } else {
-        expect_keys(json, {"joints", "classes", "branches", "frames", "transform", "adaptive", "escalates", "stride"},
-                    at);
+        std::vector<const char*> keys{"joints",    "classes",  "branches",  "frames",
+                                      "transform", "adaptive", "escalates", "stride"};
+        if (version == 3) {
+            keys.push_back("causal");
+        }
+        expect_keys(json, keys, at);
     }
     description.joints = integer(json["joints"], 1, kMaxJoints, at.inside("joints"));
     description.classes = integer(json["classes"], 2, kMaxClasses, at.inside("classes"));
@@ -125,12 +171,23 @@ void parse_config(const Json& json, int version, Description& description, const
         description.branches.push_back(parse_branch(name, at.inside("branches")));
     }
     expect_branches(description, branches, at.inside("branches"));
+    if (version == 3) {
+        description.causal = parse_causal(json["causal"], description, at.inside("causal"));
+    }
 }
 
 Preprocessing parse_preprocessing(const Json& json, int joints, const JsonContext& at) {
     expect_keys(json, {"origin", "scale_bone", "parents"}, at);
     Preprocessing result;
-    result.origin = integer(json["origin"], 0, joints - 1, at.inside("origin"));
+    const Json& origin = json["origin"];
+    if (origin.is_array()) {
+        expect_list(origin, 2, static_cast<std::size_t>(joints), at.inside("origin"));
+        for (const Json& joint : origin) {
+            result.origin.push_back(integer(joint, 0, joints - 1, at.inside("origin")));
+        }
+    } else {
+        result.origin = {integer(origin, 0, joints - 1, at.inside("origin"))};
+    }
     const Json& bone = json["scale_bone"];
     if (!bone.is_null()) {
         expect_list(bone, 2, 2, at.inside("scale_bone"));
@@ -153,14 +210,15 @@ void expect_layout_rules(const Preprocessing& found, const Preprocessing& rules,
 
 void parse_cost(const Json& json, Description& description, const JsonContext& at) {
     expect_keys(json, {"paper", "full", "folded"}, at);
-    for (const auto& [convention, values] : json.items()) {
+    for (std::size_t i = 0; i < json.size(); ++i) {
+        const std::string& convention = json.key(i);
         const JsonContext here = at.inside(convention);
-        expect_list(values, description.branches.size(), description.branches.size(), here);
-        for (const Json& value : values) {
-            if (!value.is_number_integer() || value < 0 || value > kMaxCost) {  // 2^63 and more compare as negative
+        expect_list(json[i], description.branches.size(), description.branches.size(), here);
+        for (const Json& value : json[i]) {
+            if (!value.is_whole(0, kMaxCost)) {
                 here.fail("expected whole numbers from 0 to 2^62", value);
             }
-            description.cost[convention].push_back(value.get<std::int64_t>());
+            description.cost[convention].push_back(value.whole());
         }
     }
 }
@@ -172,10 +230,10 @@ void parse_action_shares(const Json& json, Description& description, const JsonC
     expect_list(json, description.branches.size(), description.branches.size(), at);
     double sum = 0;
     for (const Json& share : json) {
-        if (!share.is_number() || !(share.get<double>() >= 0)) {
+        if (!share.is_number() || !(share.number() >= 0)) {
             at.fail("expected numbers, at least 0", share);
         }
-        description.action_shares.push_back(share.get<double>());
+        description.action_shares.push_back(share.number());
         sum += description.action_shares.back();
     }
     if (!(std::abs(sum - 1) <= kShareTolerance)) {
@@ -184,11 +242,11 @@ void parse_action_shares(const Json& json, Description& description, const JsonC
 }
 
 double with_fraction(const Json& value, double low, double high, const JsonContext& at) {
-    if (!value.is_number_float() || !(value.get<double>() >= low && value.get<double>() <= high)) {
+    if (!value.is_number_float() || !(value.number() >= low && value.number() <= high)) {
         at.fail("expected a number with a fraction, from " + std::to_string(low) + " to " + std::to_string(high),
                 value);
     }
-    return value.get<double>();
+    return value.number();
 }
 
 void parse_effort(const Json& json, Description& description, const JsonContext& at) {
@@ -202,10 +260,10 @@ void parse_effort(const Json& json, Description& description, const JsonContext&
         EffortPoint point{};
         point.effort = with_fraction(row[0], 0, 1, here);
         point.threshold = with_fraction(row[1], 0, kAlwaysEscalate, here);
-        if (!row[2].is_number_integer() || row[2] < 0 || row[2] > kMaxCost) {
+        if (!row[2].is_whole(0, kMaxCost)) {
             here.fail("expected whole numbers from 0 to 2^62", row[2]);
         }
-        point.macs = row[2].get<std::int64_t>();
+        point.macs = row[2].whole();
         if (!row[3].is_null()) {
             point.accuracy = with_fraction(row[3], 0, 1, here);
         }
@@ -223,8 +281,58 @@ void parse_effort(const Json& json, Description& description, const JsonContext&
     }
 }
 
-// All but action_shares, which is absent where it is not known, and effort, which a model has that escalates; version 1
-// names the branches here too.
+double share(const Json& value, const JsonContext& at) {
+    if (!value.is_number() || !(value.number() >= 0 && value.number() <= 1)) {
+        at.fail("expected a number from 0 to 1", value);
+    }
+    return value.number();
+}
+
+std::int64_t nanoseconds(const Json& value, std::int64_t low, std::int64_t high, const JsonContext& at) {
+    if (!value.is_whole(low, high)) {
+        at.fail("expected whole nanoseconds from " + std::to_string(low) + " to " + std::to_string(high), value);
+    }
+    return value.whole();
+}
+
+Decision parse_decision(const Json& json, const JsonContext& at) {
+    expect_keys(
+        json, {"smoothing", "start", "end", "low", "minimum", "maximum", "cool_down", "start_shift", "end_shift"}, at);
+    const auto time = [&](const char* key, std::int64_t low) {
+        return nanoseconds(json[key], low, kMaxDecisionTime, at.inside(key));
+    };
+    const auto probability = [&](const char* key) { return share(json[key], at.inside(key)); };
+    if (!(probability("smoothing") > 0)) {
+        at.inside("smoothing").fail("expected a number above 0", json["smoothing"]);
+    }
+    if (probability("end") > probability("start")) {
+        at.inside("end").fail("expected at most start, " + json["start"].dump(), json["end"]);
+    }
+    Decision decision{};
+    decision.smoothing = static_cast<float>(probability("smoothing"));
+    decision.start = static_cast<float>(probability("start"));
+    decision.end = static_cast<float>(probability("end"));
+    decision.low = static_cast<float>(probability("low"));
+    decision.minimum = time("minimum", 0);
+    decision.maximum = time("maximum", 0);
+    decision.cool_down = time("cool_down", 0);
+    decision.start_shift = time("start_shift", -kMaxDecisionTime);
+    decision.end_shift = time("end_shift", -kMaxDecisionTime);
+    if (decision.minimum > decision.maximum) {
+        at.inside("minimum").fail("expected at most maximum, " + std::to_string(decision.maximum), json["minimum"]);
+    }
+    return decision;
+}
+
+Recognition parse_recognition(const Json& json, int classes, const JsonContext& at) {
+    expect_keys(json, {"step", "none", "decision"}, at);
+    return {nanoseconds(json["step"], 1, kMaxStep, at.inside("step")),
+            integer(json["none"], 0, classes - 1, at.inside("none")),
+            parse_decision(json["decision"], at.inside("decision"))};
+}
+
+// All but action_shares, which is absent where it is not known, effort, which a model has that escalates, and
+// recognition, which version 3 has; version 1 names the branches here too.
 void expect_description_keys(const Json& json, int version, const JsonContext& at) {
     std::vector<const char*> keys{"kind",   "config",        "layout",    "class_names", "stream",
                                   "window", "preprocessing", "precision", "cost",        "provenance"};
@@ -235,6 +343,9 @@ void expect_description_keys(const Json& json, int version, const JsonContext& a
         keys.push_back("branches");
     } else if (json.is_object() && json.contains("effort")) {
         keys.push_back("effort");
+    }
+    if (version == 3) {
+        keys.push_back("recognition");
     }
     expect_keys(json, keys, at);
 }
@@ -255,19 +366,19 @@ Description parse_description(const Json& json, int version, const JsonContext& 
             }
         }
     }
-    const Layout layout = parse_layout(json["layout"], description.joints, at.inside("layout"));
+    const Layout layout = parse_layout(json["layout"], description.recorded_joints(), at.inside("layout"));
     description.layout = layout.name;
     description.joint_names = layout.joints;
     description.class_names =
         strings(json["class_names"], static_cast<std::size_t>(description.classes), at.inside("class_names"));
     description.stream = choice(json["stream"], {"joint", "bone", "velocity"}, at.inside("stream"));
     const Json& window = json["window"];
-    if (!window.is_number() || !(window.get<double>() > 0 && window.get<double>() <= kMaxWindow)) {
+    if (!window.is_number() || !(window.number() > 0 && window.number() <= kMaxWindow)) {
         at.inside("window").fail("expected seconds, more than 0 and up to " + std::to_string(kMaxWindow), window);
     }
-    description.window = window.get<double>();
+    description.window = window.number();
     description.preprocessing =
-        parse_preprocessing(json["preprocessing"], description.joints, at.inside("preprocessing"));
+        parse_preprocessing(json["preprocessing"], description.recorded_joints(), at.inside("preprocessing"));
     expect_layout_rules(description.preprocessing, layout.rules, json["preprocessing"], at.inside("preprocessing"));
     description.precision = choice(json["precision"], {"f32", "f16"}, at.inside("precision"));
     parse_cost(json["cost"], description, at.inside("cost"));
@@ -280,6 +391,12 @@ Description parse_description(const Json& json, int version, const JsonContext& 
     }
     if (description.escalates) {
         parse_effort(json["effort"], description, at.inside("effort"));
+    }
+    if (description.causal) {
+        description.recognition = parse_recognition(json["recognition"], description.classes, at.inside("recognition"));
+        if (description.stream != "joint") {
+            at.inside("stream").fail("expected joint in a causal model", json["stream"]);
+        }
     }
     if (!json["provenance"].is_object()) {
         at.inside("provenance").fail("expected an object", json["provenance"]);

@@ -26,6 +26,26 @@ float threshold_of(const Description& description, double effort) {
     return static_cast<float>(low.threshold + part * (high.threshold - low.threshold));
 }
 
+double effort_within(const Description& description, std::int64_t macs) {
+    const std::vector<EffortPoint>& table = description.effort_table;
+    if (table.empty()) {
+        throw Error(ErrorKind::engine, "max_macs: expected none, as this model does not escalate");
+    }
+    if (macs < table.front().macs) {
+        throw Error(ErrorKind::engine, "max_macs: expected at least " + std::to_string(table.front().macs) +
+                                           ", what a clip costs at effort 0, found " + std::to_string(macs));
+    }
+    const auto dearer = std::upper_bound(table.begin(), table.end(), macs,
+                                         [](std::int64_t most, const EffortPoint& point) { return most < point.macs; });
+    if (dearer == table.end()) {
+        return 1;
+    }
+    const EffortPoint& high = *dearer;
+    const EffortPoint& low = *(dearer - 1);
+    const double part = static_cast<double>(macs - low.macs) / static_cast<double>(high.macs - low.macs);
+    return low.effort + part * (high.effort - low.effort);
+}
+
 void count_macs(const Description& description, const std::int32_t* actions, int samples, int persons, bool forced,
                 std::int64_t* macs) {
     __extension__ typedef __int128 Wide;  // a file may state any cost

@@ -8,10 +8,12 @@
 #include <numeric>
 #include <vector>
 
+#include "adasgn/causal.h"
 #include "adasgn/checks.h"
 #include "adasgn/plan.h"
 #include "adasgn/process.h"
 #include "adasgn/router.h"
+#include "adasgn/scratch.h"
 #include "adasgn/thread_pool.h"
 
 namespace adasgn {
@@ -26,18 +28,6 @@ constexpr int kPartClips = 64;
 
 [[noreturn]] void fail(ErrorKind kind, const std::string& message) {
     throw Error(kind, message);
-}
-
-const cpu::Kernels& choose_kernels(const char* name) {
-    const cpu::Kernels* const found = cpu::kernels_for(name);
-    if (found == nullptr) {
-        std::string known;
-        for (const char* const* set = cpu::instruction_sets(); *set != nullptr; ++set) {
-            known += std::string(known.empty() ? "" : ", ") + *set;
-        }
-        fail(ErrorKind::engine, "instruction set: expected one of " + known + ", found " + name);
-    }
-    return *found;
 }
 
 EngineOptions checked(const EngineOptions& options) {
@@ -77,26 +67,6 @@ std::vector<int> frames_of_groups(const Description& description) {
 
 }  // namespace
 
-// Scratch of one worker: the rows of the largest group, spatial or temporal.
-struct WorkerBuffers {
-    std::vector<Buffer> rows;
-    Buffer transposed;
-    Buffer pooled;
-
-    explicit WorkerBuffers(int row_count)
-        : transposed(static_cast<std::size_t>(kEmbedding) * kMaxJoints),
-          pooled(static_cast<std::size_t>(row_count) * kTemporal) {
-        for (int i = 0; i < 7; ++i) {
-            rows.emplace_back(static_cast<std::size_t>(row_count) * cpu::kRowStride);
-        }
-    }
-
-    cpu::Scratch scratch() const {
-        return {rows[0].data(), rows[1].data(), rows[2].data(),    rows[3].data(), rows[4].data(),
-                rows[5].data(), rows[6].data(), transposed.data(), pooled.data()};
-    }
-};
-
 struct Engine::State {
     OwnProcess process;
     Description description;
@@ -110,9 +80,13 @@ struct Engine::State {
     std::vector<cpu::Frame> frames;     // (max_batch · T)
     std::vector<std::int32_t> actions;  // (max_batch, T)
     Buffer features;                    // (max_batch, T, 256)
-    Buffer action_logits;               // (max_batch, T, A)
-    Buffer clip_logits;                 // (max_batch, K)
-    Buffer logit_sums;                  // (max_batch, K)
+    // Of a causal model what its branches see of the frames of windows, and pointers to the joints behind one of them.
+    Buffer window_frames;                   // (max_batch · T, V, 3)
+    Buffer window_previous;                 // (max_batch · T, V, 3)
+    std::vector<const float*> window_rows;  // (lead + 1)
+    Buffer action_logits;                   // (max_batch, T, A)
+    Buffer clip_logits;                     // (max_batch, K)
+    Buffer logit_sums;                      // (max_batch, K)
     // Of a model that escalates: the samples that go on, their logits, and all samples' sums of probabilities.
     std::vector<int> unsure;  // (max_batch,)
     Buffer sample_logits;     // (max_batch, K)
@@ -121,7 +95,7 @@ struct Engine::State {
     State(const Model& model, const EngineOptions& given)
         : description(model.description),
           options(checked(given)),
-          kernels(choose_kernels(options.instruction_set)),
+          kernels(checked_kernels(options.instruction_set)),
           plan(model, kernels),
           router(max_frames(), frames_of_groups(description), options.threads),
           pool(options.threads),
@@ -129,6 +103,9 @@ struct Engine::State {
           frames(max_frames()),
           actions(max_frames()),
           features(static_cast<std::size_t>(max_frames()) * kFeature),
+          window_frames(windowed_frames() * frame_floats()),
+          window_previous(windowed_frames() * frame_floats()),
+          window_rows(description.causal ? description.causal->lead() + 1 : 0),
           action_logits(static_cast<std::size_t>(max_frames()) * description.branches.size()),
           clip_logits(static_cast<std::size_t>(options.max_batch) * description.classes),
           logit_sums(static_cast<std::size_t>(options.max_batch) * description.classes),
@@ -147,8 +124,14 @@ struct Engine::State {
 
     int escalating_samples() const { return description.escalates ? options.max_batch : 0; }
     int max_frames() const { return options.max_batch * description.frames; }
+    std::size_t windowed_frames() const { return description.causal ? max_frames() : 0; }
+    // Frames that have features and actions, T of a clip.
     std::size_t clip_frames(int clips) const { return static_cast<std::size_t>(clips) * description.frames; }
-    std::size_t clip_floats(int clips) const { return clip_frames(clips) * frame_floats(); }
+    // A clip as it is given.
+    std::size_t clip_floats(int clips) const {
+        return static_cast<std::size_t>(clips) * description.clip_frames() * recorded_floats();
+    }
+    int recorded_floats() const { return description.recorded_joints() * kCoordinates; }
     int frame_floats() const { return description.joints * kCoordinates; }
 
     // -- checks ---------------------------------------------------------------------------------------------------
@@ -177,10 +160,30 @@ struct Engine::State {
     // The frames of whole clips, each with its predecessor, as those from number `first` on; the feature of frame i
     // goes to row i of `to`.
     void list_clip_frames(const float* clips, int count, float* to, std::size_t first = 0) {
+        if (description.causal) {
+            list_window_frames(clips, count, to, first);
+            return;
+        }
         for (int i = 0; i < count * description.frames; ++i) {
             const float* const current = clips + static_cast<std::size_t>(i) * frame_floats();
             frames[first + i] = {current, i % description.frames == 0 ? nullptr : current - frame_floats(),
                                  to + (first + i) * kFeature};
+        }
+    }
+
+    // The same of a causal model's windows, whose frames are made first.
+    void list_window_frames(const float* windows, int count, float* to, std::size_t first) {
+        for (int i = 0; i < count * description.frames; ++i) {
+            const float* const oldest = windows + clip_floats(i / description.frames) +
+                                        static_cast<std::size_t>(i % description.frames) * recorded_floats();
+            for (std::size_t row = 0; row < window_rows.size(); ++row) {
+                window_rows[row] = oldest + row * recorded_floats();
+            }
+            const std::size_t offset = (first + i) * frame_floats();
+            float* const current = window_frames.data() + offset;
+            float* const previous = window_previous.data() + offset;
+            causal_frame(description, window_rows.data(), current, previous);
+            frames[first + i] = {current, previous, to + (first + i) * kFeature};
         }
     }
 
@@ -217,8 +220,13 @@ struct Engine::State {
 
     void head(const float* from, int clips, float* logits) {
         over_clips(clips, [&](int first, int count, const cpu::Scratch& scratch) {
-            kernels.temporal(plan.temporal(), from + static_cast<std::size_t>(first) * description.frames * kFeature,
-                             count, logits + static_cast<std::size_t>(first) * description.classes, scratch);
+            const float* const own = from + clip_frames(first) * kFeature;
+            float* const own_logits = logits + static_cast<std::size_t>(first) * description.classes;
+            if (description.causal) {
+                kernels.causal_windows(plan.causal(), own, count, own_logits, scratch);
+            } else {
+                kernels.temporal(plan.temporal(), own, count, own_logits, scratch);
+            }
         });
     }
 
@@ -494,15 +502,18 @@ bool Engine::buffers_intact() const {
     const State& state = *state_;
     return state.plan.buffers_intact() && intact(state.features) && intact(state.action_logits) &&
            intact(state.clip_logits) && intact(state.logit_sums) && intact(state.sample_logits) &&
-           intact(state.probability_sums) &&
-           std::all_of(state.workers.begin(), state.workers.end(), [&](const WorkerBuffers& worker) {
-               return std::all_of(worker.rows.begin(), worker.rows.end(), intact) && intact(worker.transposed) &&
-                      intact(worker.pooled);
-           });
+           intact(state.probability_sums) && intact(state.window_frames) && intact(state.window_previous) &&
+           std::all_of(state.workers.begin(), state.workers.end(),
+                       [](const WorkerBuffers& worker) { return worker.intact(); });
 }
 
 const char* const* instruction_sets() {
     return cpu::instruction_sets();
+}
+
+long multiply_adds(const char* instruction_set, long rounds) {
+    float sink = 1.0F;
+    return rounds * checked_kernels(instruction_set).multiply_adds(rounds, &sink);
 }
 
 }  // namespace adasgn

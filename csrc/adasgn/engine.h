@@ -55,4 +55,8 @@ class Engine : public Inference {
 // Names of the instruction sets this build has and this processor can run, best first; null after the last.
 const char* const* instruction_sets();
 
+// What benchmarks put the engine beside: so many rounds of multiply-adds of an instruction set (null: the best) on this
+// core, and nothing else; returns how many there were. Throws Error for a name that is not in instruction_sets().
+long multiply_adds(const char* instruction_set, long rounds);
+
 }  // namespace adasgn

@@ -1,10 +1,12 @@
 // What every engine does, whatever device it runs on: adasgn::Engine (engine.h) on the CPU, adasgn::cuda::Engine
 // (cuda/engine.h) on a GPU; load_engine (load.h) makes the one that is asked for by name.
 //
-// Symbols: V joints, T frames, A branches, K classes; a clip is (T, V, 3) floats, C-contiguous. Arrays lie on the host,
-// and each call returns when its results are there, unless an implementation says otherwise. All functions throw Error:
-// kind `clip` for counts, values or actions that do not fit, and then write no output. Coordinates are those of
-// normalised clips, at most 1e4 (kMaxCoordinate); features at most 1e18.
+// Symbols: V joints, T frames, A branches, K classes; a clip is (T, V, 3) floats, C-contiguous. Clips of a causal model
+// are windows (lead + T, V_r, 3) of recorded joints (Description::clip_frames, recorded_joints), the newest frame last;
+// frames of the stages are what causal_frame (causal.h) makes, of V joints. Arrays lie on the host, and each call
+// returns when its results are there, unless an implementation says otherwise. All functions throw Error: kind `clip`
+// for counts, values or actions that do not fit, and then write no output. Coordinates are those of normalised clips,
+// at most 1e4 (kMaxCoordinate); features at most 1e18.
 //
 // One engine serves one caller at a time; engines share nothing, so several run in several threads. An engine belongs
 // to the process that constructed it: after fork the child may destroy it, and every other call throws Error (engine).

@@ -1,8 +1,8 @@
 #include "adasgn/json.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
-#include <vector>
 
 namespace adasgn {
 
@@ -12,7 +12,115 @@ constexpr int kMaxDepth = 32;
 constexpr std::size_t kMaxShown = 80;
 constexpr std::size_t kMaxMessage = 1000;
 
+using Parsed = nlohmann::json;
+
 }  // namespace
+
+// What passes between a Json and the library's value.
+struct JsonParts {
+    static Json of(const Parsed& parsed) {
+        Json json;
+        switch (parsed.type()) {
+            case Parsed::value_t::boolean:
+                json.kind_ = Json::Kind::boolean;
+                json.natural_ = parsed.get<bool>() ? 1 : 0;
+                break;
+            case Parsed::value_t::number_unsigned:
+                json.kind_ = Json::Kind::natural;
+                json.natural_ = parsed.get<std::uint64_t>();
+                break;
+            case Parsed::value_t::number_integer:
+                json.kind_ = Json::Kind::negative;
+                json.natural_ = static_cast<std::uint64_t>(parsed.get<std::int64_t>());
+                break;
+            case Parsed::value_t::number_float:
+                json.kind_ = Json::Kind::fraction;
+                json.fraction_ = parsed.get<double>();
+                break;
+            case Parsed::value_t::string:
+                json.kind_ = Json::Kind::text;
+                json.text_ = parsed.get<std::string>();
+                break;
+            case Parsed::value_t::array:
+                json.kind_ = Json::Kind::list;
+                for (const Parsed& item : parsed) {
+                    json.values_.push_back(of(item));
+                }
+                break;
+            case Parsed::value_t::object:
+                json.kind_ = Json::Kind::object;
+                for (const auto& [key, item] : parsed.items()) {
+                    json.keys_.push_back(key);
+                    json.values_.push_back(of(item));
+                }
+                break;
+            default:
+                break;  // null; text has nothing else
+        }
+        return json;
+    }
+
+    static Parsed to(const Json& json) {
+        switch (json.kind_) {
+            case Json::Kind::boolean:
+                return json.boolean();
+            case Json::Kind::natural:
+                return json.natural();
+            case Json::Kind::negative:
+                return json.whole();
+            case Json::Kind::fraction:
+                return json.fraction_;
+            case Json::Kind::text:
+                return json.text_;
+            case Json::Kind::list: {
+                Parsed list = Parsed::array();
+                for (const Json& item : json) {
+                    list.push_back(to(item));
+                }
+                return list;
+            }
+            case Json::Kind::object: {
+                Parsed object = Parsed::object();
+                for (std::size_t i = 0; i < json.size(); ++i) {
+                    object[json.key(i)] = to(json[i]);
+                }
+                return object;
+            }
+            case Json::Kind::null:
+                break;
+        }
+        return nullptr;
+    }
+};
+
+bool Json::is_whole(std::int64_t low, std::int64_t high) const {
+    if (kind_ == Kind::natural && natural_ > static_cast<std::uint64_t>(INT64_MAX)) {
+        return false;
+    }
+    return (kind_ == Kind::natural || kind_ == Kind::negative) && whole() >= low && whole() <= high;
+}
+
+bool Json::is_list_of(const std::vector<const char*>& texts) const {
+    return is_array() && std::equal(begin(), end(), texts.begin(), texts.end());
+}
+
+double Json::number() const {
+    return is_number_float() ? fraction_ : is_natural() ? static_cast<double>(natural_) : static_cast<double>(whole());
+}
+
+bool Json::contains(std::string_view key) const {
+    return std::binary_search(keys_.begin(), keys_.end(), key);
+}
+
+const Json& Json::operator[](std::string_view key) const {
+    static const Json none;
+    const auto found = std::lower_bound(keys_.begin(), keys_.end(), key);
+    return found != keys_.end() && *found == key ? values_[found - keys_.begin()] : none;
+}
+
+std::string Json::dump() const {
+    return JsonParts::to(*this).dump(-1, ' ', true, Parsed::error_handler_t::replace);
+}
 
 void JsonContext::fail(const std::string& message) const {
     // Names and values come from the file: only what a terminal can show is repeated, and not a megabyte of it.
@@ -33,7 +141,7 @@ void JsonContext::fail(const std::string& message) const {
 }
 
 void JsonContext::fail(const std::string& expected, const Json& found) const {
-    std::string text = found.dump(-1, ' ', true, Json::error_handler_t::replace);
+    std::string text = found.dump();
     if (text.size() > kMaxShown) {
         text = text.substr(0, kMaxShown) + "…";
     }
@@ -46,23 +154,23 @@ Json parse_json(const std::string& text, const JsonContext& at) {
         at.fail("expected JSON, found a byte order mark or a zero byte");
     }
     std::vector<std::set<std::string>> keys;  // of the objects that are open
-    const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
+    const auto check = [&](int depth, Parsed::parse_event_t event, Parsed& value) {
         if (depth > kMaxDepth) {
             at.fail("expected at most " + std::to_string(kMaxDepth) + " levels of nesting, found more");
         }
-        if (event == Json::parse_event_t::object_start) {
+        if (event == Parsed::parse_event_t::object_start) {
             keys.emplace_back();
-        } else if (event == Json::parse_event_t::object_end) {
+        } else if (event == Parsed::parse_event_t::object_end) {
             keys.pop_back();
-        } else if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-            at.fail("expected each key once, found a second one", value);
+        } else if (event == Parsed::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
+            at.fail("expected each key once, found a second one", JsonParts::of(value));
         }
         return true;
     };
-    Json value;
+    Parsed parsed;
     try {
-        value = Json::parse(text, check);
-    } catch (const Json::exception& error) {
+        parsed = Parsed::parse(text, check);
+    } catch (const Parsed::exception& error) {
         std::string reason = error.what();  // quotes the text up to the fault, which need not be UTF-8
         std::replace_if(
             reason.begin(), reason.end(), [](char c) { return static_cast<signed char>(c) < 0; }, '?');
@@ -71,6 +179,7 @@ Json parse_json(const std::string& text, const JsonContext& at) {
         }
         at.fail("expected JSON, found something else (" + reason + ")");
     }
+    Json value = JsonParts::of(parsed);
     if (!value.is_object()) {
         at.fail("expected a JSON object", value);
     }
@@ -90,9 +199,9 @@ void expect_keys(const Json& value, const std::vector<const char*>& keys, const 
             at.fail("expected the keys " + names + ", found no " + key);
         }
     }
-    for (const auto& [key, unused] : value.items()) {
-        if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-            at.fail("expected the keys " + names + ", found also " + key);
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        if (std::find(keys.begin(), keys.end(), value.key(i)) == keys.end()) {
+            at.fail("expected the keys " + names + ", found also " + value.key(i));
         }
     }
 }
@@ -112,7 +221,7 @@ std::vector<std::string> strings(const Json& value, std::size_t count, const Jso
         if (!item.is_string()) {
             at.fail("expected strings", item);
         }
-        result.push_back(item.get<std::string>());
+        result.push_back(item.text());
     }
     return result;
 }

@@ -1,9 +1,10 @@
-// Strict JSON for the model file, over nlohmann/json: no key twice, bounded nesting, errors that name the place.
+// Strict JSON for the model file: no key twice, bounded nesting, errors that name the place. nlohmann/json parses; only
+// json.cpp sees it, as its header takes seconds to compile.
 #pragma once
 
-#include <initializer_list>
-#include <nlohmann/json.hpp>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,53 @@
 
 namespace adasgn {
 
-using Json = nlohmann::json;
+// A value. Numbers keep the kind in which they were written: whole or with a fraction.
+class Json {
+  public:
+    bool is_null() const { return kind_ == Kind::null; }
+    bool is_boolean() const { return kind_ == Kind::boolean; }
+    bool is_string() const { return kind_ == Kind::text; }
+    bool is_array() const { return kind_ == Kind::list; }
+    bool is_object() const { return kind_ == Kind::object; }
+    bool is_number_float() const { return kind_ == Kind::fraction; }
+    bool is_number() const { return is_number_float() || kind_ == Kind::natural || kind_ == Kind::negative; }
+    bool is_natural() const { return kind_ == Kind::natural; }     // a whole number without a sign
+    bool is_whole(std::int64_t low, std::int64_t high) const;      // a whole number from low to high
+    bool is_list_of(const std::vector<const char*>& texts) const;  // these strings
+    bool operator==(const char* text) const { return is_string() && text_ == text; }
+    bool operator!=(const char* text) const { return !(*this == text); }
+
+    // Of a value of that kind.
+    bool boolean() const { return natural_ != 0; }
+    std::int64_t whole() const { return static_cast<std::int64_t>(natural_); }
+    std::uint64_t natural() const { return natural_; }
+    double number() const;
+    const std::string& text() const { return text_; }
+
+    // Of a list or an object, whose keys are in the order of the alphabet.
+    std::size_t size() const { return values_.size(); }
+    bool empty() const { return values_.empty(); }
+    const Json& operator[](std::size_t place) const { return values_[place]; }
+    const std::string& key(std::size_t place) const { return keys_[place]; }
+    std::vector<Json>::const_iterator begin() const { return values_.begin(); }
+    std::vector<Json>::const_iterator end() const { return values_.end(); }
+    bool contains(std::string_view key) const;
+    const Json& operator[](std::string_view key) const;  // null where there is none
+
+    std::string dump() const;  // in ASCII, without spaces
+
+  private:
+    friend struct JsonParts;  // json.cpp
+
+    enum class Kind { null, boolean, natural, negative, fraction, text, list, object };
+
+    Kind kind_ = Kind::null;
+    std::uint64_t natural_ = 0;  // of a negative number its two's complement
+    double fraction_ = 0;
+    std::string text_;
+    std::vector<std::string> keys_;  // of an object
+    std::vector<Json> values_;
+};
 
 // Where in a file a value stands, for messages: "model.adasgn: description: classes".
 class JsonContext {

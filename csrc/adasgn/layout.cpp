@@ -1,5 +1,6 @@
 #include "adasgn/layout.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -23,7 +24,7 @@ class JointIndex {
     }
 
     int operator()(const Json& name, const JsonContext& at) const {
-        const auto found = name.is_string() ? indices_.find(name.get<std::string>()) : indices_.end();
+        const auto found = name.is_string() ? indices_.find(name.text()) : indices_.end();
         if (found == indices_.end()) {
             at.fail("expected a joint of the layout", name);
         }
@@ -35,9 +36,26 @@ class JointIndex {
 };
 
 void expect_text(const Json& json, const JsonContext& at) {
-    if (!json.is_string() || json.get_ref<const std::string&>().empty()) {
+    if (!json.is_string() || json.text().empty()) {
         at.fail("expected a text", json);
     }
+}
+
+// One joint, or a list of several: a list of one would be a second form of the same.
+std::vector<int> parse_origin(const Json& json, int joints, const JointIndex& index, const JsonContext& at) {
+    if (!json.is_array()) {
+        return {index(json, at)};
+    }
+    expect_list(json, 2, static_cast<std::size_t>(joints), at);
+    std::vector<int> origin;
+    for (const Json& name : json) {
+        const int joint = index(name, at);
+        if (std::find(origin.begin(), origin.end(), joint) != origin.end()) {
+            at.fail("expected each joint once, found twice", name);
+        }
+        origin.push_back(joint);
+    }
+    return origin;
 }
 
 // Each joint's parent, the root's being itself; without bones all joints are roots.
@@ -76,9 +94,10 @@ void expect_joint_sets(const Json& json, int joints, const JointIndex& index, co
     if (!json.is_object()) {
         at.fail("expected an object", json);
     }
-    for (const auto& [count, groups] : json.items()) {
+    for (std::size_t i = 0; i < json.size(); ++i) {
+        const Json& groups = json[i];
         const JsonContext here = at.inside("a set");
-        if (!groups.is_array() || groups.empty() || count != std::to_string(groups.size())) {
+        if (!groups.is_array() || groups.empty() || json.key(i) != std::to_string(groups.size())) {
             here.fail("expected as many groups as its key says, at least one, found another number", groups);
         }
         std::vector<bool> named(static_cast<std::size_t>(joints), false);
@@ -111,12 +130,12 @@ void expect_conventions(const Json& json, const JointIndex& index, const JsonCon
         const JsonContext here = at.inside("extent");
         expect_list(json["extent"], 2, 2, here);
         for (const Json& value : json["extent"]) {
-            if (!value.is_number_float() || !(value.get<double>() < kLargestNumber)) {
+            if (!value.is_number_float() || !(value.number() < kLargestNumber)) {
                 here.fail("expected numbers with a fraction, such as 1.0", value);
             }
         }
-        const double least = json["extent"][0].get<double>();
-        if (!(least > 0) || !(least < json["extent"][1].get<double>())) {
+        const double least = json["extent"][0].number();
+        if (!(least > 0) || !(least < json["extent"][1].number())) {
             here.fail("expected least and most, above zero", json["extent"]);
         }
     }
@@ -147,14 +166,14 @@ Layout parse_layout(const Json& json, int joints, const JsonContext& at) {
     }
     Layout layout;
     expect_text(json["name"], at.inside("name"));
-    layout.name = json["name"].get<std::string>();
+    layout.name = json["name"].text();
     layout.joints = strings(json["joints"], static_cast<std::size_t>(joints), at.inside("joints"));
     for (const Json& joint : json["joints"]) {
         expect_text(joint, at.inside("joints"));
     }
     const JointIndex index(layout.joints, json["joints"], at.inside("joints"));
     layout.rules.parents = parse_bones(json["bones"], joints, index, at.inside("bones"));
-    layout.rules.origin = index(json["origin"], at.inside("origin"));
+    layout.rules.origin = parse_origin(json["origin"], joints, index, at.inside("origin"));
     const Json& bone = json["scale_bone"];
     if (!bone.is_null()) {
         expect_list(bone, 2, 2, at.inside("scale_bone"));
@@ -164,10 +183,10 @@ Layout parse_layout(const Json& json, int joints, const JsonContext& at) {
     bool any = false;
     for (const Json& value : json["up"]) {
         // With a fraction as it is written, so that a file has one form.
-        if (!value.is_number_float() || !(std::abs(value.get<double>()) < kLargestNumber)) {
+        if (!value.is_number_float() || !(std::abs(value.number()) < kLargestNumber)) {
             at.inside("up").fail("expected numbers with a fraction below 1e30, such as 1.0", value);
         }
-        any = any || value.get<double>() != 0;
+        any = any || value.number() != 0;
     }
     if (!any) {
         at.inside("up").fail("expected a direction, found only zeros");

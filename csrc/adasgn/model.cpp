@@ -70,8 +70,16 @@ std::map<std::string, std::vector<std::int64_t>> expected_tensors(const Descript
         shapes["policy.weight"] = {kTaps, kFeature, actions};
         shapes["policy.bias"] = {actions};
     }
-    shapes["temporal.across.weight"] = {kTaps, kFeature, kFeature};
-    shapes["temporal.across.bias"] = {description.temporal_frames(), kFeature};
+    if (description.causal) {
+        for (std::size_t i = 0; i < description.causal->dilations.size(); ++i) {
+            const std::string layer = "temporal.layers." + std::to_string(i) + ".";
+            shapes[layer + "weight"] = {kTaps, kFeature, kFeature};
+            shapes[layer + "bias"] = {kFeature};
+        }
+    } else {
+        shapes["temporal.across.weight"] = {kTaps, kFeature, kFeature};
+        shapes["temporal.across.bias"] = {description.temporal_frames(), kFeature};
+    }
     shapes["temporal.widen.weight"] = {kFeature, kTemporal};
     shapes["temporal.widen.bias"] = {kTemporal};
     shapes["temporal.classify.weight"] = {kTemporal, description.classes};

@@ -36,10 +36,10 @@ struct Entry {
 };
 
 std::uint64_t unsigned_value(const Json& value, const JsonContext& at) {
-    if (!value.is_number_unsigned() && (!value.is_number_integer() || value != 0)) {  // -0 is 0
+    if (!value.is_natural() && !value.is_whole(0, 0)) {  // -0 is 0
         at.fail("expected a whole number, at least 0", value);
     }
-    return value.get<std::uint64_t>();
+    return value.natural();
 }
 
 Entry parse_entry(const std::string& name, const Json& value, std::uint64_t data_size, const JsonContext& file) {
@@ -222,17 +222,18 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
     if (metadata["format"] != "adasgn_edge.model") {
         at.inside("format").fail("expected adasgn_edge.model", metadata["format"]);
     }
-    const int version = metadata["version"] == "1" ? 1 : 2;
-    if (version == 2 && metadata["version"] != "2") {
-        at.inside("version").fail("expected 1 or 2", metadata["version"]);
+    const Json& written = metadata["version"];
+    const int version = written == "1" ? 1 : written == "2" ? 2 : 3;
+    if (version == 3 && written != "3") {
+        at.inside("version").fail("expected 1 to 3", written);
     }
 
     const std::uint64_t data_size = size - kLengthBytes - header_text.size();
     const unsigned char* const tensor_bytes = bytes + kLengthBytes + header_text.size();
     std::vector<Entry> entries;
-    for (const auto& [key, value] : header.items()) {
-        if (key != "__metadata__") {
-            entries.push_back(parse_entry(key, value, data_size, file));
+    for (std::size_t i = 0; i < header.size(); ++i) {
+        if (header.key(i) != "__metadata__") {
+            entries.push_back(parse_entry(header.key(i), header[i], data_size, file));
         }
     }
     expect_tiling(entries, data_size, file);
@@ -243,7 +244,7 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
         at.inside("model").fail("expected a JSON object in a string", metadata["model"]);
     }
     const JsonContext described = file.inside("description");
-    const auto text = metadata["model"].get<std::string>();
+    const std::string& text = metadata["model"].text();
     model.description = parse_description(parse_json(text, described), version, described);
     model.description.json = text;
 

@@ -1,15 +1,35 @@
 #include "adasgn/plan.h"
 
 #include <algorithm>
+#include <numeric>
+#include <string>
+
+#include "adasgn/error.h"
 
 namespace adasgn {
 
 using cpu::kRowStride;
 
-Plan::Plan(const Model& model, const cpu::Kernels& kernels) : panel_(kernels.panel) {
+const cpu::Kernels& checked_kernels(const char* name) {
+    const cpu::Kernels* const found = cpu::kernels_for(name);
+    if (found == nullptr) {
+        std::string known;
+        for (const char* const* set = cpu::instruction_sets(); *set != nullptr; ++set) {
+            known += std::string(known.empty() ? "" : ", ") + *set;
+        }
+        throw Error(ErrorKind::engine, "instruction set: expected one of " + known + ", found " + name);
+    }
+    return *found;
+}
+
+Plan::Plan(const Model& model, const cpu::Kernels& kernels, Part part) : panel_(kernels.panel) {
     const Description& description = model.description;
-    for (int i = 0; i < static_cast<int>(description.branches.size()); ++i) {
+    for (int i = 0; part == Part::whole && i < static_cast<int>(description.branches.size()); ++i) {
         branches_.push_back(branch(model, i));
+    }
+    if (description.causal) {
+        causal_ = causal(model);
+        return;
     }
     if (description.adaptive) {
         policy_.frames = description.frames;
@@ -155,6 +175,37 @@ void Plan::taps(const Tensor& weight, cpu::Packed (&packed)[kTaps]) {
         packed[tap] =
             pack(weight.values.data() + static_cast<std::size_t>(tap) * depth * width, depth, width, width, 1);
     }
+}
+
+cpu::CausalWeights Plan::causal(const Model& model) {
+    const CausalShape& shape = *model.description.causal;
+    cpu::CausalWeights weights;
+    weights.frames = model.description.frames;
+    weights.layer_count = static_cast<int>(shape.dilations.size());
+    for (int i = 0; i < weights.layer_count; ++i) {
+        const std::string name = "temporal.layers." + std::to_string(i);
+        cpu::CausalLayer& layer = weights.layers[i];
+        taps(model.tensor(name + ".weight"), layer.taps);
+        start_from_row(layer.taps[0], model.tensor(name + ".bias").values.data());
+        layer.dilation = shape.dilations[i];
+        layer.past = weights.widened_past;
+        weights.widened_past += static_cast<std::ptrdiff_t>(kTaps - 1) * layer.dilation * kFeature;
+    }
+    weights.pool = shape.pool;
+    weights.widen = affine(model, "temporal.widen");
+    weights.classify = affine(model, "temporal.classify");
+
+    // From the end: `span` frames before the newest one the first row is needed, then others `apart` frames apart.
+    int span = shape.pool - 1;
+    int apart = shape.pool > 1 ? 1 : 0;
+    for (int i = weights.layer_count - 1; i >= 0; --i) {
+        cpu::CausalLayer& layer = weights.layers[i];
+        layer.apart = std::max(apart, 1);
+        layer.made = span / layer.apart + 1;
+        span += (kTaps - 1) * layer.dilation;
+        apart = std::gcd(apart, layer.dilation);
+    }
+    return weights;
 }
 
 }  // namespace adasgn

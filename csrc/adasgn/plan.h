@@ -11,10 +11,14 @@ namespace adasgn {
 
 class Plan {
   public:
-    Plan(const Model& model, const cpu::Kernels& kernels);
+    enum class Part { whole, temporal };
+
+    Plan(const Model& model, const cpu::Kernels& kernels, Part part = Part::whole);
 
     const std::vector<cpu::BranchWeights>& branches() const { return branches_; }
     const cpu::PolicyWeights& policy() const { return policy_; }  // of an adaptive model
+    // Of a model that is causal, and of all others.
+    const cpu::CausalWeights& causal() const { return causal_; }
     const cpu::TemporalWeights& temporal() const { return temporal_; }
 
     bool buffers_intact() const;
@@ -34,12 +38,17 @@ class Plan {
     cpu::CoordinateEmbedding embedding(const Model& model, const std::string& prefix, int inputs, int joints);
     cpu::BranchWeights branch(const Model& model, int index);
     void taps(const Tensor& weight, cpu::Packed (&packed)[kTaps]);
+    cpu::CausalWeights causal(const Model& model);
 
     int panel_;
     std::vector<Buffer> buffers_;
     std::vector<cpu::BranchWeights> branches_;
     cpu::PolicyWeights policy_;
+    cpu::CausalWeights causal_;
     cpu::TemporalWeights temporal_;
 };
+
+// The kernels of an instruction set, for null of the best one. Throws Error (engine) for one that cannot be had.
+const cpu::Kernels& checked_kernels(const char* name);
 
 }  // namespace adasgn

@@ -44,7 +44,6 @@ class Router {
 
     const std::vector<Group>& groups() const { return groups_; }
     const cpu::Frame* frames() const { return sorted_.data(); }
-    int max_group_frames(int branch) const { return group_frames_[branch]; }
 
   private:
     std::vector<int> group_frames_;

@@ -7,6 +7,7 @@
 #include "adasgn/checks.h"
 #include "adasgn/engine.h"
 #include "native_engine.h"
+#include "recogniser.h"
 #ifdef ADASGN_CUDA
 #include "cuda_engine.h"
 #endif
@@ -53,9 +54,16 @@ PYBIND11_MODULE(_native, module) {
     module.attr("MAX_THREADS") = adasgn::kMaxThreads;
     module.attr("MAX_COORDINATE") = adasgn::kMaxCoordinate;
     module.def("instruction_sets", adasgn::instruction_set_names);
+    module.def(
+        "multiply_adds",
+        [](const std::optional<std::string>& instruction_set, long rounds) {
+            return adasgn::multiply_adds(instruction_set ? instruction_set->c_str() : nullptr, rounds);
+        },
+        py::arg("instruction_set"), py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
     module.def("load", adasgn::load, py::arg("content"), py::arg("name"), py::arg("max_batch"), py::arg("threads"),
                py::arg("instruction_set"), py::call_guard<py::gil_scoped_release>());
     adasgn::define_engine(module);
+    adasgn::define_recogniser(module);
     adasgn::engine_class<CpuEngine, adasgn::NativeEngine>(module, "CpuEngine")
         .def_property_readonly("instruction_set", [](CpuEngine& native) { return native.own().instruction_set(); });
 #ifdef ADASGN_CUDA

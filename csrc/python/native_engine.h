@@ -3,20 +3,17 @@
 // the model file's, as JSON.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "adasgn/constants.h"
 #include "adasgn/effort.h"
 #include "adasgn/inference.h"
-#include "adasgn/process.h"
 #include "arrays.h"
+#include "one_caller.h"
 
 namespace adasgn {
 
@@ -159,30 +156,18 @@ class NativeEngine {
         return given->data();
     }
 
-    // Without the GIL, one caller after another. After fork this throws before it touches a lock that a thread of the
-    // parent may hold.
+    // Without the GIL, one caller after another.
     template <class Call>
     void alone(const Call& call) {
-        process_.expect_here();
-        const py::gil_scoped_release released;
-        const auto self = std::this_thread::get_id();
-        if (caller_.load() == self) {  // within a run a signal's handler is called, which may call again
-            throw Error(ErrorKind::engine, "engine: expected one call at a time, found one from a signal's handler");
-        }
-        const std::lock_guard<std::mutex> lock(mutex_);
-        caller_ = self;
-        struct Ending {
-            std::atomic<std::thread::id>& caller;
-            ~Ending() { caller = std::thread::id(); }
-        } const ending{caller_};
-        call();
+        alone_(call);
     }
 
   private:
     // Samples and persons of clips.
     std::pair<int, int> expect_clips(const Floats& clips) const {
         const Description& d = description();
-        expect_shape("clips (B, persons, T, V, C)", clips, {-1, -1, d.frames, d.joints, kCoordinates});
+        expect_shape("clips (B, persons, T, V, C)", clips,
+                     {-1, -1, d.clip_frames(), d.recorded_joints(), kCoordinates});
         return {extent(clips, 0), extent(clips, 1)};
     }
 
@@ -196,9 +181,7 @@ class NativeEngine {
     }
 
     std::unique_ptr<Inference> engine_;
-    OwnProcess process_;
-    std::mutex mutex_;
-    std::atomic<std::thread::id> caller_{};
+    OneCaller alone_{"engine"};
 };
 
 // The same for what an engine of one device has besides.

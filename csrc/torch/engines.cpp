@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "adasgn/checks.h"
 #include "adasgn/engine.h"
 #include "adasgn/sha256.h"
 #include "checks.h"
@@ -56,6 +57,7 @@ std::shared_ptr<LoadedModel> load_on_cpu(const Model& model, const LoadOptions& 
 }
 
 std::shared_ptr<LoadedModel> load_on(c10::Device device, const Model& model, const LoadOptions& options) {
+    expect_not_causal(model.description, "for the torch ops");
     if (device.is_cpu()) {
         return load_on_cpu(model, options);
     }

@@ -12,12 +12,13 @@ pytest.importorskip("adasgn_edge._native", reason="the native engine is not buil
 torch = pytest.importorskip("torch")
 
 import adasgn_edge  # noqa: E402
+from adasgn_edge.bench.clips import Clips, animated_hands, default_clips  # noqa: E402
+from adasgn_edge.bench.parity import MARGIN, Expected, compare, expect  # noqa: E402
+from adasgn_edge.bench.torch_reference import load_reference  # noqa: E402
 from adasgn_edge.engine import Engine, Result, instruction_sets  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
-from bench.clips import Clips, animated_hands, default_clips  # noqa: E402
 from bench.models import HANDS  # noqa: E402
-from bench.parity import MARGIN, Expected, compare, expect, to_markdown  # noqa: E402
-from bench.reference import load_reference  # noqa: E402
+from bench.parity import to_markdown  # noqa: E402
 from tests.engine.conftest import random_pair  # noqa: E402
 
 CLIPS = 100

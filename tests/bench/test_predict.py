@@ -1,4 +1,4 @@
-"""The latency model: its shapes are the kernels', its counts and times those of small cases by hand."""
+"""The latency model: its counts and times are those of small cases by hand."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adasgn_edge.folded import FoldedModel
+from adasgn_edge.deploy.folded_network import FoldedModel
+from adasgn_edge.deploy.model_file import ModelFile, write_model_file
 from adasgn_edge.model.config import POSE, Branch, ModelConfig
-from adasgn_edge.model_file import ModelFile, write_model_file
 from adasgn_edge.skeletons import load_layout
 from bench.gpu import constants
 from bench.kernel_report.compiler import ToolError
-from bench.predict import boards, document, geometry, instructions
+from bench.predict import boards, document, geometry, instructions, kernel_source
 from bench.predict.__main__ import SHREC, SHREC_MIX, main
 from bench.predict.boards import BOARDS, MEASURED_BY, span
 from bench.predict.costs import Block, Constants, Launch, Phase
@@ -34,16 +34,6 @@ from bench.predict.kernels import (
 from bench.predict.measured import MEASURED, PROFILE, counted, error, fit, read_measured
 from bench.predict.prediction import predict, predict_streaming, sensitivity
 from bench.predict.schedule import (
-    FRAME_COST,
-    FRAME_POLICY_COST,
-    HIGH_TEMPORAL,
-    POLICY_BLOCKS,
-    POSE_COST,
-    ROUTER_COST,
-    SELDOM,
-    SPLIT_CLIPS,
-    TILE_COST,
-    UNSURE,
     Schedule,
     choose,
     choose_level,
@@ -59,12 +49,6 @@ ONE = Constants(**dict.fromkeys((item.name for item in fields(Constants)), 1.0))
 H100 = BOARDS["h100"]
 
 
-def constant(file: str, name: str) -> int:
-    match = re.search(rf"\b{name} = (\d+);", (ROOT / file).read_text())
-    assert match, f"{name} is gone from {file}"
-    return int(match[1])
-
-
 def tile_of(rows: int, precision: str = "f16") -> Tile:
     return branch_kernel_tile("sm_87", precision, rows)
 
@@ -72,30 +56,14 @@ def tile_of(rows: int, precision: str = "f16") -> Tile:
 # -- shapes ----------------------------------------------------------------------------------------------------------
 
 
-def test_constants_are_the_kernels() -> None:
-    assert constant("kernels/launch.h", "kBlock") == geometry.BLOCK
-    assert constant("kernels/launch.h", "kWarps") == geometry.WARPS
-    heights = ("kFewPolicyRows", "kMorePolicyRows", "kManyPolicyRows")
-    assert tuple(constant("kernels/launch.h", name) for name in heights) == geometry.POLICY_ROWS
-    assert constant("kernels/launch.h", "kSplitFrames") == geometry.SPLIT_ROWS
-    assert constant("kernels/launch.h", "kPoseInputs") == geometry.POSE_INPUTS
-    assert constant("kernels/frame_coordinates.h", "kStaged") == geometry.STAGED
-    assert constant("csrc/adasgn/constants.h", "kMaxBranches") == geometry.MAX_BRANCHES
-    assert constant("kernels/launch.h", "kMaxBranchJoints") == geometry.PACKED_JOINTS
-
-
-def test_tiles_are_the_kernels() -> None:
-    listed = re.findall(
-        r"using \w+ = Tile<Binary(\d+), (\d+), (\d+)(?:, true)?>", (ROOT / "kernels/tile.h").read_text()
-    )
-    assert {(f"f{bits}", 16 * int(tiles)): int(slots) for bits, tiles, slots in listed} == geometry.SLOTS
-    temporal = re.findall(
-        r"using \w+ = TemporalTile<Binary(\d+), (\d+), (\d+), (\d+), (\d+)>", (ROOT / "kernels/temporal.cu").read_text()
-    )
-    shapes = {
-        (f"f{bits}", 16 * int(t)): (int(warps), int(blocks), int(slots)) for bits, t, slots, warps, blocks in temporal
-    }
-    assert shapes == geometry.TEMPORAL_SHAPES
+def test_numbers_of_the_sources() -> None:
+    assert kernel_source.whole("kernels/launch.h", "kBlock") == 16
+    assert kernel_source.number("csrc/adasgn/cuda/schedule.cpp", "kSplitClips") == pytest.approx(1 / 6)
+    assert kernel_source.shapes("kernels/tile.h", "Tile")["f16", 128] == (4,)
+    with pytest.raises(ToolError, match=r"kernels/launch\.h: expected a number kNothing, found none"):
+        kernel_source.number("kernels/launch.h", "kNothing")
+    with pytest.raises(ToolError, match="expected Nothing<…> with its shapes, found none"):
+        kernel_source.shapes("kernels/tile.h", "Nothing")
 
 
 def test_shared_memory_is_the_tiles() -> None:
@@ -105,12 +73,7 @@ def test_shared_memory_is_the_tiles() -> None:
     assert geometry.split_bytes("f16") == 8 * 34 * 80 + 8 * 32 * 18 * 4
 
 
-def test_barriers_of_a_branch_are_those_of_the_source() -> None:
-    source = (ROOT / "kernels/branch.h").read_text()
-    in_layer = 1  # passed twice by a big branch of several joints
-    block = branch_tile(Branch(22, "big"), tile_of(128), 5, 22)
-    more_joints = 1  # than are staged at a time
-    assert block.total("barriers") == source.count("block_barrier();") + in_layer - more_joints
+def test_barriers_of_a_branch() -> None:
     assert branch_tile(Branch(1, "small"), tile_of(32), 20, 22).total("barriers") == 4
 
 
@@ -330,25 +293,6 @@ def test_chooses_on_few_multiprocessors_as_the_engine() -> None:
     shares = (0.110, 0.138, 0.380, 0.344, 0.015, 0.014)
     found = [str(choose(SHREC, units, clips * 20, shares, "f16")) for units, clips in ((8, 2), (16, 4), (8, 64))]
     assert found == ["tiles of 64 rows, temporal 64"] * 2 + ["tiles of 128 rows, temporal 128"]
-
-
-def test_costs_of_schedules_are_the_engines() -> None:
-    source = (ROOT / "csrc/adasgn/cuda/schedule.cpp").read_text()
-    named = {
-        "kSeldom": SELDOM, "kTile32": TILE_COST[32], "kTile64": TILE_COST[64], "kTile128": TILE_COST[128],
-        "kFrame": FRAME_COST,
-        "kFramePolicy": FRAME_POLICY_COST, "kRouter": ROUTER_COST, "kHighTemporal": HIGH_TEMPORAL,
-        "kPolicyBlocks": POLICY_BLOCKS, "kPoseSplit": POSE_COST[32], "kPose64": POSE_COST[64],
-        "kPose128": POSE_COST[128],
-    }  # fmt: skip
-    for name, value in named.items():
-        match = re.search(rf"constexpr \w+ {name} = ([\d.]+);", source)
-        assert match, name
-        assert float(match[1]) == value, name
-    assert "kSplitClips = 1.0 / 6;" in source
-    assert SPLIT_CLIPS == 1 / 6
-    assert "kUnsure = 1.0 / 3;" in source
-    assert UNSURE == 1 / 3
 
 
 def test_chooses_high_temporal_tiles_for_many_clips() -> None:

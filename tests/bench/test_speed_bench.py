@@ -16,17 +16,18 @@ pytest.importorskip("torch")
 pytest.importorskip("pytest_benchmark")
 
 import adasgn_edge
+from adasgn_edge.bench.ceilings import fma_side
+from adasgn_edge.bench.interleave import Pace, Side, interleave
+from adasgn_edge.bench.runtimes import installed
+from adasgn_edge.deploy.folded_network import folded_cost
 from adasgn_edge.engine import Engine, instruction_sets
-from adasgn_edge.folded import folded_cost
+from adasgn_edge.errors import EngineError
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from bench import markdown
 from bench.aims import find_aims
-from bench.ceilings import fma_side
 from bench.groups import Group, plan, stages
-from bench.interleave import Pace, Side, interleave
 from bench.models import DEFAULT, MODELS, StageCost, config_of
-from bench.peers import installed
 from bench.workplace import ValidationError, Workplace
 
 ROOT = Path(__file__).parents[2]
@@ -134,13 +135,14 @@ def test_aims_are_judged() -> None:
     assert all(aim["met"] is None for aim in find_aims({}))
 
 
-def test_the_multiply_add_loop_counts_what_it_does(tmp_path: Path) -> None:
-    side = fma_side(instruction_sets()[0], tmp_path)
-    if side is None:
-        pytest.skip("no C++ compiler: the benchmark leaves this ceiling out as well, and says so")
-    times = interleave([side], Pace(calls=3, seconds=0.1))["fma " + instruction_sets()[0]]
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_the_multiply_add_loop_counts_what_it_does(isa: str) -> None:
+    side = fma_side(isa)
+    times = interleave([side], Pace(calls=3, seconds=0.1))[f"fma {isa}"]
     assert side.macs is not None
     assert 1e9 < 2 * side.macs / times.min() < 1e12
+    with pytest.raises(EngineError, match=r"instruction set: expected one of .*, found mmx"):
+        fma_side("mmx")
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +202,25 @@ def test_facts_of_models_that_route(workplace: Workplace) -> None:
     page = markdown.routing(DEFAULT, default)
     assert "clips that end at each branch: P-22" in page
     assert "frames that take each branch: S-1" in markdown.routing("adasgn", policy)
+
+
+@pytest.mark.slow
+def test_its_sides_are_tests_of_pytest_benchmark(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    command = [sys.executable, "-m", "pytest", "bench", "--benchmark-enable", f"--benchmark-json={record}", "--quick"]
+    command += [
+        "--only=speed-shrec22-b8-t1",
+        "-k",
+        "dense or eager",
+        "--benchmark-max-time=0.1",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {row["extra_info"]["side"]: row for row in json.loads(record.read_text())["benchmarks"]}
+    assert set(found) == {"eager plain", *(f"dense {isa}" for isa in instruction_sets())}
+    assert all(0 < row["stats"]["median"] < 10 and row["extra_info"]["batch"] == 8 for row in found.values())
 
 
 @pytest.mark.slow

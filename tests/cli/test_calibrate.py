@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("rich")
 
+from adasgn_edge.deploy.model_file import read_model_file
 from adasgn_edge.effort import EFFORTS, EffortTable
 from adasgn_edge.model.weights import load_weights
-from adasgn_edge.model_file import read_model_file
 from tests.cli.conftest import status_of
 from tests.train.conftest import stick_subjects, write_recordings
 

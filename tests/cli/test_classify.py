@@ -19,13 +19,13 @@ from typer.testing import CliRunner, Result
 
 from adasgn_edge.cli import classify
 from adasgn_edge.data.sources import load_source
+from adasgn_edge.deploy.export import export_weights
+from adasgn_edge.deploy.model_file import shipped_model
 from adasgn_edge.errors import AdaSGNError, ModelFileError
-from adasgn_edge.export import export_weights
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.weights import TrainedModel, save_weights
-from adasgn_edge.model_file import shipped_model
 from adasgn_edge.replay import Replay
 from adasgn_edge.skeletons import load_layout
 from tests.data.ntu_files import body_track, frames_of, write_skeleton
@@ -223,9 +223,34 @@ class TestOptions:
         path.write_text(wide(self.CLIP[:, others] * np.float32([-1, -1, 1]), source.joints))
         refused = run(shipped_model(), path, status=1).stderr
         assert "found those of mediapipe-hand-21: read it with --source mediapipe-hand-21" in refused
-        assert "--flip xy" in refused
-        (row,) = rows_of(run(shipped_model(), "--json", "--source", "mediapipe-hand-21", "--flip", "xy", path))
+        assert "--axes source --mirrored|--not-mirrored --side left|right" in refused
+        as_it_comes = ("--source", "mediapipe-hand-21", "--axes", "source", "--not-mirrored", "--side")
+        (row,) = rows_of(run(shipped_model(), "--json", *as_it_comes, "right", path))
         assert row["label"] == "Swipe Up"
+        assert row["warnings"] == []
+        path.write_text(wide(self.CLIP[:, others] * np.float32([1, -1, 1]), source.joints))
+        (row,) = rows_of(run(shipped_model(), "--json", *as_it_comes, "left", path))
+        assert row["label"] == "Swipe Up"
+        assert row["warnings"] == ["a left hand, mirrored to a right one"]
+        path.write_text(wide(self.CLIP[:, others], source.joints))  # converted already
+        converted = ("--source", "mediapipe-hand-21", "--axes", "model", "--side", "right")
+        assert rows_of(run(shipped_model(), "--json", *converted, path))[0]["label"] == "Swipe Up"
+
+    def test_gravity(self, tmp_path: Path) -> None:
+        turn = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]], dtype=np.float32)  # a sensor on its side
+        rolled = self.CLIP @ turn
+        assert self.label(tmp_path, rolled) != "Swipe Up"
+        gravity = ",".join(map(str, [0, -9.81, 0] @ turn))
+        assert self.label(tmp_path, rolled, "--gravity", gravity) == "Swipe Up"
+        assert self.label(tmp_path, self.CLIP * np.float32([-1, -1, 1]), "--axes", "optical") == "Swipe Up"
+        assert self.label(tmp_path, self.CLIP * np.float32([-1, 1, 1]), "--side", "left") == "Swipe Up"
+
+    def test_world_landmarks_alone_are_refused(self, tmp_path: Path) -> None:
+        others = [place for place, joint in enumerate(load_layout("shrec22").joints) if joint != "palm"]
+        np.savez(tmp_path / "clip.npz", positions=(self.CLIP - self.CLIP.mean(axis=1, keepdims=True))[:, others])
+        options = ("--source", "mediapipe-hand-21", "--axes", "source", "--not-mirrored", "--side", "right")
+        said = run(shipped_model(), *options, tmp_path / "clip.npz", status=1).stderr
+        assert "found the origin inside the body in frame after frame" in said
 
     def test_a_skeleton_file_is_refused_by_a_model_of_hands(self, tmp_path: Path) -> None:
         path = write_skeleton(tmp_path / "a.skeleton", frames_of(14, one=("1", 0, body_track(14))))
@@ -240,6 +265,10 @@ class TestOptions:
             (("--missing", "guess"), "--missing: expected one of fill, error, found 'guess'"),
             (("--source", "mediapip"), "source: expected one of azure-kinect-32"),
             (("--source", "azure-kinect-32"), "expected a mapping onto the model's layout 'shrec22'"),
+            (("--source", "leap-20"), "source 'leap-20': expected also --axes source"),
+            (("--axes", "sideways"), "axes: expected optical, ros, model"),
+            (("--side", "both"), "side: expected left, right, track, body; found 'both'"),
+            (("--side", "body"), "side: expected 'right', 'left' or 'track' of the hands"),
         ],
     )
     def test_wrong_options_are_one_error(self, tmp_path: Path, options: tuple[str, str], message: str) -> None:

@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 
 from adasgn_edge.cli import demo
 from adasgn_edge.cli.canvas import Canvas, View
+from adasgn_edge.cli.demo_clips import made_clips
+from adasgn_edge.cli.playback import Tally, arrivals, play_live
 from adasgn_edge.cli.screen import Moment, Screen, bar
 from adasgn_edge.data.shrec import class_names
+from adasgn_edge.deploy.export import export_weights
 from adasgn_edge.errors import CheckpointError, DatasetError, ModelConfigError
-from adasgn_edge.export import export_weights
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.adasgn import build_model
 from adasgn_edge.model.config import ModelConfig, branch_grid
@@ -77,14 +79,14 @@ def test_without_a_terminal_a_line_for_each_clip_and_a_summary_that_agrees(weigh
 
 
 def test_all_gestures_in_both_versions_come_once_before_any_comes_again() -> None:
-    clips = demo._made_clips(GESTURES, GESTURES, 28, seed=1)
+    clips = made_clips(GESTURES, GESTURES, 28, seed=1)
     assert len({clip.title for clip in clips}) == 28
     assert sorted(clip.label for clip in clips) == sorted([*range(14), *range(14)])
-    assert [clip.title for clip in clips] != [clip.title for clip in demo._made_clips(GESTURES, GESTURES, 28, seed=2)]
-    again = demo._made_clips(GESTURES, GESTURES, 28, seed=1)
-    assert all(np.array_equal(one.positions, other.positions) for one, other in zip(clips, again, strict=True))
+    assert [clip.title for clip in clips] != [clip.title for clip in made_clips(GESTURES, GESTURES, 28, seed=2)]
+    again = made_clips(GESTURES, GESTURES, 28, seed=1)
+    assert all(np.array_equal(one.tracks[0], other.tracks[0]) for one, other in zip(clips, again, strict=True))
     names = class_names(28)
-    assert all(names[clip.label] == clip.title for clip in demo._made_clips(names, GESTURES, 30, seed=0))
+    assert all(names[clip.label] == clip.title for clip in made_clips(names, GESTURES, 30, seed=0))
 
 
 def test_gestures_are_chosen_by_name(weights: Path) -> None:
@@ -156,10 +158,14 @@ def test_ctrl_c_ends_with_the_summary_so_far(weights: Path, monkeypatch: pytest.
 def test_wrong_models_and_folders_are_named(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing\.safetensors: expected a weights file"):
         run("--model", tmp_path / "nothing.safetensors")
-    with pytest.raises(ModelConfigError, match=r"expected a model for layout shrec22, found one for 'ntu25'"):
-        run("--model", random_weights(tmp_path / "ntu.safetensors", "ntu25"))
-    with pytest.raises(ModelConfigError, match=r"14 or 28 gestures .* found the labels a, b"):
-        run("--model", random_weights(tmp_path / "two.safetensors", names=("a", "b")))
+    body = random_weights(tmp_path / "ntu.safetensors", "ntu25")
+    with pytest.raises(ModelConfigError, match=r"found layout 'ntu25' .* adasgn-edge replay CLIP --model .*ntu\.safe"):
+        run("--model", body)
+    two = random_weights(tmp_path / "two.safetensors", names=("a", "b"))
+    with pytest.raises(ModelConfigError, match=r"found layout 'shrec22' and a, b; play .* --data FOLDER"):
+        run("--model", two)
+    with pytest.raises(ModelConfigError, match=r"14 or 28 gestures; found a model of .* the labels a, b"):
+        run("--model", two, "--data", tmp_path)
     with pytest.raises(DatasetError, match="official split list"):
         run("--model", weights, "--data", tmp_path)
 
@@ -168,13 +174,13 @@ def test_wrong_models_and_folders_are_named(weights: Path, tmp_path: Path) -> No
 
 
 def test_live_play_shows_every_clip_to_its_end(replay: Replay) -> None:
-    clips = demo._made_clips(GESTURES, ("Tap",), 2, seed=0)
-    written, tally = io.StringIO(), demo.Tally()
+    clips = made_clips(GESTURES, ("Tap",), 2, seed=0)
+    written, tally = io.StringIO(), Tally()
     console = Console(file=written, force_terminal=True, width=100, height=32)
-    demo._play_live(console, replay, clips, tally, speed=40.0, skeleton=True)
-    assert [update.frames for _, update in tally.results] == [len(clip.positions) for clip in clips]
+    play_live(console, replay, clips, tally, speed=40.0)
+    assert [update.frames for _, update in tally.results] == [clip.length for clip in clips]
     for clip, update in tally.results:
-        np.testing.assert_array_equal(update.probabilities, replay.classify(clip.positions).probabilities)
+        np.testing.assert_array_equal(update.probabilities, replay.classify(clip.tracks).probabilities)
     assert "clip 2 of 2" in written.getvalue()
     assert "recognised" in written.getvalue()
 
@@ -187,7 +193,7 @@ def test_screen_fills_the_terminal_and_no_more(replay: Replay, width: int, heigh
     moment = Moment("clip 1 of 1  Swipe V", 12, update, False, 0, 0, 0.4, 0.3, 30.0, 5.0)
     console = Console(width=width, height=height, force_terminal=True, file=io.StringIO())
     lines = console.render_lines(
-        Screen(replay, recording, skeleton).draw(moment), console.options.update(height=height)
+        Screen(replay, [recording], skeleton).draw(moment), console.options.update(height=height)
     )
     text = ["".join(segment.text for segment in line).rstrip() for line in lines]
     assert len(text) == height
@@ -204,10 +210,10 @@ def test_screen_fills_the_terminal_and_no_more(replay: Replay, width: int, heigh
 
 def test_arrivals_skip_frames_that_came_while_the_model_was_busy() -> None:
     started = time.perf_counter()
-    assert list(demo._arrivals(10, rate=100.0))[-1] == 10
+    assert list(arrivals(10, rate=100.0))[-1] == 10
     assert time.perf_counter() - started >= 0.09  # not before the last frame arrives
     seen = []
-    for frames in demo._arrivals(50, rate=1000.0):
+    for frames in arrivals(50, rate=1000.0):
         seen.append(frames)
         time.sleep(0.02)
     assert seen == sorted(set(seen))
@@ -230,7 +236,8 @@ def test_view_has_up_above_and_right_to_the_right() -> None:
     layout = load_layout("shrec22")
     recording = animate("Swipe Right")
     canvas = Canvas(40, 20)
-    dots = View(recording, layout)(recording.reshape(-1, 3), canvas).reshape(len(recording), 22, 2)
+    view = View(recording, layout)
+    dots = np.stack([view.onto(canvas, joints)(joints) for joints in recording])
     assert (dots[0, layout.index("middle_tip")] < dots[0, layout.index("wrist")])[1]
     assert dots[len(dots) * 6 // 10, 0, 0] > dots[0, 0, 0] + 10
     assert dots.min() >= 0
@@ -239,3 +246,46 @@ def test_view_has_up_above_and_right_to_the_right() -> None:
 
 def test_bar_is_filled_to_an_eighth_of_a_character() -> None:
     assert [bar(share, 4) for share in (0.0, 0.5, 0.53125, 1.0, 7.0)] == ["    ", "██  ", "██▏ ", "████", "████"]
+
+
+# -- models of one's own --------------------------------------------------------------------------------------------
+
+
+def own_recordings(folder: Path, labels: tuple[str, ...] = ("Tap", "wave"), split: bool = False) -> Path:
+    """Two clips of each label, the first of which trains."""
+    rows = ["file,label,split" if split else "file,label"]
+    for label in labels:
+        for number in range(2):
+            name = f"{label}_{number}.npz"
+            folder.mkdir(exist_ok=True)
+            np.savez(folder / name, positions=animate("Tap", seed=number), stamps_ns=np.arange(200)[:0])
+            rows.append(f"{name},{label}" + (f",{('train', 'test')[number]}" if split else ""))
+    (folder / "labels.csv").write_text("\n".join(rows))
+    (folder / "layout.json").write_text('"shrec22"')
+    return folder
+
+
+def test_the_hand_performs_what_it_knows_of_other_labels(tmp_path: Path) -> None:
+    path = random_weights(tmp_path / "own.safetensors", names=("wave", "Tap", "Grab (one finger)"))
+    lines = clip_lines(run("--model", path, "--count", 6))
+    titles = {line.split("  ")[2].split(":")[0] for line in lines}
+    assert titles == {"Tap (whole hand)", "Tap (one finger)", "Grab (one finger)"}
+    said = " ".join(run("--model", path, "--gestures", "wave", status=2).replace("│", " ").split())
+    assert "expected gestures among Grab, Tap, found 'wave'" in said
+
+
+def test_own_recordings_are_played_and_scored(tmp_path: Path) -> None:
+    path = random_weights(tmp_path / "own.safetensors", names=("wave", "Tap", "Grab"))
+    folder = own_recordings(tmp_path / "mine")
+    lines = clip_lines(run("--model", path, "--data", folder))
+    assert sorted(line.split("  ")[2].split(": ")[0] for line in lines) == [
+        "Tap, Tap_0.npz", "Tap, Tap_1.npz", "wave, wave_0.npz", "wave, wave_1.npz",
+    ]  # fmt: skip
+    assert len(clip_lines(run("--model", path, "--data", folder, "--gestures", "WAVE"))) == 2
+    tested = clip_lines(run("--model", path, "--data", own_recordings(tmp_path / "split", split=True)))
+    assert sorted(line.split("  ")[2].split(": ")[0] for line in tested) == ["Tap, Tap_1.npz", "wave, wave_1.npz"]
+    with pytest.raises(ModelConfigError, match="expected labels that the model knows, found 'spin'"):
+        run("--model", path, "--data", own_recordings(tmp_path / "other", ("Tap", "spin")))
+    body = random_weights(tmp_path / "body.safetensors", "ntu25", ("wave", "Tap", "Grab"))
+    with pytest.raises(ModelConfigError, match="recordings of the model's layout 'ntu25', found 'shrec22'"):
+        run("--model", body, "--data", folder)

@@ -13,10 +13,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from adasgn_edge.cli import classify, demo
+from adasgn_edge.deploy.model_file import shipped_model
 from adasgn_edge.errors import EngineError
 from adasgn_edge.hands import animate
 from adasgn_edge.model.weights import shipped_weights
-from adasgn_edge.model_file import shipped_model
 from adasgn_edge.replay import EngineClassifier, Replay
 
 APP = typer.Typer(pretty_exceptions_enable=False)

@@ -120,6 +120,25 @@ def test_runs_that_differ_are_rows_of_their_own(make, evaluate, other):
     assert all(row["accuracy_deviation"] is None for row in result["models"])
 
 
+def test_policies_upon_other_single_models_are_rows_of_their_own(make, evaluate):
+    """The recipe's schedule of single models decides where AdaSGN starts."""
+    make("a", seeds=(1,), stages=("adasgn-a1",)), make("b", seeds=(2,), stages=("adasgn-a1",), epochs=7)
+    assert rows(evaluate("a", "b")[0]) == {"adasgn-a1, a": 1, "adasgn-a1, b": 1}
+    make("c", seeds=(3,), stages=("adasgn-a1",))
+    assert rows(evaluate("a", "c")[0]) == {"adasgn-a1": 2}
+
+
+def test_runs_of_another_precision_are_rows_of_their_own(make, evaluate):
+    from adasgn_edge.model.weights import load_weights
+
+    make("a", seeds=(1,))
+    path = make("b", seeds=(2,)) / "seed-2" / "S-1" / "model.safetensors"
+    trained = load_weights(path)
+    trained.provenance["recipe"]["precision"] = "bfloat16"
+    save_weights(path, trained)
+    assert rows(evaluate("a", "b")[0]) == {"S-1, a": 1, "S-1, b": 1}
+
+
 def test_the_same_seed_twice_is_not_two_seeds(make, evaluate):
     make("a", seeds=(1, 2)), make("copy", seeds=(1,))
     assert rows(evaluate("a", "copy")[0]) == {"S-1, a": 2, "S-1, copy": 1}

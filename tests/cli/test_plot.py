@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -24,6 +26,24 @@ def write_log(folder, *rows):
 def row(name, **changes):
     base = {"name": name, "accuracy": 0.9, "accuracy_deviation": None, "paper_gflops": 0.01, "full_gflops": 0.02}
     return {**base, **changes}
+
+
+def test_pictures_leave_the_choice_of_a_backend_alone(tmp_path):
+    """To whoever imports them: matplotlib has chosen none, and pyplot keeps no figure open."""
+    code = (
+        "import pathlib, sys, matplotlib\n"
+        "from adasgn_edge import plots\n"
+        "figure = plots.training_curves({'sgn': [{'epoch': 1, 'loss': 1.0}]}, '')\n"
+        "plots.save(figure, pathlib.Path(sys.argv[1]))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+        "print(dict.__getitem__(matplotlib.rcParams, 'backend'))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    picture = tmp_path / "curves.png"
+    command = [sys.executable, "-c", code, str(picture)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert not run.stdout.strip().isalpha(), run.stdout  # a sentinel, not the name of a backend
 
 
 def test_the_same_stage_of_two_seeds_is_two_curves(tmp_path):

@@ -1,6 +1,8 @@
 """From a folder of one's own recordings to trained models, their evaluation and pictures, by the commands alone."""
 
+import hashlib
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -10,7 +12,8 @@ pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
 from adasgn_edge.cli import main
-from adasgn_edge.model.weights import load_weights
+from adasgn_edge.deploy.model_file import read_model_file
+from adasgn_edge.model.weights import load_weights, save_weights
 from tests.train.conftest import stick_dataset, write_recordings
 
 RECIPE = """
@@ -84,16 +87,72 @@ def test_eval_of_one_branch_and_fused(trained, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("kind", "source"),
-    [("tradeoff", "eval.json"), ("curves", "run"), ("shares", "weights"), ("filmstrip", "weights")],
+    [
+        ("tradeoff", "eval.json"),
+        ("tradeoff", "run"),
+        ("curves", "run"),
+        ("shares", "weights"),
+        ("shares", "folder"),
+        ("filmstrip", "weights"),
+        ("filmstrip", "folder"),
+    ],
 )
 def test_plot_writes_a_picture(trained, monkeypatch, tmp_path, kind, source):
-    if kind == "tradeoff" and not (trained / "eval.json").exists():
+    if source == "eval.json" and not (trained / "eval.json").exists():
         assert run(monkeypatch, "eval", trained / "run", "--json", trained / "eval.json") == 0
     weights = trained / "run" / "seed-1" / "adasgn-a1" / "model.safetensors"
+    given = {"weights": weights, "folder": weights.parent}.get(source, trained / source)
     path = tmp_path / f"{kind}.png"
-    assert run(monkeypatch, "plot", kind, weights if source == "weights" else trained / source, "-o", path) == 0
+    assert run(monkeypatch, "plot", kind, given, "-o", path) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
     assert path.stat().st_size > 10_000
+
+
+def test_commands_take_the_folder_of_a_run(trained, monkeypatch, tmp_path, capsys):
+    """Where it holds one model; models of folds count only where there are no others."""
+    alone = tmp_path / "run"
+    for name in ("seed-1/S-3", "fold-1-of-2/seed-1/S-3"):
+        (alone / name).mkdir(parents=True)
+        shutil.copy(trained / "run/seed-1/S-3/model.safetensors", alone / name)
+    fold = alone / "fold-1-of-2/seed-1/S-3/model.safetensors"
+    weights = load_weights(fold)
+    weights.provenance["fold"] = {"number": 1}
+    save_weights(fold, weights)
+    model = tmp_path / "model.adasgn"
+    assert run(monkeypatch, "export", alone, "-o", model) == 0
+    expected = read_model_file(model).provenance["weights_sha256"]
+    assert expected == hashlib.sha256((alone / "seed-1/S-3/model.safetensors").read_bytes()).hexdigest()
+    clip = sorted((trained / "recordings").rglob("*.npz"))[0]
+    capsys.readouterr()
+    given = (alone, alone / "seed-1/S-3/model.safetensors", model)
+    rows = []
+    for which in given:
+        assert run(monkeypatch, "classify", clip, "--model", which, "--json") == 0
+        rows.append(json.loads(capsys.readouterr().out))
+    assert rows[0]["top"] == rows[1]["top"]
+    assert rows[0]["label"] == rows[2]["label"]
+
+    (alone / "seed-2/S-3").mkdir(parents=True)
+    shutil.copy(trained / "run/seed-2/S-3/model.safetensors", alone / "seed-2/S-3")
+    for arguments in (("export", alone, "-o", model), ("classify", clip, "--model", alone), ("plot", "shares", alone)):
+        assert run(monkeypatch, *arguments) == 2
+        error = " ".join(capsys.readouterr().err.split())
+        assert "expected one model, found seed-1/S-3, seed-2/S-3: give one of these folders" in error
+    assert run(monkeypatch, "export", trained / "recordings", "-o", model) == 2
+    assert "expected weights, or the folder of a run with a finished stage" in " ".join(capsys.readouterr().err.split())
+
+
+def test_singles_of_other_settings_carry_no_policy(trained, monkeypatch, capsys):
+    """AdaSGN starts from the single models that its own recipe would have trained."""
+    changed = trained / "changed.toml"
+    changed.write_text((trained / "mine.toml").read_text().replace("[single]", "[single]\nlearning_rate = 0.002"))
+    out = trained / "changed"
+    for branch in ("S-1", "B-1", "S-3", "B-3"):
+        (out / "seed-1" / branch).mkdir(parents=True)
+        shutil.copy(trained / "run/seed-1" / branch / "model.safetensors", out / "seed-1" / branch)
+    given = ("train", changed, "--only", "adasgn-a1", "--out", out, "--threads", 1)
+    assert run(monkeypatch, *given) == 2
+    assert "S-1/model.safetensors: trained with other settings" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

@@ -53,13 +53,21 @@ def test_changed_recordings_are_noticed(recordings, run):
 def test_the_course_fits_the_number_of_clips(recordings, run, tmp_path):
     status, printed = run("train", recordings, "--list-stages")
     assert status == 0
+    assert "fold 4 of 4: trained on 45 clips; held out 15, a run of each class" in printed
+    assert "S-3 " not in printed
+    status, printed = run("train", recordings, "--list-stages", "--only", "all")
     assert "S-3 250 epochs in batches of 16" in printed
     assert "adasgn-a1 200 epochs in batches of 16" in printed
-    assert "S-3 7 epochs in batches of 64" in run("train", recordings, "--list-stages", "--epochs", 7)[1]
+    assert (
+        "S-3 7 epochs in batches of 64" in run("train", recordings, "--only", "all", "--list-stages", "--epochs", 7)[1]
+    )
     converted = tmp_path / "more.skeletons"
     save_dataset(converted, stick_dataset(800))
-    assert "S-3 100 epochs in batches of 64" in run("train", converted, "--list-stages")[1]
-    assert "S-3 100 epochs in batches of 64" in run("train", "own", "--data", converted, "--list-stages")[1]
+    assert "S-3 100 epochs in batches of 64" in run("train", converted, "--only", "all", "--list-stages")[1]
+    assert (
+        "S-3 100 epochs in batches of 64"
+        in run("train", "own", "--data", converted, "--only", "S-3", "--list-stages")[1]
+    )
     listed = run("train", "shrec14", "--data", converted, "--only", "all", "--list-stages")[1]
     assert "S-3 50 epochs in batches of 64" in listed
 

@@ -3,39 +3,54 @@
     python tests/cpp/check_package.py [--folder build/package]
 
 Each kind is installed to a prefix of its own; then examples/cpp is built from there as a project that knows nothing of
-this source tree and, with nvcc out of reach, classifies a clip. With nvcc at hand the CUDA engine is in it, too; its
-kernels are compiled without optimisation, because here they are linked and not measured. Exit status 1 on a finding.
+this source tree and, with nvcc out of reach, classifies a clip, replays a stream and drives a robot. With nvcc at hand
+the CUDA engine is in it, too; its kernels are compiled without optimisation, because here they are linked and not
+measured. Exit status 1 on a finding.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import adasgn_edge  # noqa: E402
+from adasgn_edge.data.description import described  # noqa: E402
 from adasgn_edge.data.preprocess import make_clip  # noqa: E402
-from adasgn_edge.hands import animate  # noqa: E402
+from adasgn_edge.data.sources import load_source  # noqa: E402
+from adasgn_edge.data.stream_frames import FrameParser  # noqa: E402
+from adasgn_edge.hands import GESTURES, animate, perform  # noqa: E402
+from adasgn_edge.skeletons import load_layout  # noqa: E402
 from build_support.cuda import find_nvcc  # noqa: E402
+from tests.causal_models import write_causal  # noqa: E402
+from tests.examples.recorded_stream import COMMANDS, write_recording  # noqa: E402
 
 NO_GPU = "device: expected a GPU, found none that the driver shows, or no driver"
 NO_PART = "built without the CUDA engine"
 
 VERSION_PROGRAM = """\
 #include <adasgn/version.h>
+#include <cstdio>
 #if ADASGN_VERSION_NUMBER != 10000 * ADASGN_VERSION_MAJOR + 100 * ADASGN_VERSION_MINOR + ADASGN_VERSION_PATCH
 #error numbers that do not fit together
 #endif
 #include <string_view>
 static_assert(std::string_view(ADASGN_VERSION) == "{version}");
+int main() {{
+    std::puts(adasgn::version());
+}}
 """
 
 
@@ -80,14 +95,23 @@ def install(folder: Path, kind: str, options: Sequence[str], jobs: int) -> Path:
 
 
 def check_headers(prefix: Path, folder: Path) -> None:
-    """Each header compiles by itself, with the prefix alone in sight; the version is the Python package's."""
+    """Each header compiles by itself, with the prefix alone in sight."""
     compiler, source = os.environ.get("CXX", "c++"), folder / "header.cpp"
     for header in sorted((prefix / "include").rglob("*.h")):
         name = header.relative_to(prefix / "include").as_posix()
         source.write_text(f"#include <{name}>\n#include <{name}>\n")
         run(compiler, "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{prefix / 'include'}", source)
+
+
+def check_version(prefix: Path, folder: Path) -> None:
+    """The header's version and the library's are the Python package's."""
+    source, program = folder / "version.cpp", folder / "version"
     source.write_text(VERSION_PROGRAM.format(version=adasgn_edge.__version__))
-    run(compiler, "-std=c++17", "-fsyntax-only", f"-I{prefix / 'include'}", source)
+    library = next(path for path in prefix.glob("lib*/**/libadasgn_edge.*") if path.suffix in (".a", ".so"))
+    options = ["-std=c++17", f"-I{prefix / 'include'}", source, library, f"-Wl,-rpath,{library.parent}", "-lpthread"]
+    run(os.environ.get("CXX", "c++"), *options, "-o", program)
+    said = run(program)
+    expect(said == f"{adasgn_edge.__version__}\n", f"adasgn::version(): expected the package's, found {said!r}")
 
 
 def configure(prefix: Path, project: Path, request: str, *, fails: bool = False) -> str:
@@ -143,6 +167,80 @@ def check_example(prefix: Path, folder: Path, cuda: bool) -> None:
     run(program[0], "--device", "gpu", *program[1:], fails=True)
 
 
+def leap_text(hand: np.ndarray) -> str:
+    """A hand (L, 22, 3) of layout shrec22 as SHREC'21 has it: lines of 20 joints x;y;z and a quaternion."""
+    layout, leap = load_layout("shrec22"), load_source("leap-20")
+    copies = {next(iter(rule)): joint for joint, rule in leap.mappings["shrec22"].items() if len(rule) == 1}
+    sensed = hand[:, [layout.index(copies[joint]) for joint in leap.joints]] * [2, 2, -2]
+    rows = np.concatenate([sensed, np.zeros((*sensed.shape[:2], 4))], axis=-1).reshape(len(hand), -1)
+    return "".join("".join(f"{number:.7g};" for number in row) + "\n" for row in rows)
+
+
+def check_stream(folder: Path) -> None:
+    """The example that replays a sequence tells the gestures that the Python package tells, at the same moments."""
+    model, file = write_causal(folder / "causal.adasgn"), folder / "sequence.txt"
+    file.write_text(leap_text(perform([(gesture, False) for gesture in GESTURES[:5]], seed=2, rate=50.0).positions))
+    recogniser = adasgn_edge.Recogniser(model)
+    layout = recogniser.description.layout
+    parser = FrameParser(layout, described(layout, "leap-20", axes="source", side="right"))
+    expected = []
+    for number, line in enumerate(file.read_text().splitlines()):
+        joints = np.array(line.rstrip(";").split(";"), dtype=float).reshape(-1, 7)[:, :3]
+        frame = parser.parse(json.dumps({"stamp_ns": 20_000_000 * number, "joints": joints.tolist()}))
+        assert frame is not None
+        for event in recogniser.push(frame.stamp_ns, {1: frame.tracks["0"]}).events:
+            if event.kind != "held":
+                label = recogniser.labels[event.label]
+                expected.append(f"{1e-9 * event.decided_ns:8.2f} s  {event.kind:<7}  {label}")
+    expect(len(expected) >= 4, f"replay_stream: expected a sequence with gestures, found {expected}")
+    program = folder / "example" / "replay_stream"
+    said = run(program, "--fast", model, file)
+    found = [line.rpartition("  ")[0] for line in said.splitlines() if " s  " in line]
+    expect(found == expected, f"replay_stream: expected {expected}, found\n{said}")
+    began = time.monotonic()
+    run(program, "--rate", 500, model, file)
+    seconds, frames = time.monotonic() - began, len(file.read_text().splitlines())
+    expect(seconds >= (frames - 1) / 500, f"replay_stream in real time: expected {frames / 500} s, found {seconds}")
+    file.write_text("1;2;3\n")
+    expect("line 1: expected 140 numbers, found 3" in run(program, model, file, fails=True), "replay_stream: bad line")
+    run(program, "--rate", "fast", model, file, fails=True)
+    shipped = adasgn_edge.shipped_model()
+    expect("causal" in run(program, shipped, file, fails=True), "replay_stream: a model for clips")
+
+
+def check_robot_loop(folder: Path) -> None:
+    """Both control loops give the same commands on a recorded stream, whatever the rate and the dead man's times."""
+    recording, frames = write_recording(folder / "hands.jsonl"), folder / "hands.txt"
+    script, program = ROOT / "examples" / "robot_loop.py", folder / "example" / "robot_loop"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def python(*arguments: object) -> str:
+        command = [sys.executable, str(script), *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        expect(done.returncode == 0, f"robot_loop.py: exit status {done.returncode}\n{done.stderr}")
+        return done.stdout
+
+    def lines(said: str) -> list[str]:
+        return [line for line in said.splitlines() if line.startswith("{")]
+
+    frames.write_text(python(recording, "--as-text"))
+    model = adasgn_edge.shipped_model("stream")
+    for options in ([], ["--hz", "200", "--stale", "0.05"], ["--hz", "60", "--life", "0.12", "--stop-within", "0.1"]):
+        expected = lines(python(recording, "--virtual", *COMMANDS, *options))
+        found = lines(run(program, "--virtual", *COMMANDS, *options, model, frames))
+        expect(any("driving" in line for line in expected), f"robot_loop.py {options}: expected a robot that drives")
+        different = next((pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]), None)
+        expect(found == expected, f"robot_loop {options}: {len(expected)} and {len(found)} commands, {different}")
+    began = time.monotonic()
+    said = run(program, *COMMANDS, model, frames)
+    span = 0.02 * (len(frames.read_text().splitlines()) - 1)
+    expect(time.monotonic() - began >= span, f"robot_loop in real time: expected {span} s or more")
+    expect("page faults" in said and "deadlines missed" in said, f"robot_loop: report\n{said}")
+    frames.write_text("1000 1 7 0.1 0.2\n")
+    expect("line 1: expected a track's number and its joints" in run(program, model, frames, fails=True), "bad line")
+    run(program, "--command", "Wave=0.1,0", model, frames, fails=True)
+
+
 def check_names(prefix: Path, cuda: bool) -> None:
     """A shared library is found by its SONAME, which changes where the interface may."""
     major, minor, _ = adasgn_edge.__version__.split(".")
@@ -174,10 +272,14 @@ def main() -> int:
             cuda = has_nvcc and kind != "without-cuda"
             prefix = install(folder, kind, choices, options.jobs)
             expect((prefix / "include/adasgn/cuda").is_dir() == cuda, f"{kind}: headers of the CUDA engine")
-            check_headers(prefix, folder)
+            if kind != "shared":  # whose headers are the static one's
+                check_headers(prefix, folder)
+            check_version(prefix, folder)
             check_components(prefix, folder, cuda)
             check_example(prefix, folder, cuda)
-            if kind == "shared":
+            if kind == "shared":  # where something that is not exported would show
+                check_stream(folder)
+                check_robot_loop(folder)
                 check_names(prefix, cuda)
             print(f"=== {kind}: ok", flush=True)
     except PackageError as finding:

@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 
 from adasgn_edge.data.preprocess import make_clip
-from adasgn_edge.export import to_model_file
+from adasgn_edge.deploy.export import to_model_file
+from adasgn_edge.deploy.model_file import write_model_file
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.model.weights import load_weights, shipped_weights
-from adasgn_edge.model_file import write_model_file
 
 
 def printed(command: list[str]) -> tuple[str, float, str]:

@@ -85,7 +85,7 @@ void check_run(const Backend& backend, const Shape& shape, int clips, unsigned s
     const Description& d = model.description;
     auto engine = backend.make(model, clips);
     std::mt19937 random(seed + 1);
-    const std::size_t floats = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
+    const std::size_t floats = clip_floats(d);
     const std::vector<float> input = random_floats(clips * floats, random);
     const std::size_t frames = static_cast<std::size_t>(clips) * d.frames;
     Output<float> logits(static_cast<std::size_t>(clips) * d.classes);
@@ -106,10 +106,11 @@ void check_run(const Backend& backend, const Shape& shape, int clips, unsigned s
 template <class Backend>
 void check_forced_actions(const Backend& backend, const Shape& shape = kAdaptive22) {
     const Model model = random_model(shape, 10);
+    const std::size_t floats = clip_floats(model.description);
     const auto branches = static_cast<std::int32_t>(model.description.branches.size());
     auto engine = backend.make(model, 2);
     std::mt19937 random(11);
-    const std::vector<float> clips = random_floats(2 * 20 * 22 * 3, random);
+    const std::vector<float> clips = random_floats(2 * floats, random);
     std::vector<std::vector<std::int32_t>> cases;
     for (std::int32_t branch = 0; branch < branches; ++branch) {
         cases.emplace_back(40, branch);
@@ -128,7 +129,7 @@ void check_forced_actions(const Backend& backend, const Shape& shape = kAdaptive
         CHECK(taken.copy() == actions);
         for (int clip = 0; clip < 2; ++clip) {
             const std::vector<int> own(actions.begin() + clip * 20, actions.begin() + (clip + 1) * 20);
-            check_clip(model, clips.data() + clip * 20 * 66, own, features.data() + clip * 20 * kFeature,
+            check_clip(model, clips.data() + clip * floats, own, features.data() + clip * 20 * kFeature,
                        logits.data() + clip * 14, backend.tolerance());
         }
     }
@@ -138,14 +139,15 @@ void check_forced_actions(const Backend& backend, const Shape& shape = kAdaptive
 template <class Backend>
 void check_fuse_and_persons(const Backend& backend, const Shape& shape = kAdaptive22) {
     const Model model = random_model(shape, 12);
+    const std::size_t floats = clip_floats(model.description);
     const auto branches = static_cast<int>(model.description.branches.size());
     auto engine = backend.make(model, 4);
     std::mt19937 random(13);
-    const std::vector<float> clips = random_floats(4 * 20 * 66, random);
+    const std::vector<float> clips = random_floats(4 * floats, random);
     Doubles expected(2 * 14, 0.0);
     for (int clip = 0; clip < 4; ++clip) {
         for (int branch = 0; branch < branches; ++branch) {
-            const Doubles features = clip_features(model, clips.data() + clip * 20 * 66, std::vector<int>(20, branch));
+            const Doubles features = clip_features(model, clips.data() + clip * floats, std::vector<int>(20, branch));
             const Doubles logits = class_logits(model, features);
             for (int k = 0; k < 14; ++k) {
                 expected[clip / 2 * 14 + k] += logits[k] / (2 * branches);
@@ -177,7 +179,7 @@ void check_escalation(const Backend& backend, const Shape& shape, int samples, i
     Model model = random_model(shape, seed);
     const Description& d = model.description;
     std::mt19937 random(seed + 1);
-    const std::size_t clip = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
+    const std::size_t clip = clip_floats(d);
     const std::size_t frames = static_cast<std::size_t>(persons) * d.frames;
     const std::vector<float> clips = random_floats(samples * persons * clip, random);
     double squares = 0;

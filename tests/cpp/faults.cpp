@@ -27,8 +27,17 @@ void* allocate(std::size_t size, std::size_t alignment) {
     return memory;
 }
 
-using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-const auto create = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+}  // namespace
+
+using Create = int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+// A sanitizer's own, which must know of every thread; clang's is in the program, where dlsym does not find it next.
+extern "C" __attribute__((weak)) Create __interceptor_pthread_create;
+
+namespace {
+
+Create* const create = __interceptor_pthread_create != nullptr
+                           ? &__interceptor_pthread_create
+                           : reinterpret_cast<Create*>(dlsym(RTLD_NEXT, "pthread_create"));
 
 }  // namespace
 

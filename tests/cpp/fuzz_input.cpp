@@ -52,7 +52,7 @@ Bytes input_of_parts(int version, std::uint32_t data_size, const std::string& de
 }
 
 Bytes file_of_input(const unsigned char* input, std::size_t size) {
-    if (size < 1 + kSizeBytes || (input[0] != '1' && input[0] != '2')) {
+    if (size < 1 + kSizeBytes || input[0] < '1' || input[0] > '3') {
         return {input + std::min<std::size_t>(size, 1), input + size};
     }
     std::uint32_t data_size = 0;

@@ -2,7 +2,7 @@
 // a description inside a JSON string, both of which mutations would only get lost in. So an input is one of
 //
 //     'F', a file                       as it is
-//     '1' or '2', data size, description, 0, tensors, 0, start of the data
+//     '1', '2' or '3', data size, description, 0, tensors, 0, start of the data
 //
 // where the first byte is the file's version; the data size has four bytes, little-endian, of which the lowest 22 bits
 // count; the description becomes the metadata's string; tensors is the JSON text of the header after the metadata; data

@@ -20,9 +20,11 @@ void expect(bool ok) {
 
 void expect_sound(const Model& model) {
     const Description& d = model.description;
-    const auto joint = [&](int index) { return index >= 0 && index < d.joints; };
+    const int recorded = d.recorded_joints();
+    const auto joint = [&](int index) { return index >= 0 && index < recorded; };
     expect(d.joints >= 1 && d.joints <= 256 && d.frames >= 1 && d.frames <= 1024 && d.classes >= 2);
-    expect(d.joint_names.size() == static_cast<std::size_t>(d.joints));
+    expect(recorded >= 1 && d.joint_names.size() == static_cast<std::size_t>(recorded));
+    expect(d.causal.has_value() == d.recognition.has_value() && (!d.causal || joint(d.causal->origin)));
     expect(d.class_names.size() == static_cast<std::size_t>(d.classes));
     expect(!d.branches.empty() && (d.adaptive || d.escalates || d.branches.size() == 1));
     expect(d.stride >= 1 && d.stride <= 2 && d.temporal_frames() >= 1 && d.temporal_frames() <= d.frames);
@@ -30,7 +32,10 @@ void expect_sound(const Model& model) {
     for (const EffortPoint& point : d.effort_table) {
         expect(point.threshold >= 0 && point.macs >= 0);
     }
-    expect(d.preprocessing.parents.size() == static_cast<std::size_t>(d.joints) && joint(d.preprocessing.origin));
+    expect(d.preprocessing.parents.size() == static_cast<std::size_t>(recorded) && !d.preprocessing.origin.empty());
+    for (const int index : d.preprocessing.origin) {
+        expect(joint(index));
+    }
     for (const int parent : d.preprocessing.parents) {
         expect(joint(parent));
     }

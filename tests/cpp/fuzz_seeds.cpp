@@ -21,11 +21,23 @@ const std::vector<std::pair<const char*, Json>> kFaults = {
     {"/cost/paper/0", -1},
     {"/window", 0},
     {"/preprocessing/origin", 1},
+    {"/preprocessing/origin", {0, 1}},
     {"/preprocessing/parents/1", -1},
+    {"/layout/origin", {"joint 0", "joint 0"}},
     {"/layout/bones/0/1", "joint 1"},
     {"/layout/bones/0/0", "nowhere"},
     {"/layout/joint_sets", {{"2", {{"joint 0"}, {"joint 0"}}}}},
     {"/layout/up/0", 0},
+};
+
+const std::vector<std::pair<const char*, Json>> kCausalFaults = {
+    {"/config/causal/trail", {3, 2}},
+    {"/config/causal/pool", 3},
+    {"/config/causal/origin", 4},
+    {"/recognition/step", 0},
+    {"/recognition/decision/end", 0.9},
+    {"/recognition/decision/end_shift", 18446744073709551615U},
+    {"/stream", "bone"},
 };
 
 bool stored_as_half(const std::string& name, const adasgn::Description& d) {
@@ -52,7 +64,7 @@ Json of_version_1(const adasgn::Description& d, Json description, const Shape& s
 
 // A model of this description whose first weights are `start` and whose others are 0.
 Bytes whole_model(const adasgn::Description& d, const Json& description, const Bytes& start) {
-    const int version = description.contains("branches") ? 1 : 2;
+    const int version = description.contains("branches") ? 1 : d.causal ? 3 : 2;
     std::string tensors;
     std::uint32_t position = 0;
     for (const bool half : {false, true}) {  // F32 first keeps F32 aligned
@@ -104,10 +116,12 @@ int main(int argc, char** argv) {
     for (const Shape& shape : {Shape{3, {1, 2}, {false}, 2, 2, true}, Shape{2, {2}, {true}, 1, 2, false},
                                Shape{4, {1, 3}, {false, true}, 1, 3, true}, Shape{5, {3}, {false}, 2, 2, false},
                                Shape{3, {2}, {true}, 2, 2, true, true}, Shape{4, {}, {}, 1, 2, false, true},
-                               Shape{3, {1}, {false}, 3, 2, false, true, true, 2}}) {
+                               Shape{3, {1}, {false}, 3, 2, false, true, true, 2},
+                               Shape{4, {1}, {false}, 4, 2, false, true, true, 1, adasgn::CausalShape{{2}, {1}, 2, 1}},
+                               Shape{2, {}, {}, 7, 2, false, true, false, 1, adasgn::CausalShape{{}, {1, 2}, 1, 0}}}) {
         adasgn::Description d = random_model(shape, 1).description;
-        const std::string metadata =
-            R"("format":"adasgn_edge.model","version":"2","model":)" + Json(description_json(d)).dump() + "}";
+        const std::string metadata = R"("format":"adasgn_edge.model","version":")" + std::string(d.causal ? "3" : "2") +
+                                     R"(","model":)" + Json(description_json(d)).dump() + "}";
         write(input_of_file(
             file_of(metadata + R"(,"temporal.classify.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
                     std::vector<char>(8))));
@@ -137,6 +151,17 @@ int main(int argc, char** argv) {
                 write(whole_model(d, other, one));
             }
             sound(whole_model(d, description, one));
+            Json several = description;
+            several["layout"]["origin"] = {"joint 1", "joint 0"};
+            several["preprocessing"]["origin"] = {1, 0};
+            sound(whole_model(d, several, one));
+            if (d.causal) {
+                for (const auto& [pointer, value] : kCausalFaults) {
+                    Json faulty = description;
+                    faulty[Json::json_pointer(pointer)] = value;
+                    write(whole_model(d, faulty, one));
+                }
+            }
             if (!shape.pose && !shape.escalates && shape.stride == 1) {
                 sound(whole_model(d, of_version_1(d, description, shape), one));
             }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "adasgn/constants.h"
 #include "adasgn/sha256.h"
 
 namespace adasgn::testing {
@@ -15,6 +16,8 @@ const Shape kAdaptive22{22, {1, 11, 22}, {false, true}, 20, 14, true};
 const Shape kPose22{22, {11, 22}, {false, true}, 20, 14, true, true};
 const Shape kEscalating22{22, {11, 22}, {false}, 20, 14, false, true, true, 2};
 const Shape kDense25{25, {25}, {true}, 20, 60, false};
+const Shape kCausal22{25,    {11, 25}, {false, true}, 20, 14,
+                      false, true,     true,          1,  CausalShape{{2, 4, 8}, {1, 2, 4}, 6, 1}};
 
 namespace {
 
@@ -23,6 +26,11 @@ constexpr std::size_t kDigits = 64;
 
 std::string after_last_dot(const std::string& name) {
     return name.substr(name.rfind('.') + 1);
+}
+
+// A model file has one value itself, several as a list.
+Json one_or_list(const std::vector<Json>& values) {
+    return values.size() == 1 ? values.front() : Json(values);
 }
 
 }  // namespace
@@ -48,6 +56,11 @@ Model random_model(const Shape& shape, unsigned seed) {
     d.stride = shape.stride;
     d.escalates = shape.escalates;
     d.adaptive = shape.adaptive;
+    d.causal = shape.causal;
+    if (d.causal) {
+        const Decision decision{0.5F, 0.75F, 0.25F, 0.5F, 150'000'000, 10'000'000'000, 0, 0, -50'000'000};
+        d.recognition = {50'000'000, shape.classes - 1, decision};
+    }
     if (shape.pose) {
         d.branches.push_back({"P-" + std::to_string(shape.joints), shape.joints, Size::pose});
     }
@@ -57,7 +70,7 @@ Model random_model(const Shape& shape, unsigned seed) {
         }
     }
     d.layout = "random";
-    for (int i = 0; i < d.joints; ++i) {
+    for (int i = 0; i < d.recorded_joints(); ++i) {
         d.joint_names.push_back("joint " + std::to_string(i));
         d.preprocessing.parents.push_back(i == 0 ? 0 : i - 1);
     }
@@ -66,7 +79,7 @@ Model random_model(const Shape& shape, unsigned seed) {
     }
     d.stream = "joint";
     d.window = 2.5;
-    d.preprocessing.origin = 0;
+    d.preprocessing.origin = {0};
     d.precision = "f32";
     for (const char* convention : {"paper", "full", "folded"}) {
         d.cost[convention].assign(d.branches.size(), 1000);
@@ -96,6 +109,10 @@ Model random_model(const Shape& shape, unsigned seed) {
     return model;
 }
 
+std::size_t clip_floats(const Description& description) {
+    return static_cast<std::size_t>(description.clip_frames()) * description.recorded_joints() * kCoordinates;
+}
+
 std::string description_json(const Description& d) {
     Json branches = Json::array();
     for (const BranchShape& branch : d.branches) {
@@ -108,10 +125,16 @@ std::string description_json(const Description& d) {
             bones.push_back(Json::array({d.joint_names[i], d.joint_names[rules.parents[i]]}));
         }
     }
+    std::vector<Json> origin;
+    std::vector<Json> origin_names;
+    for (const int joint : rules.origin) {
+        origin.emplace_back(joint);
+        origin_names.emplace_back(d.joint_names[joint]);
+    }
     const Json layout = {{"name", d.layout},
                          {"joints", d.joint_names},
                          {"bones", bones},
-                         {"origin", d.joint_names[rules.origin]},
+                         {"origin", one_or_list(origin_names)},
                          {"scale_bone", nullptr},
                          {"up", {0.0, 1.0, 0.0}},
                          {"joint_sets", Json::object({{"1", Json::array({Json(d.joint_names)})}})}};
@@ -130,7 +153,7 @@ std::string description_json(const Description& d) {
         {"class_names", d.class_names},
         {"stream", d.stream},
         {"window", d.window},
-        {"preprocessing", {{"origin", rules.origin}, {"scale_bone", nullptr}, {"parents", rules.parents}}},
+        {"preprocessing", {{"origin", one_or_list(origin)}, {"scale_bone", nullptr}, {"parents", rules.parents}}},
         {"precision", d.precision},
         {"cost", d.cost},
         {"provenance", Json::object()}};
@@ -144,6 +167,24 @@ std::string description_json(const Description& d) {
             const Json accuracy = point.accuracy ? Json(*point.accuracy) : Json(nullptr);
             all["effort"]["table"].push_back({point.effort, point.threshold, point.macs, accuracy});
         }
+    }
+    if (d.causal) {
+        const CausalShape& causal = *d.causal;
+        all["config"]["causal"] = {
+            {"trail", causal.trail}, {"dilations", causal.dilations}, {"pool", causal.pool}, {"origin", causal.origin}};
+        const Decision& decision = d.recognition->decision;
+        all["recognition"] = {{"step", d.recognition->step},
+                              {"none", d.recognition->none},
+                              {"decision",
+                               {{"smoothing", decision.smoothing},
+                                {"start", decision.start},
+                                {"end", decision.end},
+                                {"low", decision.low},
+                                {"minimum", decision.minimum},
+                                {"maximum", decision.maximum},
+                                {"cool_down", decision.cool_down},
+                                {"start_shift", decision.start_shift},
+                                {"end_shift", decision.end_shift}}}};
     }
     return all.dump();
 }
@@ -172,7 +213,7 @@ void update_checksum(std::vector<char>& bytes) {
 }
 
 std::vector<char> file_bytes(const Model& model) {
-    return file_bytes(model, description_json(model.description), 2);
+    return file_bytes(model, description_json(model.description), model.description.causal ? 3 : 2);
 }
 
 std::vector<char> file_bytes(const Model& model, const std::string& description, int version) {

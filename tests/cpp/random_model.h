@@ -1,6 +1,7 @@
 // Models and clips with random values, and the file that holds such a model.
 #pragma once
 
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -10,7 +11,7 @@
 namespace adasgn::testing {
 
 struct Shape {
-    int joints;
+    int joints;  // V
     std::vector<int> joint_sets;
     std::vector<bool> big;  // the sizes: {false, true} is small and big
     int frames;
@@ -19,16 +20,22 @@ struct Shape {
     bool pose = false;       // a pose branch before the others
     bool escalates = false;  // with a table from effort 0, threshold 0, to effort 1, threshold 2
     int stride = 1;
+    std::optional<CausalShape> causal = std::nullopt;  // the trail is among the joints, its T is `frames`
 };
 
-// AdaSGN on 22 joints with the paper's branches and with a pose branch, one that escalates, and dense SGN on 25.
+// AdaSGN on 22 joints with the paper's branches and with a pose branch, one that escalates, and dense SGN on 25; a
+// causal model that escalates on 22 recorded joints, with branches of all sizes.
 extern const Shape kAdaptive22;
 extern const Shape kPose22;
 extern const Shape kEscalating22;
 extern const Shape kDense25;
+extern const Shape kCausal22;
 
 Model random_model(const Shape& shape, unsigned seed);
 std::vector<float> random_floats(std::size_t count, std::mt19937& random, float scale = 1.0F);
+
+// Coordinates of a clip.
+std::size_t clip_floats(const Description& description);
 
 // The bytes of a `.adasgn` file; given a description, with that one and of that version.
 std::vector<char> file_bytes(const Model& model);

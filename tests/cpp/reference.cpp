@@ -121,17 +121,40 @@ Matrix over_time(const Tensor& weight, const Matrix& bias, const Doubles& featur
     return result;
 }
 
-}  // namespace
+// Layers x + ReLU(taps at t - 2d, t - d, t), each shorter by 2d rows: the last `pool` rows of features (T, 256).
+Matrix over_the_past(const Model& model, const Doubles& features) {
+    const std::vector<int>& dilations = model.description.causal->dilations;
+    Matrix x(static_cast<int>(features.size()) / kFeature, kFeature);
+    x.values = features;
+    for (std::size_t i = 0; i < dilations.size(); ++i) {
+        const std::string prefix = "temporal.layers." + std::to_string(i) + ".";
+        const Tensor& weight = model.tensor(prefix + "weight");
+        const int past = (kTaps - 1) * dilations[i];
+        Matrix y = plus(Matrix(x.rows - past, kFeature), Matrix(model.tensor(prefix + "bias")));
+        for (int row = 0; row < y.rows; ++row) {
+            for (int tap = 0; tap < kTaps; ++tap) {
+                for (int k = 0; k < kFeature; ++k) {
+                    for (int n = 0; n < kFeature; ++n) {
+                        y.at(row, n) += x.at(row + tap * dilations[i], k) *
+                                        weight.values[(static_cast<std::size_t>(tap) * kFeature + k) * kFeature + n];
+                    }
+                }
+            }
+        }
+        y = relu(y);
+        for (int row = 0; row < y.rows; ++row) {
+            for (int n = 0; n < kFeature; ++n) {
+                y.at(row, n) += x.at(row + past, n);
+            }
+        }
+        x = y;
+    }
+    return x;
+}
 
-Doubles frame_feature(const Model& model, int branch, const float* current, const float* previous) {
+Doubles feature(const Model& model, int branch, const Matrix& position, const Matrix& velocity) {
     const std::string prefix = "branches." + std::to_string(branch) + ".";
     const auto matrix = [&](const std::string& name) { return Matrix(model.tensor(prefix + name)); };
-    Matrix position(model.description.joints, kCoordinates);
-    Matrix velocity(model.description.joints, kCoordinates);
-    for (std::size_t i = 0; i < position.values.size(); ++i) {
-        position.values[i] = current[i];
-        velocity.values[i] = previous == nullptr ? 0.0 : double{current[i]} - previous[i];
-    }
     if (model.description.branches[branch].pose()) {
         return pose(model, prefix, position, velocity).values;
     }
@@ -171,14 +194,48 @@ Doubles frame_feature(const Model& model, int branch, const float* current, cons
     return column_maxima(x);
 }
 
+// Of frame t of a causal model's window: joints relative to the origin joint, and after them that joint's trail.
+Doubles causal_feature(const Model& model, int branch, const float* window, int t) {
+    const CausalShape& causal = *model.description.causal;
+    const int joints = model.description.recorded_joints();
+    const auto at = [&](int ago, int joint, int c) -> double {
+        return window[((t + causal.lead() - ago) * joints + joint) * kCoordinates + c];
+    };
+    Matrix position(model.description.joints, kCoordinates);
+    Matrix velocity(model.description.joints, kCoordinates);
+    for (int v = 0; v < model.description.joints; ++v) {
+        const int ago = v < joints ? 0 : causal.trail[v - joints];
+        const int joint = v < joints ? v : causal.origin;
+        for (int c = 0; c < kCoordinates; ++c) {
+            position.at(v, c) = at(ago, joint, c) - at(0, causal.origin, c);
+            velocity.at(v, c) = at(ago, joint, c) - at(ago + 1, joint, c);
+        }
+    }
+    return feature(model, branch, position, velocity);
+}
+
+}  // namespace
+
+Doubles frame_feature(const Model& model, int branch, const float* current, const float* previous) {
+    Matrix position(model.description.joints, kCoordinates);
+    Matrix velocity(model.description.joints, kCoordinates);
+    for (std::size_t i = 0; i < position.values.size(); ++i) {
+        position.values[i] = current[i];
+        velocity.values[i] = previous == nullptr ? 0.0 : double{current[i]} - previous[i];
+    }
+    return feature(model, branch, position, velocity);
+}
+
 Doubles action_logits(const Model& model, const Doubles& features) {
     return over_time(model.tensor("policy.weight"), Matrix(model.tensor("policy.bias")), features).values;
 }
 
 Doubles class_logits(const Model& model, const Doubles& features) {
     const auto matrix = [&](const char* name) { return Matrix(model.tensor(name)); };
-    const Matrix y = relu(over_time(model.tensor("temporal.across.weight"), matrix("temporal.across.bias"), features,
-                                    model.description.stride));
+    const Matrix y = model.description.causal
+                         ? over_the_past(model, features)
+                         : relu(over_time(model.tensor("temporal.across.weight"), matrix("temporal.across.bias"),
+                                          features, model.description.stride));
     const Matrix z = relu(plus(times(y, matrix("temporal.widen.weight")), matrix("temporal.widen.bias")));
     Matrix pooled(1, kTemporal);
     pooled.values = column_maxima(z);
@@ -190,15 +247,17 @@ Doubles clip_features(const Model& model, const float* clip, const std::vector<i
     Doubles features;
     for (int t = 0; t < model.description.frames; ++t) {
         const float* const current = clip + t * frame;
-        const Doubles feature = frame_feature(model, actions[t], current, t == 0 ? nullptr : current - frame);
-        features.insert(features.end(), feature.begin(), feature.end());
+        const Doubles row = model.description.causal
+                                ? causal_feature(model, actions[t], clip, t)
+                                : frame_feature(model, actions[t], current, t == 0 ? nullptr : current - frame);
+        features.insert(features.end(), row.begin(), row.end());
     }
     return features;
 }
 
 Level sample_level(const Model& model, int branch, const float* clips, int persons) {
     const Description& d = model.description;
-    const std::size_t clip = static_cast<std::size_t>(d.frames) * d.joints * kCoordinates;
+    const std::size_t clip = static_cast<std::size_t>(d.clip_frames()) * d.recorded_joints() * kCoordinates;
     Level level{{}, Doubles(d.classes)};
     for (int person = 0; person < persons; ++person) {
         const Doubles features = clip_features(model, clips + person * clip, std::vector<int>(d.frames, branch));

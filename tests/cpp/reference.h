@@ -15,7 +15,8 @@ Doubles frame_feature(const Model& model, int branch, const float* current, cons
 Doubles action_logits(const Model& model, const Doubles& features);
 // Class logits (K,) of features (T, 256).
 Doubles class_logits(const Model& model, const Doubles& features);
-// Features (T, 256) of a clip (T, V, 3), frame t through branch actions[t].
+// Features (T, 256) of a clip (T, V, 3), of a causal model of a window (lead + T, V_r, 3), frame t through branch
+// actions[t].
 Doubles clip_features(const Model& model, const float* clip, const std::vector<int>& actions);
 
 // What one branch makes of a sample, persons' clips (persons, T, V, 3).

@@ -11,6 +11,7 @@
 #include "adasgn/error.h"
 #include "adasgn/model.h"
 #include "adasgn/sha256.h"
+#include "edited_file.h"
 #include "random_model.h"
 
 using namespace adasgn;
@@ -18,7 +19,6 @@ using namespace adasgn::testing;
 
 namespace {
 
-const Shape kSmall{3, {1, 2}, {false}, 2, 2, true};
 const Shape kPoseAlone{5, {}, {}, 2, 3, false, true};
 
 // A branch's name, joints and number of graph layers.
@@ -29,34 +29,6 @@ std::vector<std::string> branches_of(const Model& model) {
                         std::to_string(branch.layer_count()));
     }
     return found;
-}
-
-std::string error_of(const std::vector<char>& bytes) {
-    try {
-        parse_model(bytes.data(), bytes.size());
-    } catch (const Error& error) {
-        CHECK(error.kind() == ErrorKind::model_file);
-        return error.what();
-    }
-    return "no error";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-// The bytes with `from` in the header replaced by `to` of the same length or, with padding taken up, another; the
-// checksum made right again.
-std::vector<char> edited(const std::vector<char>& bytes, const std::string& from, const std::string& to) {
-    std::uint64_t length = 0;
-    std::memcpy(&length, bytes.data(), 8);
-    std::string header(bytes.data() + 8, length);
-    const std::size_t at = header.find(from);
-    REQUIRE(at != std::string::npos);
-    header.replace(at, from.size(), to);
-    header.erase(header.find_last_not_of(' ') + 1);
-    const std::string opening = R"({"__metadata__":{"checksum":"sha256:)" + std::string(64, '0') + "\",";
-    return file_of(header.substr(opening.size()), {bytes.begin() + 8 + static_cast<long>(length), bytes.end()});
 }
 
 }  // namespace
@@ -76,7 +48,7 @@ TEST_CASE("SHA-256 of the standard's examples") {
 }
 
 TEST_CASE("what was written is read") {
-    for (const Shape& shape : {kAdaptive22, kDense25, kPose22, kPoseAlone, kEscalating22, kSmall}) {
+    for (const Shape& shape : {kAdaptive22, kDense25, kPose22, kPoseAlone, kEscalating22, kCausal22, kSmall}) {
         const Model model = random_model(shape, 1);
         const std::vector<char> bytes = file_bytes(model);
         const Model read = parse_model(bytes.data(), bytes.size());
@@ -232,7 +204,8 @@ TEST_CASE("hostile headers with a right checksum are named errors") {
         CAPTURE(found);
         CHECK(contains(found, message));
     };
-    check("\"version\":\"2\"", "\"version\":\"3\"", "version: expected 1 or 2, found \"3\"");
+    check("\"version\":\"2\"", "\"version\":\"4\"", "version: expected 1 to 3, found \"4\"");
+    check("\"version\":\"2\"", "\"version\":\"3\"", "no recognition");
     check("\"version\":\"2\"", "\"version\":\"1\"", "no branches");
     check("adasgn_edge.model", "adasgn_edge.other", "format");
     check("\"format\"", "\"version\":\"2\",\"format\"", "each key once");
@@ -324,6 +297,99 @@ TEST_CASE("an effort table that is none is a named error") {
                    "effort: expected none, as the model does not escalate"));
 }
 
+TEST_CASE("a causal model's file is version 3: what was written is read, what does not fit is a named error") {
+    const CausalShape causal{{2, 4}, {1, 2}, 2, 1};
+    const Model model = random_model({5, {2}, {false}, 8, 3, false, true, true, 1, causal}, 8);
+    const std::vector<char> good = file_bytes(model);
+    const Description read = parse_model(good.data(), good.size()).description;
+    REQUIRE(read.causal);
+    CHECK(read.causal->trail == causal.trail);
+    CHECK(read.causal->dilations == causal.dilations);
+    CHECK(read.causal->pool == 2);
+    CHECK(read.causal->origin == 1);
+    CHECK(read.causal->lead() == 5);
+    CHECK(read.joints == 5);
+    CHECK(read.recorded_joints() == 3);
+    CHECK(read.joint_names.size() == 3);
+    CHECK(read.clip_frames() == 13);
+    REQUIRE(read.recognition);
+    CHECK(read.recognition->step == 50'000'000);
+    CHECK(read.recognition->none == 2);
+    const Decision& decision = read.recognition->decision;
+    CHECK(decision.smoothing == 0.5F);
+    CHECK(decision.start == 0.75F);
+    CHECK(decision.end == 0.25F);
+    CHECK(decision.low == 0.5F);
+    CHECK(decision.minimum == 150'000'000);
+    CHECK(decision.maximum == 10'000'000'000);
+    CHECK(decision.cool_down == 0);
+    CHECK(decision.start_shift == 0);
+    CHECK(decision.end_shift == -50'000'000);
+    const std::vector<char> other = file_bytes(random_model(kSmall, 5));
+    CHECK_FALSE(parse_model(other.data(), other.size()).description.recognition);
+
+    const auto check = [&](const std::string& from, const std::string& to, const std::string& message) {
+        CAPTURE(to);
+        const std::string found = error_of(edited(good, escaped(from), escaped(to)));
+        CAPTURE(found);
+        CHECK(contains(found, message));
+    };
+    CHECK(contains(error_of(edited(good, "\"version\":\"3\"", "\"version\":\"2\"")), "found also recognition"));
+    CHECK(contains(error_of(edited(good, "\"version\":\"3\"", "\"version\":\"1\"")), "no branches"));
+    const std::string place = "description: config: causal: ";
+    check(R"(,"causal":{"trail":[2,4],"dilations":[1,2],"pool":2,"origin":1})", "", "found no causal");
+    check(R"({"trail":[2,4],"dilations":[1,2],"pool":2,"origin":1})", "null", place + "expected an object");
+    check(R"("pool":2,)", "", place + "expected the keys trail, dilations, pool, origin, found no pool");
+    check(R"("pool":2,)", R"("pool":2,"more":1,)", "found also more");
+    check(R"("trail":[2,4])", R"("trail":[4,2])", place + "trail: expected it ascending, found [4,2]");
+    check(R"("trail":[2,4])", R"("trail":[4,4])", "expected it ascending");
+    check(R"("trail":[2,4])", R"("trail":[0,4])", place + "trail: expected a whole number from 1 to 1023, found 0");
+    check(R"("trail":[2,4])", R"("trail":[2,1024])", "from 1 to 1023, found 1024");
+    check(R"("trail":[2,4])", R"("trail":[2,4.0])", "whole number");
+    check(R"("trail":[2,4])", R"("trail":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17])", "a list of 0 to 16 values");
+    check(R"("trail":[2,4])", R"("trail":[1,2,3,4,5])", place + "trail: expected joints beside it");
+    check(R"("trail":[2,4])", R"("trail":[2])", "layout: joints: expected a list of 4 values");
+    check(R"("trail":[2,4])", R"("trail":{})", "expected a list");
+    check(R"("dilations":[1,2])", R"("dilations":[])", place + "dilations: expected a list of 1 to 16 values");
+    check(R"("dilations":[1,2])", R"("dilations":[0,3])", "from 1 to 1024");
+    check(R"("dilations":[1,2])", R"("dilations":[-1,4])", "from 1 to 1024");
+    check(R"("dilations":[1,2])", R"("dilations":[1,3])", place + "expected 10 frames, as dilations and pool call for");
+    check(R"("dilations":[1,2])", R"("dilations":[3])", "layers.1.bias': expected no tensor of this name");
+    check(R"("pool":2)", R"("pool":0)", place + "pool: expected a whole number from 1 to 1024");
+    check(R"("pool":2)", R"("pool":3)", "expected 9 frames");
+    check(R"("pool":2)", R"("pool":true)", "pool: expected a whole number");
+    check(R"("pool":2,"origin":1)", R"("pool":2,"origin":3)", place + "origin: expected a whole number from 0 to 2");
+    check(R"("pool":2,"origin":1)", R"("pool":2,"origin":-1)", "origin: expected");
+    check(R"("stride":1)", R"("stride":2)", place + "expected a causal model with stride 1, found 2");
+    check(R"("adaptive":false,"escalates":true)", R"("adaptive":true,"escalates":false)", "expected no policy");
+    check(R"("stream":"joint")", R"("stream":"bone")", "description: stream: expected joint in a causal model");
+
+    const std::string rules = "description: recognition: ";
+    check(R"("step":50000000)", R"("step":0)", rules + "step: expected whole nanoseconds from 1 to 10000000000");
+    check(R"("step":50000000)", R"("step":10000000001)", "found 10000000001");
+    check(R"("step":50000000)", R"("step":5e7)", "whole nanoseconds");
+    check(R"("none":2)", R"("none":3)", rules + "none: expected a whole number from 0 to 2, found 3");
+    check(R"("none":2)", R"("none":-1)", rules + "none: expected");
+    check(R"("none":2,)", "", "found no none");
+    const std::string decisions = rules + "decision: ";
+    check(R"("low":0.5,)", "", decisions + "expected the keys smoothing, start, end, low, ");
+    check(R"("low":0.5,)", R"("low":0.5,"high":1,)", "found also high");
+    check(R"("low":0.5)", R"("low":1.5)", decisions + "low: expected a number from 0 to 1, found 1.5");
+    check(R"("low":0.5)", R"("low":-0.5)", "low: expected a number from 0 to 1");
+    check(R"("low":0.5)", R"("low":"0.5")", "low: expected a number from 0 to 1");
+    check(R"("smoothing":0.5)", R"("smoothing":0)", decisions + "smoothing: expected a number above 0");
+    check(R"("end":0.25)", R"("end":0.76)", decisions + "end: expected at most start, 0.75, found 0.76");
+    check(R"("minimum":150000000)", R"("minimum":-1)", decisions + "minimum: expected whole nanoseconds from 0 to");
+    check(R"("minimum":150000000)", R"("minimum":10000000001)", "minimum: expected at most maximum, 10000000000");
+    check(R"("maximum":10000000000)", R"("maximum":3600000000001)", "from 0 to 3600000000000");
+    check(R"("end_shift":-50000000)", R"("end_shift":-3600000000001)", "from -3600000000000 to 3600000000000");
+    check(R"("end_shift":-50000000)", R"("end_shift":18446744073709551615)", "found 18446744073709551615");
+    check(R"("end_shift":-50000000)", R"("end_shift":0.5)", "end_shift: expected whole nanoseconds");
+    check(R"("end":0.25)", R"("end":0.75)", "no error");
+    check(R"("smoothing":0.5)", R"("smoothing":1)", "no error");
+    check(R"("none":2)", R"("none":0)", "no error");
+}
+
 TEST_CASE("how often the policy picks each branch: known, not known, or a named error") {
     Model model = random_model(kSmall, 5);
     model.description.action_shares = {0.75, 0.25};
@@ -362,82 +428,6 @@ TEST_CASE("how often the policy picks each branch: known, not known, or a named 
     Model dense = random_model({2, {2}, {true}, 1, 2, false}, 5);
     dense.description.action_shares = {1.0};
     CHECK(contains(error_of(file_bytes(dense)), place + "expected none, as there is no policy, found [1.0]"));
-}
-
-TEST_CASE("layouts that are not sound, or whose form is not the written one, are named errors") {
-    const std::string good = R"({"name":"random","joints":["joint 0","joint 1","joint 2"],)"
-                             R"("bones":[["joint 1","joint 0"],["joint 2","joint 1"]],"origin":"joint 0",)"
-                             R"("scale_bone":null,"up":[0.0,1.0,0.0],)"
-                             R"("joint_sets":{"1":[["joint 0","joint 1","joint 2"]]}})";
-    const std::vector<char> bytes = file_bytes(random_model(kSmall, 5));
-    const auto escaped = [](const std::string& text) {
-        std::string result;
-        for (const char c : text) {
-            result += c == '"' ? std::string("\\\"") : std::string(1, c);
-        }
-        return result;
-    };
-    const auto found = [&](const std::string& from, const std::string& to) {
-        std::string layout = good;
-        REQUIRE(layout.find(from) != std::string::npos);
-        layout.replace(layout.find(from), from.size(), to);
-        return error_of(edited(bytes, escaped(good), escaped(layout)));
-    };
-    const auto check = [&](const std::string& from, const std::string& to, const std::string& message) {
-        CAPTURE(to);
-        const std::string text = found(from, to);
-        CAPTURE(text);
-        CHECK(contains(text, "description: layout: "));
-        CHECK(contains(text, message));
-    };
-    CHECK(found("\"random\"", "\"another\"") == "no error");
-    CHECK(found("{\"1\":[[\"joint 0\",\"joint 1\",\"joint 2\"]]}", "{}") == "no error");
-    CHECK(found("0.0,1.0,0.0", "-0.0,1e0,0.5E-3") == "no error");
-
-    const std::string bones = R"([["joint 1","joint 0"],["joint 2","joint 1"]])";
-    check(R"("name":"random",)", "", "found no name");
-    check(R"("random",)", R"("random","colour":1,)", "found also colour");
-    check(R"("random")", "7", "expected a text");
-    check(R"("random")", R"("")", "expected a text");
-    check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1"],)", "expected a list of 3 values");
-    check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1","joint 1"],)", "each joint once");
-    check(R"(["joint 0","joint 1","joint 2"],)", R"(["joint 0","joint 1",2],)", "expected strings");
-    check(R"(["joint 0","joint 1","joint 2"],)", R"({"joint 0":0},)", "expected a list of 3 values");
-    check(bones, R"([["joint 1","joint 0"],["joint 3","joint 1"]])", "expected a joint of the layout");
-    check(bones, R"([["joint 1","joint 0"],[2,1]])", "expected a joint of the layout");
-    check(bones, R"([["joint 1","joint 0"],["joint 2",99999999999]])", "expected a joint of the layout");
-    check(bones, R"([["joint 1","joint 0"],["joint 2"]])", "expected a list of 2 values");
-    check(bones, R"([["joint 1","joint 0"],"ab"])", "expected a list of 2 values");
-    check(bones, R"([["joint 1","joint 0"]])", "expected a list of 2 bones, or none");
-    check(bones, R"([["joint 1","joint 0"],["joint 1","joint 2"]])", "the child of one bone at most");
-    check(bones, R"([["joint 1","joint 2"],["joint 2","joint 1"]])", "found a circle");
-    check(bones, R"([["joint 1","joint 1"],["joint 2","joint 1"]])", "expected two joints");
-    check(bones, "null", "expected a list of 2 bones, or none");
-    check(bones, "{}", "expected a list of 2 bones, or none");
-    check(R"("origin":"joint 0")", R"("origin":"elbow")", "origin: expected a joint of the layout");
-    check(R"("origin":"joint 0")", R"("origin":0)", "origin: expected a joint of the layout");
-    check(R"("scale_bone":null)", R"("scale_bone":["joint 0"])", "expected a list of 2 values");
-    check(R"("scale_bone":null)", R"("scale_bone":[])", "expected a list of 2 values");
-    check(R"("scale_bone":null)", R"("scale_bone":false)", "expected a list of 2 values");
-    check(R"("scale_bone":null)", R"("scale_bone":["joint 0","joint 9"])", "expected a joint of the layout");
-    check("[0.0,1.0,0.0]", "[0.0,1.0]", "expected a list of 3 values");
-    check("[0.0,1.0,0.0]", "[0,1,0]", "with a fraction");
-    check("[0.0,1.0,0.0]", R"(["0.0",1.0,0.0])", "with a fraction");
-    check(R"("joint_sets":{)", R"("joint_sets":{"0":[],)", "as many groups as its key says");
-    check(R"({"1":[[)", R"({"2":[[)", "as many groups as its key says");
-    check(R"({"1":[[)", R"({"01":[[)", "as many groups as its key says");
-    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"-1":[]})", "as many groups as its key says");
-    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"2":[["joint 0"],["joint 0"]]})", "share no joint");
-    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"2":[["joint 0"],[]]})", "expected a list of 1 to 3");
-    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"1":["joint 0"]})", "expected a list of 1 to 3");
-    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", R"({"1":[["joint 7"]]})", "expected a joint of the layout");
-    check(R"({"1":[["joint 0","joint 1","joint 2"]]})", "[]", "expected an object");
-    // Sound, but not the layout of these preprocessing rules.
-    CHECK(
-        contains(found(bones, R"([["joint 2","joint 0"],["joint 1","joint 2"]])"), "preprocessing: expected the lay"));
-    CHECK(contains(found(bones, "[]"), "preprocessing: expected the layout's origin"));
-    CHECK(contains(found(R"("origin":"joint 0")", R"("origin":"joint 1")"), "preprocessing: expected the layout's"));
-    CHECK(contains(found("null", R"(["joint 0","joint 1"])"), "preprocessing: expected the layout's"));
 }
 
 TEST_CASE("what another JSON parser would refuse is refused; messages are short and UTF-8") {

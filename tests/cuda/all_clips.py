@@ -14,12 +14,12 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 import adasgn_edge.engine
+from adasgn_edge.bench.clips import Clips, default_clips
+from adasgn_edge.bench.half import TorchHalf
+from adasgn_edge.bench.parity import TOLERANCE, Parity, compare, expect
+from adasgn_edge.bench.torch_reference import TorchReference, load_reference
 from adasgn_edge.engine import Result
-from bench.clips import Clips, default_clips
-from bench.half import TorchHalf
 from bench.markdown import table
-from bench.parity import TOLERANCE, Parity, compare, expect
-from bench.reference import TorchReference, load_reference
 from tests.cuda.conftest import load_emulated
 
 BY_FRAME, TILES = (True, 32, 32), (False, 128, 128)

@@ -13,13 +13,13 @@ torch = pytest.importorskip("torch")
 import adasgn_edge  # noqa: E402
 from adasgn_edge.data.preprocess import make_clip  # noqa: E402
 from adasgn_edge.data.registry import open_dataset  # noqa: E402
+from adasgn_edge.deploy.export import to_model_file  # noqa: E402
+from adasgn_edge.deploy.model_file import read_model_file, shipped_model, write_model_file  # noqa: E402
 from adasgn_edge.errors import ClipError, DatasetError, EngineError  # noqa: E402
-from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.hands import GESTURES, animate  # noqa: E402
 from adasgn_edge.model.adasgn import AdaSGN  # noqa: E402
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E402
-from adasgn_edge.model_file import read_model_file, shipped_model, write_model_file  # noqa: E402
 from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 from tests.engine.test_parity import MARGIN, TOLERANCE, check_stages, reference_features, relative_error  # noqa: E402
 

@@ -14,10 +14,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import adasgn_edge  # noqa: E402
+from adasgn_edge.bench.clips import animated_hands  # noqa: E402
+from adasgn_edge.bench.conv2d_sgn import Conv2dSGN  # noqa: E402
 from adasgn_edge.errors import ClipError  # noqa: E402
 from adasgn_edge.model.weights import load_weights  # noqa: E402
-from bench.clips import animated_hands  # noqa: E402
-from bench.conv2d_sgn import Conv2dSGN  # noqa: E402
 from bench.gpu import __main__ as command  # noqa: E402
 from bench.gpu.__main__ import POLICY_HANDS, make_report  # noqa: E402
 from bench.gpu.measure import SCHEDULES, Plan, measure  # noqa: E402

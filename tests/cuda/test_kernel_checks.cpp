@@ -24,7 +24,11 @@ struct Scenario {
     Precision precision;
     cuda::Schedule schedule;
     Shape shape;
+    emulator::Schedule order = {};
 };
+
+const emulator::Schedule kOrders[] = {
+    {emulator::Order::ascending, 1}, {emulator::Order::descending, 1}, {emulator::Order::random, 7}};
 
 // Small models of all branch shapes: one joint, up to 16, more than 16.
 std::vector<Scenario> scenarios() {
@@ -51,11 +55,15 @@ std::vector<Scenario> scenarios() {
     all.push_back({Precision::f16, {false, TileRows::r32, TileRows::r64}, levels});
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r32}, pose});
     all.push_back({Precision::f16, {false, TileRows::r128, TileRows::r32}, pose});
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        all[i].order = kOrders[i % std::size(kOrders)];
+    }
     return all;
 }
 
 // All modes; what the emulator finds ends a run and is returned, else empty.
 std::string run(const Scenario& scenario) {
+    emulator::set_schedule(scenario.order);
     const Model model = random_model(scenario.shape, 1);
     const Description& d = model.description;
     std::mt19937 random(2);
@@ -80,23 +88,10 @@ std::string run(const Scenario& scenario) {
     return emulator::findings().empty() ? "" : emulator::findings().front().text;
 }
 
-const emulator::Schedule kSchedules[] = {
-    {emulator::Order::ascending, 1}, {emulator::Order::descending, 1}, {emulator::Order::random, 7}};
-
 }  // namespace
 
-TEST_CASE("every access of the kernels is in bounds, initialised and ordered") {
+TEST_CASE("every access is in bounds, initialised and ordered; each barrier and wait is needed, its absence is found") {
     REQUIRE(emulator::checks_accesses());
-    int turn = 0;
-    for (const Scenario& scenario : scenarios()) {
-        emulator::set_schedule(kSchedules[turn++ % std::size(kSchedules)]);
-        CHECK(run(scenario) == "");
-        emulator::clear_findings();
-    }
-    emulator::set_schedule({});
-}
-
-TEST_CASE("each barrier and each wait of the kernels is needed, and its absence is found") {
     struct Call {
         emulator::OrderingCall call;
         std::vector<Scenario> reached_by;
@@ -105,6 +100,7 @@ TEST_CASE("each barrier and each wait of the kernels is needed, and its absence 
     for (const Scenario& scenario : scenarios()) {
         emulator::record_ordering_calls();
         CHECK(run(scenario) == "");
+        emulator::clear_findings();
         for (const emulator::OrderingCall& call : emulator::ordering_calls()) {
             const char* const name = std::strrchr(call.file, '/');
             const std::string place = std::string(call.what) + " at " + (name == nullptr ? call.file : name + 1) + ":" +
@@ -127,4 +123,5 @@ TEST_CASE("each barrier and each wait of the kernels is needed, and its absence 
         MESSAGE("without " << place << ": " << (found.empty() ? "NOTHING FOUND" : found));
         CHECK_MESSAGE(!found.empty(), place);
     }
+    emulator::set_schedule({});
 }

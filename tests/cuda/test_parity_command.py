@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from adasgn_edge.bench.clips import animated_hands
 from bench import parity
-from bench.clips import animated_hands
 
 
 def run(folder, monkeypatch, *options):

@@ -87,7 +87,7 @@ def test_modes_agree_with_the_engine_on_the_cpu(place: Place, shrec):
     pairs = [
         (model(there).logits, engine.run(clips).logits),
         (model(there, place.tensor(actions)).logits, engine.run(clips, actions).logits),
-        (model.fuse(there), engine.run_fuse(clips).logits),
+        (model.run_fuse(there).logits, engine.run_fuse(clips).logits),
         (model(there.transpose(0, 1).contiguous().transpose(0, 1)).logits, engine.run(clips).logits),
     ]
     for found, expected in pairs:
@@ -103,7 +103,7 @@ def test_stages_agree_with_the_engine_on_the_cpu(place: Place, shrec):
     there, there_before = place.tensor(frames), place.tensor(before)
     policy = model.policy_features(there, there_before)
     assert relative_error(policy.cpu(), engine.policy_features(frames, before)) < TOLERANCE
-    actions, logits = model.policy_actions(policy.view(2, 20, 256))
+    actions, logits = model.actions(policy.view(2, 20, 256))
     expected, expected_logits = engine.actions(policy.view(2, 20, 256).cpu())
     np.testing.assert_array_equal(actions.cpu(), expected)
     assert relative_error(logits.cpu(), expected_logits) < TOLERANCE
@@ -246,7 +246,7 @@ def test_nothing_in_nothing_out(place: Place, shrec):
     found = model(none, features=True)
     assert [tuple(one.shape) for one in found] == [(0, 14), (0, 20), (0, 20, 256)]
     assert model(none, found.actions).logits.shape == (0, 14)
-    assert model.fuse(none).shape == (0, 14)
+    assert model.run_fuse(none).logits.shape == (0, 14)
     assert model.branch_features(none.flatten(0, 1), None, found.actions.flatten()).shape == (0, 256)
     assert model.temporal_head(found.features).shape == (0, 14)
 

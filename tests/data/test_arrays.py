@@ -101,8 +101,14 @@ def test_other_arrays_are_named_or_must_be_told_apart(tmp_path: Path) -> None:
         (CLIP[..., :2], r"x and y alone; the model needs three-dimensional coordinates"),
         (np.concatenate([CLIP, CLIP[..., :1]], -1), r"a fourth number beside x, y, z.*a\[..., :3\]"),
         (CLIP[0], r"found \(22, 3\): a single frame"),
-        (CLIP[:, :21], r"21 joints: perhaps read with --source mano-21 or --source mediapipe-hand-21"),
-        (CLIP[:, :21].reshape(30, 63), r"found \(30, 63\); 21 joints: perhaps read with --source mano-21 or"),
+        (
+            CLIP[:, :21],
+            r"21 joints: perhaps read with --source interhand-21, mano-21, mano-21-joint-order, mediapipe",
+        ),
+        (
+            CLIP[:, :21].reshape(30, 63),
+            r"found \(30, 63\); 21 joints: perhaps read with --source interhand-21, mano-21, ",
+        ),
         (CLIP.ravel(), r"expected shape .* found \(1980,\)"),
         (np.float32(1), r"expected shape .* found \(\)"),
         (np.zeros((2, 2, 2, 2, 2, 2)), r"expected shape .* found \(2, 2, 2, 2, 2, 2\)"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adasgn_edge.data.dataset import DatasetBuilder
-from adasgn_edge.data.plausibility import doubts, doubts_of_dataset
+from adasgn_edge.data.plausibility import body_centred, body_centring, doubts, doubts_of_dataset
 from adasgn_edge.hands import GESTURES, animate
 from adasgn_edge.skeletons import load_layout
 
@@ -122,3 +122,37 @@ def test_real_data_sets_look_right(data_root):
 
     for name in ("shrec14", "nw-ucla"):
         assert doubts_of_dataset(open_dataset(name, data_root)) == []
+
+
+# -- coordinates that go with the body ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gesture", GESTURES)
+def test_coordinates_that_go_with_the_hand(gesture):
+    hand = animate(gesture, seed=1)
+    moving = hand - hand[:, :1]
+    ring, index = HAND.index("ring_base"), HAND.index("index_base")
+    drifting = 0.003 * np.sin(np.arange(len(hand)))[:, None, None]  # as MediaPipe's do
+    for track in (moving, hand - hand.mean(axis=1, keepdims=True), hand - hand[:, [ring, index]].mean(1)[:, None]):
+        assert body_centred(track)
+        assert body_centred((1000 * (track + drifting)).astype(np.float32))
+    assert not body_centred(hand)
+    assert not body_centred(hand - hand[:, :1] + np.float32([0.1, 0, 0.4]))
+
+
+def test_joints_that_were_not_seen_say_nothing_of_the_origin():
+    hand = animate("Swipe Left", seed=1)
+    holes = np.random.default_rng(0).random(hand.shape[:2]) < 0.3
+    there, centred = hand.copy(), hand - hand.mean(axis=1, keepdims=True)
+    there[holes], centred[holes] = np.nan, np.nan
+    assert body_centring(there) > 3
+    centred[2:5] = np.nan  # nobody
+    assert body_centring(centred) < 0.3 < body_centring(there)
+    unknown = np.full_like(hand, np.nan)
+    assert body_centring(unknown) == np.inf
+    assert body_centring(np.zeros_like(hand)) == np.inf  # a point, not a body
+
+
+def test_a_swipe_from_a_first_frame_at_zero_keeps_its_way():
+    hand = animate("Swipe Left", seed=1)
+    assert not body_centred(hand - hand[:1, :1])

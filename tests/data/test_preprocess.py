@@ -74,6 +74,16 @@ class TestNormalise:
         scale = np.linalg.norm(recorded[0, base] - recorded[0, wrist])
         np.testing.assert_allclose(moved * scale + recorded[0, wrist], recorded, atol=1e-5)
 
+    def test_the_mean_of_several_joints_at_zero(self):
+        pose, recorded = load_layout("coco17"), recording(5, 17)
+        hips, shoulder = [pose.index("left_hip"), pose.index("right_hip")], pose.index("left_shoulder")
+        moved = normalise(recorded, pose)
+        assert moved.dtype == np.float32
+        np.testing.assert_allclose(moved[0, hips].mean(axis=0), 0, atol=1e-6)
+        assert np.linalg.norm(moved[0, shoulder] - moved[0, hips[0]]) == pytest.approx(1, abs=1e-6)
+        turned = recorded[:, [*range(11), 12, 11, *range(13, 17)]]  # the hips change places: their mean does not
+        assert (pose.origin_of(turned[0]) == pose.origin_of(recorded[0])).all()
+
     def test_body_keeps_its_size(self):
         recorded = recording(5, 25)
         np.testing.assert_array_equal(normalise(recorded, BODY), recorded - recorded[0, BODY.index("spine_mid")])

@@ -67,7 +67,7 @@ class TestLayout:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("hand5", r'layout.json: expected a layout as JSON or one of "kinect20", .*, found \'hand5\''),
+            ("hand5", r'layout.json: expected a layout as JSON or one of "coco17", .*, found \'hand5\''),
             ('"hand5"', r"layout.json: unknown layout 'hand5'"),
             ("", "found '' .not valid JSON"),
             ("[" * 100_000, "nested too deeply"),
@@ -92,7 +92,9 @@ class TestLayout:
     def test_a_missing_one_is_suggested_by_the_clips(self, tmp_path):
         folder = write_folder(tmp_path, self.TABLE, ["a.npz"])
         (folder / "layout.json").rename(folder / "Layout.txt")
-        with pytest.raises(DatasetError, match=r'found Layout.txt: write or call it layout.json; .*"kinect20" into it'):
+        with pytest.raises(
+            DatasetError, match=r'found Layout.txt: write or call it layout.json; .*"kinect20" or "leap20" into it'
+        ):
             read_recordings(folder)
         (folder / "Layout.txt").unlink()
         np.savez(folder / "a.npz", positions=np.ones((4, 5, 3)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from adasgn_edge.data.clips import read_bodies
+from adasgn_edge.data.description import described
 from adasgn_edge.data.persons import Body
 from adasgn_edge.data.sources import Orientation, Source, builtin_sources, load_source, sources_for
 from adasgn_edge.errors import ClipError, DatasetError, LayoutError
@@ -19,6 +20,7 @@ from adasgn_edge.skeletons import builtin_layouts, load_layout
 SHREC = load_layout("shrec22")
 CLIP = animate("Swipe Up", seed=3)[:20]
 TWENTY_ONE = [SHREC.index(joint) for joint in SHREC.joints if joint != "palm"]  # MediaPipe's order
+MEDIAPIPE = described(SHREC, "mediapipe-hand", axes="model", side="right")
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 
 
@@ -56,7 +58,8 @@ def test_sides_stay_sides(name: str) -> None:
         if target == "shrec22":
             for finger in FINGERS:
                 sources = [next(iter(joints[f"{finger}_{part}"])) for part in ("joint_1", "joint_2", "tip")]
-                assert all(name.startswith((finger, "pinky") if finger == "little" else finger) for name in sources)
+                called = {"little": ("little", "pinky"), "index": ("index", "forefinger")}.get(finger, finger)
+                assert all(name.startswith(called) for name in sources)
 
 
 def test_hands_of_21_joints() -> None:
@@ -120,7 +123,8 @@ def test_names_and_aliases() -> None:
         source = load_source(name)
         assert set(source.mappings) <= set(builtin_layouts())
         assert source.options.startswith(f"--source {name}")
-    assert load_source("azure-kinect").options == "--source azure-kinect-32 --flip xy --scale 0.001"
+    assert load_source("azure-kinect").options == "--source azure-kinect-32 --axes source --mirrored|--not-mirrored"
+    assert load_source("leap").options == "--source leap-20 --axes source --side left|right"
     assert {source.name for source in sources_for(load_layout("kinect20"))} >= {"ntu25", "mediapipe-pose-33"}
     with pytest.raises(
         LayoutError, match=r"expected one of azure-kinect-32, .* or the path of a .json file; found 'kinetc'"
@@ -133,7 +137,8 @@ def test_names_and_aliases() -> None:
 def description(**changes: Any) -> dict[str, Any]:
     mapping = {joint: joint for joint in SHREC.joints}
     return {
-        "name": "glove", "aliases": [], "about": "", "axes": "", "units": "", "flip": "", "scale": 1, "facts": "",
+        "name": "glove", "aliases": [], "about": "", "hand": True, "camera": False, "dimensions": 3, "centred": False,
+        "axes": None, "axes_note": "", "units": None, "units_note": "", "facts": "",
         "joints": [*SHREC.joints, "arm"], "mappings": {"shrec22": mapping}, **changes,
     }  # fmt: skip
 
@@ -142,9 +147,9 @@ def test_a_description_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "glove.json"
     path.write_text(json.dumps(description()), encoding="utf-8")
     np.savez(tmp_path / "clip.npz", positions=np.concatenate([CLIP, CLIP[:, :1]], axis=1))
-    (found,) = read_bodies(tmp_path / "clip.npz", SHREC, path)
+    (found,) = read_bodies(tmp_path / "clip.npz", SHREC, described(SHREC, path, axes="model", side="right"))
     np.testing.assert_array_equal(found.positions, CLIP)
-    (found,) = read_bodies(tmp_path / "clip.npz", SHREC, str(path))
+    (found,) = read_bodies(tmp_path / "clip.npz", SHREC, described(SHREC, str(path), axes="model", side="right"))
     np.testing.assert_array_equal(found.positions, CLIP)
 
 
@@ -156,9 +161,12 @@ def test_a_description_of_ones_own(tmp_path: Path) -> None:
         ({"joints": []}, "joints: expected at least one"),
         ({"joints": ["wrist", "wrist"]}, "joints: expected a list of different names"),
         ({"joints": "wrist"}, "joints: expected a list of different names"),
-        ({"scale": "1"}, "expected a number, found '1'"),
-        ({"scale": -1}, "scale: expected a positive factor"),
-        ({"flip": "w"}, "flip: expected axes"),
+        ({"flip": "y"}, "unknown key 'flip'; axes and units are stated in place of flip and scale"),
+        ({"hand": 1}, "hand: expected true or false, found 1"),
+        ({"dimensions": 4}, "dimensions: expected 2 or 3, found 4"),
+        ({"axes": ["right", "up", "left"]}, "axes: expected one of right and left, one of up"),
+        ({"axes": "sideways"}, "axes: expected optical, ros, model"),
+        ({"units": -1}, "units: expected m, cm, mm, in, ft, or the metres of one unit"),
         ({"mappings": []}, "mappings: expected an object"),
         ({"mappings": {"shrec22": {"wrist": "elbow"}}}, "no joint 'elbow' in the source"),
         ({"mappings": {"shrec22": {"wrist": {"wrist": 0.5, "arm": 0.4}}}}, "expected weights that sum to 1, found 0.9"),
@@ -242,13 +250,13 @@ def test_a_source_is_told_by_names_and_by_numbers(tmp_path: Path) -> None:
             ClipError, match="found those of mediapipe-hand-21: read it with --source mediapipe-hand-21"
         ):
             read_bodies(path, SHREC)
-        (found,) = read_bodies(path, SHREC, "mediapipe-hand")
+        (found,) = read_bodies(path, SHREC, MEDIAPIPE)
         np.testing.assert_allclose(found.positions[:, 2:], CLIP[:, 2:], atol=1e-6)
     path.write_text(rows)
-    (found,) = read_bodies(path, SHREC, "mediapipe-hand")
+    (found,) = read_bodies(path, SHREC, MEDIAPIPE)
     np.testing.assert_allclose(found.positions[:, 2:], CLIP[:, 2:], atol=1e-6)
     path.write_text("\n".join(",".join(map(str, row)) for row in CLIP.reshape(len(CLIP), -1).tolist()))
     with pytest.raises(ClipError, match=r"expected 63 numbers .* of source 'mediapipe-hand-21'.* found 66"):
-        read_bodies(path, SHREC, "mediapipe-hand")
+        read_bodies(path, SHREC, MEDIAPIPE)
     with pytest.raises((ClipError, DatasetError)):
-        read_bodies(tmp_path / "absent.csv", SHREC, "mediapipe-hand")
+        read_bodies(tmp_path / "absent.csv", SHREC, MEDIAPIPE)

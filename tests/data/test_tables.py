@@ -417,12 +417,15 @@ class TestUnclearColumns:
 
     def test_numbered_columns_of_another_count(self, tmp_path: Path) -> None:
         rows = [row[:63] for row in ROWS]
-        refuse(write(tmp_path / "clip.csv", rows), "21 joints: perhaps read with --source mano-21 or")
+        refuse(write(tmp_path / "clip.csv", rows), "21 joints: perhaps read with --source interhand-21, mano-21, ")
         refuse(
             write(tmp_path / "clip.csv", rows, [str(n) for n in range(63)]),
-            "21 joints: perhaps read with --source mano-21",
+            "21 joints: perhaps read with --source interhand-21, mano-21",
         )
-        refuse(write(tmp_path / "clip.csv", rows, [f"{a}{n}" for n in range(21) for a in "xyz"]), "--source mano-21")
+        refuse(
+            write(tmp_path / "clip.csv", rows, [f"{a}{n}" for n in range(21) for a in "xyz"]),
+            "--source interhand-21, mano-21, mano",
+        )
 
     def test_ragged_rows(self, tmp_path: Path) -> None:
         rows = [list(row) for row in ROWS]

@@ -11,14 +11,15 @@ import pytest
 pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
 torch = pytest.importorskip("torch")
 
+from adasgn_edge.deploy.export import to_model_file  # noqa: E402
+from adasgn_edge.deploy.model_file import write_model_file  # noqa: E402
 from adasgn_edge.effort import EffortTable, Levels, calibrate  # noqa: E402
-from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.model.adasgn import AdaSGN, AnyModel, EscalatingSGN, build_model  # noqa: E402
-from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
+from adasgn_edge.model.config import POSE, Branch, CausalShape, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.cost import CostTable  # noqa: E402
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.model.weights import TrainedModel  # noqa: E402
-from adasgn_edge.model_file import write_model_file  # noqa: E402
+from adasgn_edge.recognition import Recognition  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
 
 CONFIGS = {
@@ -38,6 +39,24 @@ CONFIGS = {
     ),
     "short": ("shrec22", ModelConfig(22, 3, branch_grid((1, 22), ("big",)), 1)),
 }
+TRAIL = CausalShape(origin=1)  # of T = 15, lead = 9
+PALM = CausalShape((1, 3), (3, 5), 4, origin=1)
+CAUSAL = {
+    "causal25": ("shrec22", ModelConfig(25, 18, (Branch(25, POSE),), TRAIL.frames, adaptive=False, causal=TRAIL)),
+    "causal small": (
+        "shrec22",
+        ModelConfig(24, 300, (Branch(13, "small"),), PALM.frames, adaptive=False, causal=PALM),
+    ),
+    "causal dense": ("ntu25", ModelConfig.dense(28, 18, TRAIL.frames, TRAIL)),
+    "causal escalating": (
+        "shrec22",
+        ModelConfig(
+            24, 14, (Branch(24, POSE), Branch(13, "small"), Branch(24, "big")), PALM.frames, adaptive=False,
+            escalates=True, causal=PALM,
+        ),
+    ),
+}  # fmt: skip
+"""Models for streams, which the torch ops do not run."""
 
 
 class Pair(NamedTuple):
@@ -47,9 +66,9 @@ class Pair(NamedTuple):
     reference: AnyModel
 
     def clips(self, count: int, seed: int = 0) -> np.ndarray:
-        """Random clips (count, T, V, C)."""
+        """Random clips (count, T, V, C), of a causal model windows (count, lead + T, V_r, C)."""
         config = self.reference.config
-        shape = (count, config.frames, config.joints, 3)
+        shape = (count, config.clip_frames, config.recorded_joints, 3)
         return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
@@ -57,7 +76,7 @@ class Pair(NamedTuple):
 def random_effort(model: EscalatingSGN) -> EffortTable:
     """The dial on random clips, once the model's confidences are neither all alike nor all 1."""
     config = model.config
-    clips = torch.randn(64, config.frames, config.joints, 3)
+    clips = torch.randn(64, config.clip_frames, config.recorded_joints, 3)
     first = model.branch_logits(clips)[0]
     model.temporal.classify.bias -= first.mean(0)
     spread = first.std(0).mean() / 2
@@ -69,9 +88,10 @@ def random_effort(model: EscalatingSGN) -> EffortTable:
 
 def random_pair(folder: Path, name: str) -> Pair:
     """A model with nothing at its initial zero or one, whose policy or escalation uses several branches."""
-    layout_name, config = CONFIGS[name]
+    known = CONFIGS if name in CONFIGS else CAUSAL
+    layout_name, config = known[name]
     layout = load_layout(layout_name)
-    torch.manual_seed(sorted(CONFIGS).index(name))
+    torch.manual_seed(sorted(known).index(name))
     model = build_model(config, layout).eval()
     for key, tensor in model.state_dict().items():
         if tensor.is_floating_point():
@@ -89,7 +109,9 @@ def random_pair(folder: Path, name: str) -> Pair:
             model.policy.bias -= logits.mean((0, 1))
     names = tuple(f"class {label}" for label in range(config.classes))
     path = folder / f"{name}.adasgn"
-    write_model_file(path, to_model_file(TrainedModel(model, layout, "joint", names, effort=effort)))
+    rules = None if config.causal is None else Recognition(50_000_000, config.classes - 1)
+    trained = TrainedModel(model, layout, "joint", names, effort=effort, recognition=rules)
+    write_model_file(path, to_model_file(trained))
     return Pair(path, model.double())
 
 
@@ -97,6 +119,12 @@ def random_pair(folder: Path, name: str) -> Pair:
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
     folder = tmp_path_factory.mktemp("models")
     return {name: random_pair(folder, name) for name in CONFIGS}
+
+
+@pytest.fixture(scope="session")
+def causal_pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
+    folder = tmp_path_factory.mktemp("causal")
+    return {name: random_pair(folder, name) for name in CAUSAL}
 
 
 @pytest.fixture(params=sorted(set(CONFIGS) - {"escalating22"}))

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import adasgn_edge
+from adasgn_edge.deploy.model_file import read_model_file, shipped_model, write_model_file
 from adasgn_edge.engine import instruction_sets
 from adasgn_edge.errors import AdaSGNError, ClipError, EngineError, ModelFileError
-from adasgn_edge.model_file import read_model_file, shipped_model, write_model_file
 
 torch = pytest.importorskip("torch")
 
-from adasgn_edge.export import to_model_file  # noqa: E402
+from adasgn_edge.deploy.export import to_model_file  # noqa: E402
 from adasgn_edge.model.config import MAX_COORDINATE  # noqa: E402
 from adasgn_edge.model.reference import ReferenceClassifier  # noqa: E402
 from adasgn_edge.model.weights import load_weights  # noqa: E402

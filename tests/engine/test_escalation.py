@@ -242,7 +242,7 @@ def test_torch_ops_escalate_as_the_engine(escalating, engine, torch_ops):
         model(torch.from_numpy(clips), effort=2.0)
     with pytest.raises(ValueError, match="threshold: expected a number"):
         torch.ops.adasgn_edge.run(torch.from_numpy(clips), model.engine, False, float("nan"))
-    actions, logits = model.policy_actions(torch.zeros(2, 20, 256))
+    actions, logits = model.actions(torch.zeros(2, 20, 256))
     assert logits.shape == (2, 20, 3)
     assert not logits.any()
     assert not actions.any()
@@ -263,7 +263,7 @@ def test_an_effort_is_a_constant_of_a_compiled_graph(escalating, torch_ops):
 
 def test_another_table_over_the_same_weights(escalating, torch_ops, tmp_path):
     """What a model does by itself is its file's, not that of the first such weights that were loaded."""
-    from adasgn_edge.model_file import read_model_file, write_model_file
+    from adasgn_edge.deploy.model_file import read_model_file, write_model_file
 
     file = read_model_file(escalating.path)
     dear = dataclasses.replace(file, effort=dataclasses.replace(file.effort, default=1.0))

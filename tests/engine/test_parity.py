@@ -127,7 +127,7 @@ def test_the_batch_does_not_change_a_clip(shrec):
 
 @torch.no_grad()
 def test_half_precision_weights(adaptive, tmp_path):
-    from adasgn_edge.model_file import ModelFile, read_model_file, write_model_file
+    from adasgn_edge.deploy.model_file import ModelFile, read_model_file, write_model_file
 
     full = read_model_file(adaptive.path)
     half = ModelFile(full.folded, full.layout, full.class_names, full.stream, full.window, "f16")

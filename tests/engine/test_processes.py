@@ -191,8 +191,8 @@ def load_and_release():  # is in the table of engines nearly always
 def calls():
     features = torch.zeros(2, 20, 256)
     for call in (
-        lambda: model(tensor), lambda: model.fuse(tensor), lambda: model.policy_features(tensor[:, 0]),
-        lambda: model.policy_actions(features), lambda: model.temporal_head(features),
+        lambda: model(tensor), lambda: model.run_fuse(tensor).logits, lambda: model.policy_features(tensor[:, 0]),
+        lambda: model.actions(features), lambda: model.temporal_head(features),
         lambda: model.branch_forward(tensor[:, 0], None, 1), lambda: model.check(),
         lambda: model(tensor, torch.zeros(4, 20, dtype=torch.int32)),
     ):
@@ -248,6 +248,7 @@ assert adasgn_edge.load(PATH, threads=2).run(CLIPS).logits.shape == (4, 14)
 """
 
 INTERRUPTED = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
 engine = adasgn_edge.load(PATH, max_batch=4096)
 many = np.tile(CLIPS, (1024, 1, 1, 1))
 expected = engine.run(many[:130]).logits
@@ -256,14 +257,15 @@ start = time.monotonic()
 engine.run_fuse(many[:64])
 seconds_of_64 = time.monotonic() - start
 for call in (engine.run, engine.run_fuse, lambda clips: engine.run(clips, np.full((4096, 20), 5))):
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     try:
-        call(many)
+        for _ in range(20):  # a busy machine may be slow to send it
+            call(many)
     except KeyboardInterrupt:
         seconds = time.monotonic() - start
         # A part is at most a sixth of those 64 clips, and all are 64 times as many; the rest is for a busy machine.
-        assert seconds < 0.3 + max(1, 3 * seconds_of_64), (seconds, seconds_of_64)
+        assert seconds < 1 + max(1, 3 * seconds_of_64), (seconds, seconds_of_64)
     else:
         raise AssertionError("ran to its end")
 assert np.array_equal(engine.run(many[:130]).logits, expected)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import adasgn_edge
+from adasgn_edge.deploy.model_container import DIGEST
+from adasgn_edge.deploy.model_file import _checksum, read_model_file
 from adasgn_edge.errors import ModelFileError
-from adasgn_edge.model_container import DIGEST
-from adasgn_edge.model_file import _checksum, read_model_file
 from tests.engine.conftest import Pair
 
 JOINTS = [f"joint {index}" for index in range(25)]
@@ -36,6 +36,11 @@ SOUND: dict[str, dict[str, Any]] = {
     "no joint sets": {"layout": {"joint_sets": {}}},
     "up by exponents": {"layout": {"up": [1e29, -0.0, 5e-324]}},
     "no bones": {"layout": {"bones": []}, "preprocessing": {"parents": list(range(25))}},
+    "several joints as the origin": {
+        "layout": {"origin": ["joint 7", "joint 3"]},
+        "preprocessing": {"origin": [7, 3]},
+    },
+    "all joints as the origin": {"layout": {"origin": JOINTS}, "preprocessing": {"origin": list(range(25))}},
     "a joint as its own scale": {
         "layout": {"scale_bone": ["joint 3", "joint 3"]},
         "preprocessing": {"scale_bone": [3, 3]},
@@ -71,6 +76,19 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "a joint too many": {"layout": {"joints": [*JOINTS, "more"]}},
     "origin as a number": {"layout": {"origin": 0}},
     "origin as a list": {"layout": {"origin": ["joint 0"]}},
+    "no origin": {"layout": {"origin": []}, "preprocessing": {"origin": []}},
+    "an origin of one as a list": {"layout": {"origin": ["joint 0"]}, "preprocessing": {"origin": [0]}},
+    "an origin twice": {"layout": {"origin": ["joint 0"] * 2}, "preprocessing": {"origin": [0, 0]}},
+    "an origin too many": {"layout": {"origin": [*JOINTS, "joint 0"]}, "preprocessing": {"origin": [*range(25), 0]}},
+    "an unknown origin among others": {"layout": {"origin": ["joint 0", "joint 25"]}},
+    "origins in a list within a list": {"layout": {"origin": [["joint 0", "joint 1"]]}},
+    "origins in another order": {
+        "layout": {"origin": ["joint 1", "joint 0"]},
+        "preprocessing": {"origin": [0, 1]},
+    },
+    "origins out of range": {"layout": {"origin": ["joint 1", "joint 0"]}, "preprocessing": {"origin": [1, 25]}},
+    "origins as fractions": {"layout": {"origin": ["joint 1", "joint 0"]}, "preprocessing": {"origin": [1.0, 0]}},
+    "origins with false": {"layout": {"origin": ["joint 1", "joint 0"]}, "preprocessing": {"origin": [1, False]}},
     "origin unknown": {"layout": {"origin": "joint 25"}},
     "scale bone false": {"layout": {"scale_bone": False}, "preprocessing": {"scale_bone": None}},
     "scale bone empty": {"layout": {"scale_bone": []}, "preprocessing": {"scale_bone": None}},
@@ -351,12 +369,15 @@ def test_no_names_beside_the_configuration_of_version_1(pairs, tmp_path):
         assert "expected" in verdict
 
 
-@pytest.mark.parametrize("version", ["1", "3", "0", "", "02", "2.0", " 2", "12"])
+@pytest.mark.parametrize("version", ["1", "3", "4", "0", "", "02", "2.0", " 2", "12"])
 def test_a_version_that_is_not_the_descriptions(pairs, tmp_path, version):
     header, description, data = opened(pairs["shrec22"].path.read_bytes())
     header["__metadata__"]["version"] = version
     for verdict in verdicts(tmp_path, sealed(header, json.dumps(description), data)):
-        assert "branches" in verdict if version == "1" else re.search("version.* '?1'? or '?2'?, found", verdict)
+        if version in ("1", "3"):
+            assert ("branches" if version == "1" else "recognition") in verdict
+        else:
+            assert re.search("version.* '?1'? to '?3'?, found", verdict)
 
 
 def test_the_words_of_version_1_in_a_file_of_version_2(pairs, tmp_path):

@@ -87,7 +87,7 @@ def stages(model, clips):
     before = torch.cat([clips[:, :1], clips[:, :-1]], 1)
     frames, before = clips.flatten(0, 1), before.flatten(0, 1)
     policy = model.policy_features(frames, before)
-    actions, logits = model.policy_actions(policy.unflatten(0, clips.shape[:2]))
+    actions, logits = model.actions(policy.unflatten(0, clips.shape[:2]))
     order, starts = ops.route(actions.flatten(), logits.shape[-1])
     sorted_features = model.branch_features(ops.gather(frames, order), ops.gather(before, order),
                                             ops.gather(actions.flatten(), order))  # fmt: skip
@@ -101,7 +101,12 @@ def whole(model, clips):
     clips = clips * 0.5
     first = model(clips, features=True)
     forced = model(clips, (first.actions.long() + 1) % 6)
-    return first.logits.softmax(-1) + model.fuse(clips), forced.logits, forced.actions, first.features.mean(-1)
+    return (
+        first.logits.softmax(-1) + model.run_fuse(clips).logits,
+        forced.logits,
+        forced.actions,
+        first.features.mean(-1),
+    )
 
 
 @pytest.mark.parametrize("function", [stages, whole])

@@ -53,8 +53,8 @@ def test_the_forward_pass_is_that_of_the_reference_and_of_the_engine(pair):
     assert model.instruction_set == engine.instruction_set
     if isinstance(pair.reference, AdaSGN):
         fused = pair.reference.forward_fuse(clips.double()).logits
-        assert relative_error(model.fuse(clips), fused) < TOLERANCE
-    np.testing.assert_array_equal(model.fuse(clips).numpy(), engine.run_fuse(clips.numpy()).logits)
+        assert relative_error(model.run_fuse(clips).logits, fused) < TOLERANCE
+    np.testing.assert_array_equal(model.run_fuse(clips).logits.numpy(), engine.run_fuse(clips.numpy()).logits)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
@@ -78,7 +78,7 @@ def test_persons_are_averaged(shrec, model):
         np.testing.assert_array_equal(tensor.numpy(), array)
     forced = model(clips, found.actions)
     np.testing.assert_array_equal(forced.logits.numpy(), found.logits.numpy())
-    np.testing.assert_array_equal(model.fuse(clips).numpy(), engine.run_fuse(clips.numpy()).logits)
+    np.testing.assert_array_equal(model.run_fuse(clips).logits.numpy(), engine.run_fuse(clips.numpy()).logits)
 
 
 def test_the_stages_are_those_of_the_engine(pair):
@@ -88,7 +88,7 @@ def test_the_stages_are_those_of_the_engine(pair):
     policy = model.policy_features(frames, before)
     np.testing.assert_array_equal(policy.numpy(), engine.policy_features(frames, before))
     np.testing.assert_array_equal(model.policy_features(frames).numpy(), engine.policy_features(frames))
-    actions, logits = model.policy_actions(policy.view(2, -1, 256))
+    actions, logits = model.actions(policy.view(2, -1, 256))
     chosen, action_logits = engine.actions(policy.view(2, -1, 256))
     np.testing.assert_array_equal(actions.numpy(), chosen)
     np.testing.assert_array_equal(
@@ -147,7 +147,7 @@ def test_strides_do_not_matter(shrec, model, strided):
     clips = torch.from_numpy(shrec.clips(3))
     expected, features = model(clips), model(clips, features=True).features
     assert torch.equal(model(strided(clips)).logits, expected.logits)
-    assert torch.equal(model.fuse(strided(clips)), model.fuse(clips))
+    assert torch.equal(model.run_fuse(strided(clips)).logits, model.run_fuse(clips).logits)
     wide = torch.stack([features, features], -1)[..., 0]
     assert torch.equal(model.temporal_head(wide), model.temporal_head(features))
     many = torch.stack([expected.actions, expected.actions], -1)[..., 0]
@@ -158,13 +158,13 @@ def test_nothing_in_nothing_out(model):
     found = model(torch.empty(0, 20, 22, 3), features=True)
     assert [tuple(one.shape) for one in found] == [(0, 14), (0, 20), (0, 20, 256)]
     assert model(torch.empty(0, 2, 20, 22, 3)).actions.shape == (0, 2, 20)
-    assert model.fuse(torch.empty(0, 20, 22, 3)).shape == (0, 14)
+    assert model.run_fuse(torch.empty(0, 20, 22, 3)).logits.shape == (0, 14)
     none = torch.empty(0, dtype=torch.int32)
     frames, features = torch.empty(0, 22, 3), torch.empty(0, 256)
     assert model.policy_features(frames, frames).shape == (0, 256)
     assert model.branch_features(frames, None, none, features).shape == (0, 256)
     assert model.branch_forward(frames, None, 5).shape == (0, 256)
-    assert [len(one) for one in model.policy_actions(torch.empty(0, 20, 256))] == [0, 0]
+    assert [len(one) for one in model.actions(torch.empty(0, 20, 256))] == [0, 0]
     assert model.temporal_head(torch.empty(0, 20, 256)).shape == (0, 14)
     order, starts = ops.route(none, 6)
     assert order.shape == (0,)

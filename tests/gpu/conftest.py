@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from adasgn_edge.build_info import read_build  # noqa: E402
+from adasgn_edge.installation.build_info import read_build  # noqa: E402
 from tests.engine.conftest import pair, pairs, shrec  # noqa: E402
 
 __all__ = ["pair", "pairs", "shrec"]

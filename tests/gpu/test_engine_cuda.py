@@ -9,11 +9,11 @@ torch = pytest.importorskip("torch")
 
 import adasgn_edge  # noqa: E402
 from adasgn_edge.data.preprocess import make_clip  # noqa: E402
+from adasgn_edge.deploy.export import to_model_file  # noqa: E402
+from adasgn_edge.deploy.model_file import write_model_file  # noqa: E402
 from adasgn_edge.errors import ClipError, EngineError  # noqa: E402
-from adasgn_edge.export import to_model_file  # noqa: E402
 from adasgn_edge.hands import GESTURES, animate  # noqa: E402
 from adasgn_edge.model.weights import load_weights  # noqa: E402
-from adasgn_edge.model_file import write_model_file  # noqa: E402
 from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 from tests.engine.test_parity import TOLERANCE, reference_features, relative_error  # noqa: E402
 

@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from adasgn_edge.build_info import read_build  # noqa: E402
 from adasgn_edge.errors import EngineError  # noqa: E402
+from adasgn_edge.installation.build_info import read_build  # noqa: E402
 
 torch_ops = pytest.importorskip("adasgn_edge.torch_ops", exc_type=EngineError, reason="the torch ops are not built")
 
@@ -64,13 +64,13 @@ def test_nothing_waits(place, shrec):
     def all_ops():
         frames = clips.flatten(0, 1)
         features = model.policy_features(frames)
-        model.policy_actions(features.view(4, 20, 256))
+        model.actions(features.view(4, 20, 256))
         model.branch_features(frames, None, actions.flatten(), features)
         model.branch_forward(frames, None, 1)
         model.temporal_head(features.view(4, 20, 256))
         order, _ = torch.ops.adasgn_edge.route(actions.flatten(), 6)
         torch.ops.adasgn_edge.scatter(torch.ops.adasgn_edge.gather(frames, order), order, 80)
-        return model(clips), model(clips, actions), model.fuse(clips)
+        return model(clips), model(clips, actions), model.run_fuse(clips).logits
 
     with torch.cuda.device(place.name):
         all_ops()  # loads the kernels
@@ -101,11 +101,11 @@ def test_a_second_stream_waits_for_the_first(place, shrec):
 def test_runs_with_forced_actions_are_captured(place, shrec):
     model = torch_ops.load(shrec.path, place.name, max_batch=4)
     clips, actions = place.tensor(shrec.clips(4)), place.tensor(np.zeros((4, 20), np.int32))
-    result, replay = place.capture(lambda: model(clips, actions).logits + model.fuse(clips))
+    result, replay = place.capture(lambda: model(clips, actions).logits + model.run_fuse(clips).logits)
     for branch in (0, 5, 7):
         actions.fill_(branch)
         replay()
-        expected = model(clips, actions).logits + model.fuse(clips)
+        expected = model(clips, actions).logits + model.run_fuse(clips).logits
         assert torch.equal(result, expected) or (branch == 7 and result.isnan().all())
 
 

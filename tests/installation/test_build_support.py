@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from build_support.compiling import Unit, compile_units, expect_compiler
+from build_support.compiling import Unit, compile_units, expect_compiler, leave_out_folders_of_python
 from build_support.cuda import Architecture, Toolkit, architectures, find_cuda, find_nvcc
 from build_support.jobs import MEMORY_OF_A_JOB, available_memory, job_count
 from build_support.parts import Absent, BuildError, settle, switch
@@ -270,8 +270,32 @@ def test_only_what_changed_is_compiled_again(compiler, tmp_path, monkeypatch):
     header.write_text("#define VALUE 2\n")
     assert all(b > a for a, b in zip(first, times(), strict=True))
     source.write_text("syntax error")
-    with pytest.raises(Exception, match=r"failed|returned non-zero"):
+    with pytest.raises(BuildError, match=r"failed on one.cpp \(exit status 1\)"):
         times()
+
+
+def test_objects_of_the_same_content_are_shared_and_of_no_other(compiler, tmp_path, monkeypatch):
+    def object_in(place: str, text: str = "", version: str = "there 1", option: str = "-O0", by: str = "c++ 12") -> int:
+        folder = tmp_path / place
+        (folder / "there").mkdir(parents=True)
+        (folder / "there/there.h").touch()
+        (folder / "one.cpp").write_text(f"#include <there.h>\nint value() {{ return 1; }}{text}\n")
+        monkeypatch.chdir(folder)
+        flags = (option, f"-isystem{folder / 'there'}", f"-ffile-prefix-map={folder}=.")
+        unit = Unit(Path("one.cpp"), flags, foreign=version)
+        (found,) = compile_units(compiler, [unit], tmp_path / "objects", [], 1, compiler_version=by).values()
+        return Path(found).stat().st_mtime_ns
+
+    first = object_in("here")
+    assert object_in("elsewhere") == first
+    for number, other in enumerate([{"text": " "}, {"version": "there 2"}, {"option": "-O1"}, {"by": "c++ 13"}]):
+        assert object_in(f"other {number}", **other) > first, other
+
+
+def test_folders_of_a_home_made_python_are_left_out(compiler):
+    compiler.linker_so = ["gcc", "-shared", "-L/me/lib", "-Wl,-rpath,/me/lib", "-Wl,-rpath=/me/lib", "-Wl,-O1"]
+    leave_out_folders_of_python(compiler)
+    assert compiler.linker_so == ["gcc", "-shared", "-L/me/lib", "-Wl,-O1"]
 
 
 def test_a_kernel_with_the_static_runtime_loads_without_a_gpu(compiler, tmp_path, monkeypatch):

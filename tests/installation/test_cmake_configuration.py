@@ -95,3 +95,12 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
     header = (tmp_path / "include/adasgn/version.h").read_text()
     numbers = re.findall(r"ADASGN_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$", header, re.MULTILINE)
     assert ".".join(numbers) == adasgn_edge.__version__
+
+
+def test_targets_say_whose_they_are() -> None:
+    """A project that has this one as a folder (add_subdirectory) shares one space of names with it."""
+    text = (ROOT / "CMakeLists.txt").read_text() + CUDA
+    names = set(re.findall(r"^ *add_library\(([\w:$]+)", text, re.MULTILINE))
+    assert {"adasgn_edge_core", "adasgn_edge_cuda", "adasgn_edge::core"} <= names
+    assert {name for name in names if not name.startswith("adasgn_edge")} == {"$", "fuzz_checksum"}
+    assert "set(kernels adasgn_edge_kernels_${isa})" in text  # which is the one of a variable's name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import adasgn_edge
-from adasgn_edge import diagnosis
-from adasgn_edge.build_info import BuildInfo, Part, fits_gpu, read_build, same_torch
-from adasgn_edge.cuda_driver import Driver, Gpu, query_driver
 from adasgn_edge.errors import EngineError
+from adasgn_edge.installation import diagnosis
+from adasgn_edge.installation.build_info import BuildInfo, Part, fits_gpu, read_build, same_torch
+from adasgn_edge.installation.cuda_driver import Driver, Gpu, query_driver
 
 pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
 
@@ -135,6 +136,12 @@ def test_numpy_alone_is_enough(installation):
     done = installation.python("-m", "adasgn_edge", "doctor")
     assert done.returncode == 0, done.stderr
     assert "core        works" in done.stdout
+    code = "import numpy, adasgn_edge.hands as hands; numpy.savez('hand.npz', positions=1000 * hands.animate('Tap'))"
+    installation.python("-c", code, check=True)
+    looked = installation.python("-m", "adasgn_edge", "doctor", "--source", "hand.npz")
+    assert looked.returncode == 1, looked.stderr
+    assert "if so write: --units mm" in looked.stdout
+    assert installation.python("-m", "adasgn_edge", "doctor", "--source", "none.npz").returncode == 2
     ops = installation.python("-c", "import adasgn_edge.torch_ops")
     assert "MissingDependencyError: torch ops: expected torch, found none" in ops.stderr
     other = installation.python("-m", "adasgn_edge", "cost")
@@ -179,7 +186,7 @@ def test_extras_are_those_of_the_project():
     project = Path(__file__).parents[2] / "pyproject.toml"
     stated = tomllib.loads(project.read_text())["project"]["optional-dependencies"]
     for extra, modules in diagnosis.EXTRAS.items():
-        wanted = {entry.partition(";")[0].partition(">")[0].strip() for entry in stated[extra]} - {"tomli"}
+        wanted = {re.split("[;>=]", entry)[0].strip() for entry in stated[extra]} - {"tomli"}
         assert {name for name in wanted if not name.startswith("adasgn-edge")} == set(modules)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from adasgn_edge.deploy.fold_weights import fold
 from adasgn_edge.effort import Levels, escalate
 from adasgn_edge.errors import ModelConfigError
-from adasgn_edge.folding import fold
 from adasgn_edge.model.adasgn import AdaSGN, EscalatingSGN, build_model
 from adasgn_edge.model.config import Branch, ModelConfig
 from adasgn_edge.model.cost import CostTable

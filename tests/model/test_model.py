@@ -6,12 +6,12 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from adasgn_edge.bench.conv2d_sgn import Conv2dSGN  # noqa: E402
 from adasgn_edge.errors import ModelConfigError  # noqa: E402
 from adasgn_edge.model.adasgn import SGN, AdaSGN, build_model, gumbel_straight_through  # noqa: E402
 from adasgn_edge.model.config import Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.spatial import motion  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
-from bench.conv2d_sgn import Conv2dSGN  # noqa: E402
 
 LAYOUT = load_layout("shrec22")
 CONFIG = ModelConfig(joints=22, classes=5, branches=branch_grid((1, 11, 22)), frames=6)

@@ -231,11 +231,13 @@ def test_changed_data_is_noticed_half_way_and_below_adasgn(tmp_path, finished, m
             train(tmp_path, epochs=1)
     with pytest.raises(CheckpointError, match=r"state\.pt: trained on other data"):
         train(tmp_path, variants()["labels"], epochs=1)
-    single = tmp_path / "seed-2" / "S-1" / "model.safetensors"
+    single = tmp_path / "below" / "seed-1" / "S-1" / "model.safetensors"
     single.parent.mkdir(parents=True)
     single.write_bytes(finished.read_bytes())
     with pytest.raises(CheckpointError, match=r"S-1/model\.safetensors: trained on other data"):
-        train(tmp_path, variants()["labels"], stage=5, seed=2, epochs=1)
+        train(tmp_path / "below", variants()["labels"], stage=5, epochs=1)
+    with pytest.raises(CheckpointError, match=r"S-1/model\.safetensors: trained with other settings"):
+        train(tmp_path / "below", stage=5, epochs=2)
 
 
 def test_weights_from_before_the_digest_are_left_alone(tmp_path, finished):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("torch")
 
 from adasgn_edge.errors import ModelConfigError, RecipeError
 from adasgn_edge.model.adasgn import AdaSGN
+from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.spatial import PoseBranch
 from adasgn_edge.model.weights import load_weights
 from adasgn_edge.skeletons import load_layout
@@ -74,12 +76,13 @@ def test_branches_or_joint_sets():
 
 @pytest.mark.parametrize("stage", ["S-1", "B-1", "S-11", "B-11", "S-22", "B-22", "adasgn-a0.5"])
 def test_a_run_from_before_there_were_pose_branches_is_still_finished(stage):
-    """Its weights say what their settings were and which fingerprint those had then."""
-    trained = load_weights(RUN / stage / "model.safetensors")
-    recipe = Recipe.model_validate(trained.provenance["recipe"])
-    (planned,) = plan_stages(recipe, LAYOUT, trained.model.config.classes, 1960, (stage,))
-    assert planned.config == trained.model.config
-    assert fingerprint(recipe, planned, trained.provenance["seed"]) == trained.provenance["fingerprint"]
+    """What its weights said of themselves: their settings, and which fingerprint those had then."""
+    said = json.loads((RUN / stage / "settings.json").read_text())
+    recipe = Recipe.model_validate(said["provenance"]["recipe"])
+    config = ModelConfig.from_dict(said["config"])
+    (planned,) = plan_stages(recipe, LAYOUT, config.classes, 1960, (stage,))
+    assert planned.config == config
+    assert fingerprint(recipe, planned, said["provenance"]["seed"]) == said["provenance"]["fingerprint"]
 
 
 def test_training_of_a_pose_branch_and_of_what_stands_on_it(tmp_path):

@@ -15,9 +15,10 @@ from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.weights import load_weights, save_weights
 from adasgn_edge.train.comparison import compare
+from adasgn_edge.train.course import Silent
 from adasgn_edge.train.evaluate import Evaluation, evaluate
 from adasgn_edge.train.fusion import fuse
-from adasgn_edge.train.loop import Silent, Trainer
+from adasgn_edge.train.loop import Trainer
 from adasgn_edge.train.report import Measurement, Model, find_weights, measure, models_of, summarise
 from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stages import fingerprint

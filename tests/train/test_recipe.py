@@ -6,6 +6,7 @@ import pytest
 
 from adasgn_edge.errors import LayoutError, RecipeError
 from adasgn_edge.skeletons import load_layout
+from adasgn_edge.train.online.recipe import is_online, load_online_recipe
 from adasgn_edge.train.recipe import Schedule, builtin_recipes, builtin_variants, load_recipe
 from adasgn_edge.train.stages import fingerprint, plan_stages
 
@@ -13,6 +14,9 @@ from adasgn_edge.train.stages import fingerprint, plan_stages
 @pytest.mark.parametrize("name", builtin_recipes())
 @pytest.mark.parametrize("variant", [None, *builtin_variants()])
 def test_builtin_recipes_load(name, variant, tmp_path):
+    if is_online(name):
+        assert load_online_recipe(name).name == name
+        return
     changes = {"data": {"dataset": str(tmp_path)}} if name == "own" else {}
     assert load_recipe(name, variant, changes).name == name
 
@@ -20,6 +24,7 @@ def test_builtin_recipes_load(name, variant, tmp_path):
 def test_recipes_cover_the_data_sets():
     assert set(builtin_recipes()) == {
         "shrec14", "shrec28", "nw-ucla", "ntu60-cs", "ntu60-cv", "ntu120-csub", "ntu120-cset", "own",
+        "shrec21", "hands",
     }  # fmt: skip
 
 
@@ -58,7 +63,21 @@ def test_changes_lie_over_variant_over_recipe():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[data]\ndataset = 'shrec14'\n[single]\nepoch = 3", "single.epoch"),
+        (
+            "[data]\ndataset = 'shrec14'\n[single]\nepoch = 3",
+            r"epoch: expected the keys epochs, batch, .* in a table \[single\], found 'epoch'; did you mean 'epochs'",
+        ),
+        ("[data]\ndataset = 'shrec14'\n[shared]\nstrides = 1", "shared.strides: .*; did you mean 'stride'"),
+        ("[data]\ndataset = 'shrec14'\n[agument]\nscale = 1", "in a recipe, found 'agument'; did you mean 'augment'"),
+        (
+            "[data]\ndataset = 'shrec14'\n[single.augment]\nrotate = 3",
+            r"single\.augment\.rotate: expected the keys rotation, scale, [^;]*, found 'rotate'",
+        ),
+        ("[data]\ndataset = 'shrec14'\n[adaptive]\ntemperature_decay = -inf", "temperature_decay: .*finite"),
+        ("[data]\ndataset = 'shrec14'\n[adaptive]\nalpha = [1, nan]", "adaptive.alpha.1: .*finite"),
+        ("[data]\ndataset = 'shrec14'\n[single]\nlearning_rate = inf", "single.learning_rate: .*finite"),
+        ("[data]\ndataset = 'shrec14'\n[augment]\nrotation = [inf, 0, 0]", "augment.rotation.0: .*finite"),
+        ("[data]\ndataset = 'shrec14'\n[augment]\njitter = inf", "augment.jitter: .*finite"),
         ("[data]\ndataset = 'shrec14'\nstream = 'smell'", "data.stream"),
         ("[single]\nepochs = 3", r"\[data\]"),
         ("[data]\ndataset = 'shrec14'\n[single]\nepochs = 0", "single.epochs"),
@@ -70,6 +89,20 @@ def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(RecipeError, match=message):
         load_recipe(str(path))
+
+
+def test_mistakes_in_a_recipe_of_streams_are_named_alike():
+    for changes, message in (
+        (
+            {"schedule": {"epoch": 3}},
+            r"schedule\.epoch: .* in a table \[schedule\], .*; did you mean 'epochs'",
+        ),
+        ({"grids": {"step": 1}}, "grids: expected the keys name, .* in a recipe, found 'grids'; did you mean 'grid'"),
+        ({"labels": {"late": math.inf}}, "labels.late: .*finite"),
+        ({"grid": {"step": math.nan}}, "grid.step: .*finite"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            load_online_recipe("shrec21", changes)
 
 
 def test_unknown_recipes():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from adasgn_edge.data.preprocess import STREAMS, make_clip
+from adasgn_edge.data.dataset import DatasetBuilder
+from adasgn_edge.data.preprocess import STREAMS, make_clip, make_clips
+from adasgn_edge.skeletons import load_layout
 from adasgn_edge.train.sampler import Augmentation, ClipSampler
 from tests.train.conftest import STICK, stick_dataset
 
@@ -15,6 +17,20 @@ def test_test_clips_equal_the_streaming_path(dataset, stream):
     clips = sampler.clips(torch.arange(len(sampler)), generator=None).numpy()
     for clip, index in zip(clips, dataset.indices("test"), strict=True):
         np.testing.assert_array_equal(clip, make_clip(dataset.tracks(index)[0], STICK, 20, stream))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_an_origin_of_several_joints_is_the_same_on_both_paths(stream):
+    layout, random = load_layout("coco17"), np.random.default_rng(0)
+    builder = DatasetBuilder("poses", layout, ["a", "b"])
+    for sample in range(6):
+        tracks = [random.normal(size=(random.integers(4, 30), 17, 3)).astype(np.float32) for _ in range(2)]
+        builder.add(f"{sample}", sample % 2, "test" if sample % 3 else "train", tracks)
+    dataset = builder.build()
+    sampler = ClipSampler(dataset, "test", 20, stream, "cpu")
+    clips = sampler.clips(torch.arange(len(sampler)), generator=None).view(len(sampler), 2, 20, 17, 3).numpy()
+    for clip, index in zip(clips, dataset.indices("test"), strict=True):
+        np.testing.assert_array_equal(clip, make_clips(dataset.tracks(index), layout, 20, stream))
 
 
 def test_training_takes_a_random_frame_of_each_segment(dataset):

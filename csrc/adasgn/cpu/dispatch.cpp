@@ -1,4 +1,4 @@
-// Which instruction sets this build has (the build system defines ADASGN_HAVE_…) and this processor can run.
+// Which instruction sets this build has (all, if not ADASGN_WITHOUT_AVX512) and this processor can run.
 #include <cstring>
 
 #include "adasgn/cpu/kernels.h"
@@ -6,9 +6,11 @@
 namespace adasgn::cpu {
 
 #if defined(__x86_64__)
+#ifndef ADASGN_WITHOUT_AVX512
 namespace avx512 {
 extern const Kernels kernels;
 }
+#endif
 namespace avx2 {
 extern const Kernels kernels;
 }
@@ -38,10 +40,12 @@ struct Available {
     Available() {
 #if defined(__x86_64__)
         __builtin_cpu_init();
+#ifndef ADASGN_WITHOUT_AVX512
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
             add(avx512::kernels);
         }
+#endif
         if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
             add(avx2::kernels);
         }

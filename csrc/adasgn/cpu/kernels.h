@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "adasgn/constants.h"
 
@@ -67,6 +68,37 @@ struct TemporalWeights {
     Packed classify;
 };
 
+// A layer of a causal temporal module: x + ReLU(taps at frames t - 2d, t - d, t).
+struct CausalLayer {
+    Packed taps[kTaps];  // the first one's start is the bias
+    int dilation = 0;    // d
+    // Of a window only the rows that the next layer reads are made: this many, so many frames apart.
+    int made = 0;
+    int apart = 0;
+    std::ptrdiff_t past = 0;  // in CausalTrack::past, where a ring of the last 2d rows that came in begins
+};
+
+struct CausalWeights {
+    int frames = 0;  // T
+    int layer_count = 0;
+    CausalLayer layers[kMaxTemporalLayers];
+    Packed widen;
+    int pool = 1;                     // rows whose maximum is classified
+    std::ptrdiff_t widened_past = 0;  // in CausalTrack::past, where a ring of the last pool - 1 widened rows begins
+    Packed classify;
+
+    std::ptrdiff_t past_floats() const { return widened_past + static_cast<std::ptrdiff_t>(pool - 1) * kTemporal; }
+    std::ptrdiff_t newest_floats() const { return static_cast<std::ptrdiff_t>(layer_count) * kFeature + kTemporal; }
+};
+
+// What a causal temporal module remembers of a track. Frame number f is kept in place f % size of each ring.
+struct CausalTrack {
+    const float* past;     // (past_floats)
+    float* newest;         // (newest_floats): of the frame that is tried, each layer's input (256) and the widened row
+    std::int64_t frame;    // number of the frame that is tried
+    const float* feature;  // (256)
+};
+
 struct PolicyWeights {
     int frames = 0;
     Packed taps[kTaps];
@@ -104,8 +136,16 @@ struct Kernels {
     // Class logits (clips, classes) of features (clips, frames, 256).
     void (*temporal)(const TemporalWeights& weights, const float* features, int clips, float* logits,
                      const Scratch& scratch);
+    // The same of a causal model, of whole windows.
+    void (*causal_windows)(const CausalWeights& weights, const float* features, int clips, float* logits,
+                           const Scratch& scratch);
+    // Class logits (count, classes) of the newest frames of tracks.
+    void (*causal_frames)(const CausalWeights& weights, const CausalTrack* tracks, int count, float* logits,
+                          const Scratch& scratch);
     // Whether all values are numbers of at most this magnitude.
     bool (*within)(float bound, const float* values, std::size_t count);
+    // Multiply-adds and nothing else, for benchmarks: so many rounds; returns how many one round has.
+    long (*multiply_adds)(long rounds, float* sink);
 };
 
 // The names this build has and this processor can run, best first; null after the last.

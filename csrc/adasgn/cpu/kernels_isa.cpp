@@ -1,4 +1,6 @@
 // The kernels of one instruction set. Compiled several times, each with its own ADASGN_ISA and machine flags.
+#include "adasgn/cpu/causal.h"
+#include "adasgn/cpu/multiply_adds.h"
 #include "adasgn/cpu/pose.h"
 #include "adasgn/cpu/spatial.h"
 #include "adasgn/cpu/temporal.h"
@@ -29,6 +31,8 @@ static bool within(float bound, const float* values, std::size_t count) {
 #define ADASGN_TEXT(name) ADASGN_TEXT_(name)
 
 extern const Kernels kernels;
-const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel, branch, policy_logits, temporal_logits, within};
+const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel,          branch,
+                         policy_logits,           temporal_logits, causal_window_logits,
+                         causal_frame_logits,     within,          multiply_adds};
 
 }  // namespace adasgn::cpu::ADASGN_ISA

@@ -403,7 +403,7 @@ Fault DeviceEngine::fault(Stream stream) {
     if (flags[0] != 0 || flags[1] != 0) {
         expect_ok(zero(fault_.data(), sizeof flags, stream), "clearing memory");
     }
-    return as_fault(flags);
+    return {flags[0] - 1, flags[1] - 1};  // one more than the frame, 0: none
 }
 
 }  // namespace adasgn::cuda

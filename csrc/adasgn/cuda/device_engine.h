@@ -75,11 +75,8 @@ class DeviceEngine {
                          const float* policy_features, float* features, Stream stream);
     void temporal_head(const float* features, int clips, float* logits, Stream stream);
 
-    // What the device found since the last call; waits for the stream. Device memory of the two flags, for callers
-    // that copy them along with results (one more than the frame, 0: none) and clear them on their own.
+    // What the device found since the last call; waits for the stream.
     Fault fault(Stream stream);
-    int* fault_flags() const { return fault_.data(); }
-    static Fault as_fault(const int* flags) { return {flags[0] - 1, flags[1] - 1}; }
 
     // Whether a block can take a frame through policy and branch: else only tiles can be forced.
     bool has_frame_blocks() const {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "adasgn/checks.h"
 #include "adasgn/error.h"
 
 namespace adasgn::cuda {
@@ -143,6 +144,7 @@ bool PackedModel::has_plain_policy(const Description& description) {
 
 PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(model.description.adaptive) {
     const Description& description = model.description;
+    expect_not_causal(description, "on a GPU");
     if (static_cast<int>(description.branches.size()) > kMaxBranches) {
         throw Error(ErrorKind::engine, "model: expected at most " + std::to_string(kMaxBranches) + " branches, found " +
                                            std::to_string(description.branches.size()));

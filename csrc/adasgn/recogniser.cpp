@@ -1,0 +1,110 @@
+#include "adasgn/recogniser.h"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "adasgn/effort.h"
+#include "adasgn/engine.h"
+#include "adasgn/online/frame_network.h"
+#include "adasgn/online/stream_core.h"
+
+namespace adasgn {
+
+namespace {
+
+// Exact, every track brings a window at once; continual, a frame.
+std::unique_ptr<Inference> own_engine(const Model& model, const RecogniserOptions& options) {
+    online::expect_recognisable(model.description, options);
+    const int frames = model.description.frames;
+    EngineOptions chosen;
+    chosen.max_batch = options.exact ? options.max_tracks : (options.max_tracks + frames - 1) / frames;
+    chosen.threads = options.threads;
+    chosen.instruction_set = options.instruction_set;
+    return std::make_unique<Engine>(model, chosen);
+}
+
+std::unique_ptr<online::FrameNetwork> network_for(const Model& model, std::unique_ptr<Inference> engine,
+                                                  const RecogniserOptions& options) {
+    online::expect_recognisable(model.description, options);
+    if (engine == nullptr) {
+        throw Error(ErrorKind::engine, "engine: expected one, found null");
+    }
+    const Description& own = model.description;
+    const Description& other = engine->description();
+    if (other.joints != own.joints || other.classes != own.classes || other.frames != own.frames ||
+        other.branches.size() != own.branches.size() || !other.causal || other.json != own.json) {
+        throw Error(ErrorKind::engine, "engine: expected one of the recogniser's model, found one of another");
+    }
+    return options.exact
+               ? online::exact_network(model, std::move(engine), options.max_tracks)
+               : online::continual_network(model, std::move(engine), options.max_tracks, options.instruction_set);
+}
+
+}  // namespace
+
+struct Recogniser::State {
+    online::StreamCore core;
+};
+
+Recogniser::Recogniser(const Model& model, const RecogniserOptions& options)
+    : Recogniser(model, own_engine(model, options), options) {}
+
+Recogniser::Recogniser(const Model& model, std::unique_ptr<Inference> engine, const RecogniserOptions& options) {
+    try {
+        state_.reset(new State{{model.description, network_for(model, std::move(engine), options), options}});
+    } catch (const std::bad_alloc&) {
+        throw Error(ErrorKind::engine, "memory: expected enough for max_tracks " + std::to_string(options.max_tracks) +
+                                           ", found too little");
+    }
+}
+
+Recogniser::~Recogniser() = default;
+Recogniser::Recogniser(Recogniser&&) noexcept = default;
+Recogniser& Recogniser::operator=(Recogniser&&) noexcept = default;
+
+Recogniser::Output Recogniser::push(std::int64_t stamp, const TrackInput* tracks, int count, bool update_state) {
+    return state_->core.push(stamp, tracks, count, update_state);
+}
+
+void Recogniser::reset(std::int64_t track) {
+    state_->core.reset(track);
+}
+
+void Recogniser::reset() {
+    state_->core.reset();
+}
+
+bool Recogniser::ready(std::int64_t track) const {
+    return state_->core.ready(track);
+}
+
+TrackState Recogniser::state(std::int64_t track) const {
+    return state_->core.state(track);
+}
+
+int Recogniser::receptive_field() const {
+    return description().clip_frames();
+}
+
+std::int64_t Recogniser::delay() const {
+    return description().recognition->step;
+}
+
+void Recogniser::set_effort(double effort) {
+    state_->core.set_effort(effort);
+}
+
+void Recogniser::set_max_macs(std::int64_t macs) {
+    state_->core.set_effort(effort_within(description(), macs));
+}
+
+Stats Recogniser::stats() const {
+    return state_->core.stats();
+}
+
+const Description& Recogniser::description() const {
+    return state_->core.description();
+}
+
+}  // namespace adasgn

@@ -1,0 +1,594 @@
+// What a push does, with a network that follows a script: steps, tracks, time, budgets, peeking.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <limits>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "adasgn/online/stream_core.h"
+#include "copied_output.h"
+#include "scripted_network.h"
+
+using namespace adasgn;
+using namespace adasgn::testing;
+using online::StreamCore;
+
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+using Kind = GestureEvent::Kind;
+
+// A recogniser on the script, and frames pushed into it.
+struct Stream {
+    ScriptLog log;
+    StreamCore core;
+
+    explicit Stream(const RecogniserOptions& options = {}, const Description& description = script_description())
+        : core(description, std::make_unique<ScriptedNetwork>(options.max_tracks, log), options) {}
+
+    CopiedOutput push(std::int64_t stamp, const std::map<std::int64_t, std::vector<float>>& tracks,
+                      bool update_state = true) {
+        std::vector<TrackInput> inputs;
+        for (const auto& [id, joints] : tracks) {
+            inputs.push_back({id, joints.data()});
+        }
+        return copy_output(core.push(stamp, inputs.data(), static_cast<int>(inputs.size()), update_state),
+                           kScriptClasses);
+    }
+    CopiedOutput push(std::int64_t stamp, int label = kScriptNone, float logit = 20) {
+        return push(stamp, {{1, script_joints(label, logit)}});
+    }
+    CopiedOutput push_nobody(std::int64_t stamp) {
+        return copy_output(core.push(stamp, nullptr, 0, true), kScriptClasses);
+    }
+    // Frames of track 1 every step from `from` on.
+    CopiedOutput push_steps(std::int64_t from, int count, int label = kScriptNone, float logit = 20) {
+        CopiedOutput all;
+        for (int i = 0; i < count; ++i) {
+            const CopiedOutput one = push(from + i * kGridStep, label, logit);
+            all.results.insert(all.results.end(), one.results.begin(), one.results.end());
+            all.events.insert(all.events.end(), one.events.begin(), one.events.end());
+        }
+        return all;
+    }
+};
+
+std::string error_of(const RecogniserOptions& options, const Description& description = script_description()) {
+    try {
+        Stream stream(options, description);
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::engine);
+        return error.what();
+    }
+    return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("a track is ready with a whole window, and before it there is no guess") {
+    Stream stream;
+    const CopiedOutput all = stream.push_steps(0, 8, 1);
+    REQUIRE(all.results.size() == 8);
+    for (int i = 0; i < 8; ++i) {
+        CAPTURE(i);
+        const StepResult& result = all.results[i];
+        const bool ready = i + 1 >= kScriptWindow;
+        CHECK(result.track == 1);
+        CHECK(result.ready == ready);
+        CHECK(result.state == (ready ? TrackState::tracked : TrackState::fresh));
+        CHECK(result.stamp == i * kGridStep);
+        CHECK(result.age == 0);
+        CHECK(result.label == (ready ? 1 : -1));
+        CHECK((result.confidence > 0.9F) == ready);
+        CHECK(result.action == (i < kScriptLead ? -1 : 0));
+        CHECK(result.macs == (i < kScriptLead ? 0 : 107));
+        CHECK(result.gesture == (ready ? 1 : 0));
+    }
+    REQUIRE(all.events.size() == 1);
+    CHECK(all.events[0].kind == Kind::started);
+    CHECK(all.events[0].start == 5 * kGridStep);
+    CHECK(all.events[0].track == 1);
+    CHECK(stream.core.ready(1));
+    CHECK_FALSE(stream.core.ready(2));
+    const Stats& stats = stream.core.stats();
+    CHECK(stats.pushes == 8);
+    CHECK(stats.frames == 8);
+    CHECK(stats.steps == 8);
+    CHECK(stats.results == 3);
+    CHECK(stats.tracks_started == 1);
+}
+
+TEST_CASE("none is a result too") {
+    Stream stream;
+    const StepResult last = stream.push_steps(0, 6, kScriptNone).results.back();
+    CHECK(last.ready);
+    CHECK(last.label == -1);
+    CHECK(last.confidence > 0.9F);
+}
+
+TEST_CASE("a push completes all steps up to its stamp, oldest first") {
+    Stream stream;
+    stream.push(0);
+    const CopiedOutput all = stream.push(230 * kMs);
+    REQUIRE(all.results.size() == 4);
+    for (int i = 0; i < 4; ++i) {
+        CHECK(all.results[i].stamp == (i + 1) * kGridStep);
+        CHECK(all.results[i].newest == 230 * kMs);
+        CHECK(all.results[i].age == 230 * kMs - (i + 1) * kGridStep);
+    }
+    CHECK(all.results[0].interpolated == 0.5F);  // of two steps; no frame is within half a step
+    CHECK(stream.push(240 * kMs).results.empty());
+    CHECK(stream.push(250 * kMs).results.size() == 1);
+}
+
+TEST_CASE("frames that are no news are dropped, track by track") {
+    Stream stream;
+    stream.push(0);
+    stream.push(50 * kMs);
+    CHECK(stream.push(50 * kMs).results.empty());
+    CHECK(stream.push(20 * kMs).results.empty());
+    CHECK(stream.core.stats().duplicate == 1);
+    CHECK(stream.core.stats().late == 1);
+    // Another track's message of the same stamp, and one that came late.
+    CHECK(stream.push(50 * kMs, {{2, script_joints(0)}}).results.size() == 1);
+    CHECK(stream.push(30 * kMs, {{3, script_joints(0)}}).results.size() == 1);
+    CHECK(stream.push(45 * kMs, {{3, script_joints(0)}, {2, script_joints(0)}}).results.empty());
+    CHECK(stream.core.stats().late == 2);
+    CHECK(stream.core.stats().frames == 5);
+    // An id twice in a push, known or new: the first one counts.
+    const std::vector<float> joints = script_joints(0);
+    for (const std::int64_t id : {1, 4}) {
+        const TrackInput twice[] = {{id, joints.data()}, {id, joints.data()}};
+        stream.core.push(100 * kMs, twice, 2, true);
+    }
+    CHECK(stream.core.stats().duplicate == 3);
+    CHECK(stream.core.stats().tracks_started == 4);
+}
+
+TEST_CASE("one bad stamp costs its frame, whatever it says") {
+    for (const std::int64_t bad :
+         {std::int64_t{1} << 60, -(std::int64_t{1} << 60), INT64_MAX, INT64_MIN, std::int64_t{1'000'000'400} * kMs}) {
+        CAPTURE(bad);
+        Stream stream;
+        Stream clean;
+        std::mt19937 random(4);
+        std::int64_t stamp = 1'000'000'000 * kMs;
+        int jumps = 0;
+        for (int i = 0; i < 200; ++i) {
+            stamp += 20 * kMs;
+            const int label = i / 40 % kScriptClasses;
+            const bool far = std::abs(bad / 2 - stamp / 2) > 1000 * kMs;
+            if (i % 7 == 3 && far) {
+                CHECK(stream.push(bad, 2).results.empty());
+                ++jumps;
+            }
+            CHECK(same_output(stream.push(stamp, label), clean.push(stamp, label)));
+        }
+        CHECK(stream.core.stats().clock_jumps == jumps);
+        CHECK(stream.core.stats().gaps == 0);
+    }
+}
+
+TEST_CASE("a clock that was set, back or ahead: everything starts anew with the second stamp") {
+    for (const std::int64_t to : {-500'000 * kMs, 500'000 * kMs}) {
+        CAPTURE(to);
+        Stream stream;
+        stream.push_steps(0, 8, 1);
+        CHECK(stream.push(to, 1).results.empty());
+        CHECK(stream.core.state(1) == TrackState::tracked);
+        const CopiedOutput second = stream.push(to + 50 * kMs, 1);
+        REQUIRE(second.results.size() == 1);
+        CHECK_FALSE(second.results[0].ready);
+        CHECK(second.results[0].stamp == to + 50 * kMs);
+        REQUIRE(second.events.size() == 1);
+        CHECK(second.events[0].kind == Kind::ended);
+        CHECK(second.events[0].lost);
+        CHECK(second.events[0].end == 7 * kGridStep);
+        const CopiedOutput later = stream.push_steps(to + 100 * kMs, 5, 1);
+        CHECK(later.results.back().ready);
+        REQUIRE(later.events.size() == 1);
+        CHECK(later.events[0].id == 2);
+        CHECK(stream.core.stats().clock_jumps == 1);
+    }
+}
+
+TEST_CASE("a gap ends a track, and it starts anew") {
+    RecogniserOptions options;
+    options.gap = 200 * kMs;
+    options.forget = 1000 * kMs;
+    Stream stream(options);
+    stream.push_steps(0, 7, 1);  // until 300
+    CHECK(stream.push_nobody(400 * kMs).results.empty());
+    CHECK(stream.core.state(1) == TrackState::predicted);
+    CHECK(stream.push(450 * kMs, 1).results.size() == 3);  // bridged
+    CHECK(stream.core.state(1) == TrackState::tracked);
+    CHECK(stream.push_nobody(650 * kMs).events.empty());
+    const CopiedOutput lost = stream.push_nobody(651 * kMs);
+    REQUIRE(lost.events.size() == 1);
+    CHECK(lost.events[0].lost);
+    CHECK(lost.events[0].decided == 651 * kMs);
+    CHECK(lost.events[0].end == 450 * kMs);
+    CHECK(stream.core.state(1) == TrackState::lost);
+    CHECK_FALSE(stream.core.ready(1));
+    const CopiedOutput again = stream.push(700 * kMs, 1);
+    REQUIRE(again.results.size() == 1);
+    CHECK(again.results[0].state == TrackState::fresh);
+    CHECK(stream.core.stats().gaps == 1);
+    CHECK(stream.core.stats().skipped_steps == 4);  // 500, 550, 600, 650
+    CHECK(stream.core.stats().tracks_started == 1);
+    CHECK(stream.log.resets == std::vector<int>{0, 0});
+    CHECK(stream.push_steps(750 * kMs, 5, 1).results.back().ready);
+    // Seen again in the push that notices the gap.
+    stream.push_nobody(1100 * kMs);
+    CHECK(stream.push(1250 * kMs, 1).results.size() == 1);
+    CHECK(stream.core.stats().gaps == 2);
+}
+
+TEST_CASE("places: forgotten tracks leave theirs, and who gets one when all are taken") {
+    RecogniserOptions options;
+    options.max_tracks = 2;
+    const auto at = [](std::int64_t id) { return std::map<std::int64_t, std::vector<float>>{{id, script_joints(0)}}; };
+    {
+        Stream stream(options);
+        stream.push(0, at(1));
+        stream.push(50 * kMs, at(2));
+        CHECK(stream.push(100 * kMs, at(3)).results.empty());
+        CHECK(stream.core.state(3) == TrackState::lost);
+        CHECK(stream.core.stats().overflow == 1);
+        for (int i = 3; i <= 40; ++i) {
+            stream.push(i * 50 * kMs, at(2));
+        }
+        CHECK(stream.core.state(1) == TrackState::lost);
+        CHECK(stream.core.stats().tracks_forgotten == 0);
+        CHECK(stream.push(41 * 50 * kMs, at(3)).results.size() == 1);
+        CHECK(stream.core.stats().tracks_forgotten == 1);
+        CHECK(stream.core.stats().tracks_started == 3);
+    }
+    {  // A lost track does not keep anybody out.
+        Stream stream(options);
+        stream.push(0, at(1));
+        for (int i = 1; i <= 7; ++i) {
+            stream.push(i * 50 * kMs, at(2));
+        }
+        CHECK(stream.core.state(1) == TrackState::lost);
+        CHECK(stream.push(400 * kMs, {{1, script_joints(0)}, {3, script_joints(0)}}).results.size() == 1);  // itself
+        for (int i = 9; i <= 15; ++i) {
+            stream.push(i * 50 * kMs, at(1));
+        }
+        CHECK(stream.push(800 * kMs, at(3)).results.size() == 1);
+        CHECK(stream.core.stats().tracks_forgotten == 1);
+        CHECK(stream.core.stats().overflow == 1);
+    }
+    options.overflow = Overflow::replace;
+    Stream stream(options);
+    stream.push(0, at(1));
+    stream.push(50 * kMs, at(2));
+    CHECK(stream.push(100 * kMs, at(3)).results.size() == 1);
+    CHECK(stream.core.state(1) == TrackState::lost);
+    CHECK(stream.core.state(2) == TrackState::predicted);
+    CHECK(stream.core.stats().overflow == 1);
+    // A track that this push sees is spared, wherever it stands in the list.
+    const CopiedOutput both = stream.push(150 * kMs, {{1, script_joints(0)}, {2, script_joints(0)}});
+    CHECK(both.results.size() == 3);
+    CHECK(stream.core.state(2) == TrackState::fresh);
+    CHECK(stream.core.state(3) == TrackState::lost);
+    // All are seen: even then there is no place.
+    stream.push(200 * kMs, {{0, script_joints(0)}, {1, script_joints(0)}, {2, script_joints(0)}});
+    CHECK(stream.core.state(0) == TrackState::lost);
+    // Nor for a frame that can begin nothing.
+    stream.push(250 * kMs, {{9, std::vector<float>(9, kNaN)}});
+    CHECK(stream.core.state(1) == TrackState::predicted);
+    CHECK(stream.core.stats().unusable_frames == 1);
+}
+
+TEST_CASE("a replaced track's gesture ends as lost") {
+    RecogniserOptions options;
+    options.max_tracks = 1;
+    options.overflow = Overflow::replace;
+    Stream stream(options);
+    stream.push_steps(0, 7, 2);
+    const CopiedOutput told = stream.push(350 * kMs, {{5, script_joints(0)}});
+    REQUIRE(told.events.size() == 1);
+    CHECK(told.events[0].track == 1);
+    CHECK(told.events[0].lost);
+    CHECK(told.results[0].track == 5);
+}
+
+TEST_CASE("missing joints are filled and counted; a frame that lacks too much is none") {
+    Stream stream;  // at most one of three
+    const auto lacking = [](std::vector<int> missing) {
+        std::vector<float> joints = script_joints(1);
+        for (const int joint : missing) {
+            joints[3 * joint] = kNaN;
+        }
+        return std::map<std::int64_t, std::vector<float>>{{1, joints}};
+    };
+    CHECK(stream.push(0, lacking({2})).results.empty());  // nothing to fill it from
+    CHECK(stream.core.state(1) == TrackState::lost);
+    stream.push(0, 1);
+    stream.push_steps(50 * kMs, 5, 1);
+    const CopiedOutput filled = stream.push(300 * kMs, lacking({1}));
+    REQUIRE(filled.results.size() == 1);
+    CHECK(filled.results[0].label == 1);  // as before
+    CHECK(filled.results[0].missing_joints == 1);
+    CHECK(stream.core.stats().missing_joints == 1);
+    CHECK(stream.push(350 * kMs, lacking({1, 2})).results.empty());
+    CHECK(stream.core.state(1) == TrackState::predicted);
+    CHECK(stream.push(400 * kMs, lacking({0})).results.empty());
+    CHECK(stream.core.stats().unusable_frames == 3);
+    CHECK(stream.push(450 * kMs, 1).results.size() == 3);  // bridged
+    std::int64_t stamp = 450 * kMs;
+    while (stamp < 950 * kMs) {
+        CHECK(stream.push(stamp += 50 * kMs, lacking({2})).results.size() == 1);
+    }
+    CHECK(stream.push(stamp += 50 * kMs, lacking({2})).results.empty());  // for so long and no longer
+}
+
+TEST_CASE("a body that jumps is another one") {
+    RecogniserOptions options;
+    options.max_speed = 10;
+    Stream stream(options);
+    stream.push_steps(0, 7, 1);
+    const CopiedOutput other = stream.push(350 * kMs, {{1, script_joints(1, 20, 0.6F)}});
+    REQUIRE(other.results.size() == 1);
+    CHECK_FALSE(other.results[0].ready);
+    REQUIRE(other.events.size() == 1);
+    CHECK(other.events[0].lost);
+    CHECK(other.events[0].decided == 350 * kMs);
+    CHECK(stream.core.stats().jumps == 1);
+    CHECK(stream.push(400 * kMs, {{1, script_joints(1, 20, 0.2F)}}).results.size() == 1);
+    CHECK(stream.core.stats().jumps == 1);
+}
+
+TEST_CASE("an unsure frame takes the next branch in place of the first; nothing before a track is ready") {
+    Stream stream;                                              // effort 0.25: below 0.5
+    const CopiedOutput all = stream.push_steps(0, 7, 1, 1.0F);  // e / (e + 3) = 0.475
+    CHECK(all.results[4].action == 0);
+    CHECK(all.results[5].action == 1);
+    CHECK(all.results[5].macs == 100 + 1000 + 2 * 7);
+    CHECK(all.results[5].confidence > 0.9F);
+    CHECK(stream.push_steps(350 * kMs, 1, 1, 2.0F).results[0].action == 0);  // 0.71
+    CHECK(stream.core.stats().escalated == 2);
+    stream.core.set_effort(0);
+    CHECK(stream.push_steps(400 * kMs, 1, 1, 1.0F).results[0].action == 0);
+    stream.core.set_effort(1);
+    CHECK(stream.push_steps(450 * kMs, 1, 1, 20).results[0].action == 1);
+    CHECK_THROWS_WITH_AS(stream.core.set_effort(1.5), "effort: expected a number from 0 to 1, found 1.500000", Error);
+}
+
+TEST_CASE("tracks that step together run as one batch, each as it would alone") {
+    std::mt19937 random(5);
+    std::uniform_real_distribution<float> logit(0.5F, 3);
+    std::uniform_int_distribution<int> label(0, 3);
+    RecogniserOptions options;
+    options.max_tracks = 5;
+    Stream together(options);
+    std::vector<CopiedOutput> found(5);
+    std::vector<Stream> alone(5);
+    std::vector<CopiedOutput> expected(5);
+    for (int i = 0; i < 40; ++i) {
+        std::map<std::int64_t, std::vector<float>> tracks;
+        for (std::int64_t id = 0; id < 5; ++id) {
+            tracks[id] = script_joints(label(random), logit(random));
+            const CopiedOutput one = alone[id].push(i * kGridStep, {{id, tracks[id]}});
+            expected[id].results.insert(expected[id].results.end(), one.results.begin(), one.results.end());
+        }
+        const std::size_t calls = together.log.branches.size();
+        const CopiedOutput all = together.push(i * kGridStep, tracks);
+        CHECK(all.results.size() == 5);
+        for (const StepResult& result : all.results) {
+            found[result.track].results.push_back(result);
+        }
+        if (i >= kScriptLead) {
+            CHECK(together.log.branches[calls].size() == 5);
+            CHECK(together.log.branches.size() - calls <= 2);
+        }
+    }
+    for (int id = 0; id < 5; ++id) {
+        for (StepResult& result : expected[id].results) {
+            result.gesture = 0;
+        }
+        for (StepResult& result : found[id].results) {
+            result.gesture = 0;  // numbered over all tracks
+        }
+        CHECK(same_output(found[id], expected[id]));
+    }
+    CHECK(together.core.stats().escalated > 20);
+}
+
+TEST_CASE("once a budget is used up no frame takes a dearer branch") {
+    for (const bool of_track : {false, true}) {
+        RecogniserOptions options;
+        (of_track ? options.track_budget : options.total_budget) = 2 * kMs;
+        Stream stream(options);
+        stream.push_steps(0, 6, 1, 1.0F);
+        CHECK(stream.core.stats().budget_misses == 0);
+        CHECK(stream.core.stats().escalated == 1);
+        stream.log.sleep_ns = 3 * kMs;
+        const StepResult late = stream.push_steps(300 * kMs, 1, 1, 1.0F).results[0];
+        CHECK(late.action == 0);
+        CHECK(late.label == 1);  // still a result
+        CHECK(late.spatial_ns >= 3 * kMs);
+        CHECK(stream.core.stats().budget_misses == 1);
+        CHECK(stream.core.stats().budget_overruns == (of_track ? 0 : 1));
+    }
+    // A track's share of a batch.
+    RecogniserOptions options;
+    options.track_budget = 20 * kMs;
+    Stream stream(options);
+    std::map<std::int64_t, std::vector<float>> tracks{{1, script_joints(1, 1)}, {2, script_joints(1, 1)}};
+    for (int i = 0; i < 5; ++i) {
+        stream.push(i * kGridStep, tracks);
+    }
+    stream.log.sleep_ns = 25 * kMs;
+    CHECK(stream.push(5 * kGridStep, tracks).results[0].action == 1);
+}
+
+TEST_CASE("a body at rest takes the feature it had, one that moves does not") {
+    RecogniserOptions options;
+    options.idle_motion = 0.05F;
+    Stream stream(options);
+    stream.push_steps(0, 10, 1);
+    CHECK(stream.core.stats().idle_steps == 6);
+    CHECK(stream.log.branches.size() == 1);
+    CHECK(stream.core.stats().results == 5);
+    const StepResult idle = stream.push(500 * kMs, 1, 20.03F).results[0];
+    CHECK(idle.macs == 7);  // the temporal module's
+    CHECK(idle.label == 1);
+    CHECK(stream.push(550 * kMs, 1, 20.06F).results[0].macs == 107);
+    CHECK(stream.push(600 * kMs, 2, 20.06F).results[0].label == 2);
+    // Moving as a whole shows in the trail and in the joints before.
+    Stream moving(options);
+    for (int i = 0; i < 10; ++i) {
+        moving.push(i * kGridStep, {{1, script_joints(1, 20, i < 5 ? 0.0F : 0.1F * static_cast<float>(i))}});
+    }
+    CHECK(moving.core.stats().idle_steps == 2);  // 4 rests as 3 does; 5 … 7 differ, 8 and 9 move as the one before
+    Stream off;
+    off.push_steps(0, 10, 1);
+    CHECK(off.core.stats().idle_steps == 0);
+}
+
+TEST_CASE("an idle frame that is unsure goes on from the branch it has") {
+    RecogniserOptions options;
+    options.idle_motion = 0.05F;
+    Stream stream(options);
+    stream.push_steps(0, 5, 1, 1.0F);
+    const StepResult first = stream.push(250 * kMs, 1, 1.0F).results[0];
+    CHECK(first.action == 1);
+    CHECK(first.macs == 1000 + 2 * 7);
+    const StepResult next = stream.push(300 * kMs, 1, 1.0F).results[0];
+    CHECK(next.action == 1);
+    CHECK(next.macs == 7);
+}
+
+TEST_CASE("a reset ends gestures, which the next push tells, and frees the places") {
+    Stream stream;
+    stream.push_steps(0, 7, 1);
+    stream.core.reset(1);
+    stream.core.reset(99);  // nobody
+    CHECK(stream.core.state(1) == TrackState::lost);
+    const CopiedOutput next = stream.push(350 * kMs, 1);
+    REQUIRE(next.events.size() == 1);
+    CHECK(next.events[0].lost);
+    CHECK_FALSE(next.results[0].ready);
+    CHECK(stream.push(400 * kMs, 1).events.empty());
+    stream.core.reset();
+    CHECK(stream.push(-77'000'000 * kMs, 1).results.size() == 1);  // any clock
+}
+
+TEST_CASE("what a push would give, and nothing changes") {
+    RecogniserOptions options;
+    options.max_tracks = 3;
+    options.overflow = Overflow::replace;
+    options.max_speed = 40;
+    options.idle_motion = 0.02F;
+    Stream stream(options);
+    Stream clean(options);
+    std::mt19937 random(6);
+    const auto in = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    std::int64_t stamp = 0;
+    int events = 0;
+    int long_pushes = 0;
+    for (int i = 0; i < 3000; ++i) {
+        stamp += in(0, 99) == 0 ? in(-2000, 2000) * kMs : in(1, 90) * kMs;
+        std::map<std::int64_t, std::vector<float>> tracks;
+        for (std::int64_t id = 0; id < 4; ++id) {
+            if (in(0, 9) > 0) {
+                tracks[id] = script_joints(i / 30 % 4, in(0, 3) == 0 ? 1.0F : 20, in(0, 50) == 0 ? 3.0F : 0.0F);
+                if (in(0, 9) == 0) {
+                    tracks[id][in(0, 8)] = kNaN;
+                }
+            }
+        }
+        if (in(0, 200) == 0) {
+            stream.core.reset(1);
+            clean.core.reset(1);
+        }
+        const Stats before = stream.core.stats();
+        const CopiedOutput peeked = stream.push(stamp, tracks, false);
+        CHECK(std::memcmp(&before, &stream.core.stats(), sizeof before) == 0);
+        const CopiedOutput other = stream.push(stamp + 7 * kMs, tracks, false);
+        CHECK(same_output(peeked, stream.push(stamp, tracks, false)));
+        const CopiedOutput pushed = stream.push(stamp, tracks);
+        CHECK(same_output(peeked, pushed));
+        CHECK(same_output(pushed, clean.push(stamp, tracks)));
+        events += static_cast<int>(pushed.events.size());
+        long_pushes += static_cast<int>(pushed.results.size() > 4);
+    }
+    const Stats& stats = stream.core.stats();
+    CHECK(std::memcmp(&stats, &clean.core.stats(), sizeof stats) == 0);
+    CHECK(events > 50);  // all of it has happened
+    CHECK(long_pushes > 50);
+    for (const std::int64_t count : {stats.gaps, stats.overflow, stats.jumps, stats.clock_jumps, stats.unusable_frames,
+                                     stats.missing_joints, stats.escalated, stats.idle_steps, stats.late}) {
+        CHECK(count > 0);
+    }
+}
+
+TEST_CASE("a network that fails leaves a recogniser that starts anew, or after a peek as it was") {
+    Stream stream;
+    stream.push_steps(0, 7, 1);
+    stream.log.fail = true;
+    CHECK_THROWS_AS(stream.push(350 * kMs, {{1, script_joints(1)}}, false), Error);
+    CHECK(stream.core.state(1) == TrackState::tracked);
+    CHECK_THROWS_AS(stream.push(350 * kMs, 1), Error);
+    CHECK(stream.core.state(1) == TrackState::lost);
+    stream.log.fail = false;
+    const CopiedOutput next = stream.push(400 * kMs, 1);
+    CHECK(next.results.size() == 1);
+    CHECK(next.events.size() == 1);
+    CHECK(next.events[0].lost);
+}
+
+TEST_CASE("misuse is an error that says so, and nothing has happened") {
+    Stream stream;
+    const auto message = [&](const TrackInput* tracks, int count) -> std::string {
+        try {
+            stream.core.push(0, tracks, count, true);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::clip);
+            return error.what();
+        }
+        return "no error";
+    };
+    const TrackInput null{7, nullptr};
+    CHECK(message(&null, 1) == "track 7: expected joints (3, 3), found null");
+    CHECK(message(nullptr, 2) == "tracks: expected 2, found null");
+    CHECK(message(&null, -1) == "tracks of a push: expected 0 to 65536, found -1");
+    CHECK(message(&null, 65537).find("found 65537") > 0);
+    CHECK(message(nullptr, 0) == "no error");
+    CHECK(stream.core.stats().pushes == 1);
+}
+
+TEST_CASE("options out of their range, and models that are not for streams") {
+    const auto changed = [](auto&& change) {
+        RecogniserOptions options;
+        change(options);
+        return error_of(options);
+    };
+    CHECK(changed([](RecogniserOptions&) {}) == "no error");
+    CHECK(changed([](RecogniserOptions& o) { o.gap = 0; }) ==
+          "gap (ns; at most 1024 steps): expected 1 to 51200000000, found 0");
+    CHECK(changed([](RecogniserOptions& o) { o.forget = o.gap - 1; }).find("forget (ns; at least the gap)") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.max_tracks = 0; }) == "max_tracks: expected 1 to 4096, found 0");
+    CHECK(changed([](RecogniserOptions& o) { o.late = -1; }).find("late") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.fill = -1; }).find("fill") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.track_budget = -1; }).find("track_budget") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.total_budget = -1; }).find("total_budget") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.missing = 1.5F; }).find("missing: expected a number from 0 to 1") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.max_speed = kNaN; }).find("max_speed: expected") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.idle_motion = -1; }).find("idle_motion: expected") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.held_every = -1; }).find("held_every") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.effort = 2; }).find("effort: expected") == 0);
+    CHECK(changed([](RecogniserOptions& o) { o.decision = Decision{2, 0, 0, 0, 0, 0, 0, 0, 0}; }).find("decision") ==
+          0);
+
+    CHECK(error_of({}, random_model(kDense25, 1).description) ==
+          "recogniser: expected a causal model, which is one for streams, found kind sgn for clips");
+    Description policy = script_description();
+    policy.adaptive = true;
+    CHECK(error_of({}, policy).find("found one with a policy") > 0);
+}
