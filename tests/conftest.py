@@ -16,6 +16,12 @@ POLICY_WEIGHTS = (
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_sessionstart() -> None:
+    """What tests start is no worker of pytest-xdist, even where it is pytest: pytest-benchmark would record nothing."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real data sets: ``$ADASGN_DATA``, else ``../shared/data`` of the repository; skips without it."""
