@@ -33,7 +33,7 @@ else
 endif
 
 .PHONY: help demo test test-slow test-lowest test-cpp test-kernels test-tsan test-arm test-camera test-package \
-	test-ros compare-arm fuzz lint format bench bench-training parity gpu kernel-report wheels test-wheel clean
+	test-ros compare-arm fuzz lint lock format bench bench-training parity gpu kernel-report wheels test-wheel clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -165,6 +165,9 @@ lint: $(VENV)/lint-installed  ## Check style and types
 	MYPYPATH=examples/ros2/adasgn_edge_ros $(RUN)mypy --package adasgn_edge_ros
 	git ls-files csrc kernels tests/cpp tests/cuda tests/emulator examples/cpp bench | grep -E '\.(h|cpp|cu)$$' \
 		| xargs $(RUN)clang-format --dry-run -Werror
+
+lock: $(VENV)/created  ## Renew requirements/ci.txt, the versions that CI installs
+	$(RUN)python tools/lock_ci.py --torch "$(TORCH)"
 
 format: $(VENV)/lint-installed  ## Put the code into the project's format
 	$(RUN)ruff check --fix .
