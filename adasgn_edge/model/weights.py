@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
 from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, CheckpointError
-from adasgn_edge.files import atomic_path
 from adasgn_edge.model.adasgn import AnyModel, build_model
 from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.tensor_file import read_tensors, write_tensors
 from adasgn_edge.recognition import Recognition
 from adasgn_edge.shipped import shipped_file
 from adasgn_edge.skeletons import SkeletonLayout
@@ -49,7 +46,7 @@ class TrainedModel:
 
 
 def save_weights(path: Path, trained: TrainedModel) -> None:
-    """Write `trained` to a ``.safetensors`` file, atomically."""
+    """Write `trained` to a ``.safetensors`` file with a checksum, atomically."""
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -63,27 +60,19 @@ def save_weights(path: Path, trained: TrainedModel) -> None:
     }
     if trained.recognition is not None:
         header["recognition"] = trained.recognition.to_json()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
+    write_tensors(path, trained.model.state_dict(), {FORMAT: json.dumps(header)})
 
 
 def load_weights(path: str | Path) -> TrainedModel:
     """Read a weights file; the model is on the CPU and in evaluation mode.
 
-    Raises CheckpointError for a file that is missing, half-written, of another version or of another shape.
+    Raises CheckpointError for a file that is missing, damaged, of another version or of another shape. Of files from
+    before they had a checksum only damage to their form is noticed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a weights file, found {'a folder' if path.is_dir() else 'nothing'}")
+    file = read_tensors(path, "a weights file")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: expected a complete safetensors file, found a damaged one ({error})") from None
-    try:
-        header = json.loads(metadata[FORMAT])
+        header = json.loads(file.metadata[FORMAT])
         version = header["version"]
     except (KeyError, TypeError, json.JSONDecodeError):
         raise CheckpointError(
@@ -94,7 +83,7 @@ def load_weights(path: str | Path) -> TrainedModel:
     try:
         layout = SkeletonLayout.from_dict(header["layout"])
         model = build_model(ModelConfig.from_dict(header["config"]), layout)
-        model.load_state_dict(tensors)
+        model.load_state_dict(file.tensors)
         shares = header.get("action_shares")  # weights from before they were measured have none
         trained = TrainedModel(
             model.eval(),
