@@ -34,6 +34,7 @@ MOST_NAMED = 10
 """Of so many broken samples a warning says what is wrong; a data set's `left_out` says it of all."""
 LARGEST_FILE = 256 << 20
 """Bytes of a file that are read at most, and of what a compressed one becomes: hours of recording."""
+_CHUNK = 1 << 20
 BYTE_ORDER_MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -61,7 +62,7 @@ def read_bytes(path: Path) -> bytes:
     if path.suffix.lower() != ".gz" and not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE + 1)
+        content = _decompressed(content)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
             f"{path}: expected a file compressed by gzip, found a damaged or another one ({error})"
@@ -69,6 +70,15 @@ def read_bytes(path: Path) -> bytes:
     if len(content) > LARGEST_FILE:
         raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB when decompressed, found more")
     return content
+
+
+def _decompressed(content: bytes) -> bytes:
+    """What gzip made of it, up to one byte more than LARGEST_FILE; memory is taken for what there is alone."""
+    found = bytearray()
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        while len(found) <= LARGEST_FILE and (chunk := file.read(min(_CHUNK, LARGEST_FILE + 1 - len(found)))):
+            found += chunk
+    return bytes(found)
 
 
 def read_lines(path: Path) -> list[str]:
