@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
     "LARGEST_FILE",
     "BadSamples",
     "check_bad_sample_choice",
+    "read_at_most",
     "read_bytes",
     "read_lines",
     "read_number_rows",
@@ -62,7 +64,8 @@ def read_bytes(path: Path) -> bytes:
     if path.suffix.lower() != ".gz" and not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        content = _decompressed(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            content = read_at_most(file, LARGEST_FILE + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
             f"{path}: expected a file compressed by gzip, found a damaged or another one ({error})"
@@ -72,12 +75,11 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def _decompressed(content: bytes) -> bytes:
-    """What gzip made of it, up to one byte more than LARGEST_FILE; memory is taken for what there is alone."""
+def read_at_most(file: IO[bytes], most: int) -> bytes:
+    """What is left of a compressed file, up to so many bytes; memory is taken for what comes and not for what may."""
     found = bytearray()
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        while len(found) <= LARGEST_FILE and (chunk := file.read(min(_CHUNK, LARGEST_FILE + 1 - len(found)))):
-            found += chunk
+    while len(found) < most and (chunk := file.read(min(_CHUNK, most - len(found)))):
+        found += chunk
     return bytes(found)
 
 

@@ -28,7 +28,7 @@ from adasgn_edge.data.recordings import LABEL_TABLE, RecordingFolder
 from adasgn_edge.data.shrec import read_shrec
 from adasgn_edge.data.shrec21 import read_shrec21
 from adasgn_edge.data.splits import split_notes
-from adasgn_edge.data.walking import files_below, is_there
+from adasgn_edge.data.walking import files_below, is_folder, is_there
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
 from adasgn_edge.wording import shown
@@ -170,7 +170,7 @@ def open_dataset(
         _check_published((entry.train, entry.test), name, dataset.split, "samples")
         _warn_of(doubts_of_dataset(dataset))
         return dataset
-    if not (is_there(path) and path.is_dir()):
+    if not is_folder(path):
         return _open_converted(path, missing)
     plan = _plan(path)
     plan.warn()
@@ -337,11 +337,11 @@ def _source_folders(name: str, folders: Sequence[str], root: Path | str | None) 
     chosen = root if root is not None else os.environ.get("ADASGN_DATA") or None
     places = [Path(chosen)] if chosen is not None else [Path("data"), Path("..", "shared", "data")]
     for place in places:
-        if (place / folders[0]).is_dir():
-            return [place / folder for folder in folders if (place / folder).is_dir()]
+        if is_folder(place / folders[0]):
+            return [place / folder for folder in folders if is_folder(place / folder)]
     looked = " or ".join(str(place / folders[0]) for place in places)
     inside = next((place.resolve() for place in places if place.resolve().match(folders[0])), None)
-    if inside is not None and inside.is_dir():
+    if inside is not None and is_folder(inside):
         root = inside.parents[len(Path(folders[0]).parts) - 1]
         raise DatasetError(
             f"data set {name!r}: expected the folder that holds {folders[0]}, found that itself: --root {root}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 
 from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, CheckpointError
@@ -16,9 +17,11 @@ from adasgn_edge.files import atomic_path
 from adasgn_edge.model.adasgn import AnyModel, build_model
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.recognition import Recognition
+from adasgn_edge.regular_file import read_regular_file
 from adasgn_edge.shipped import shipped_file
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.wording import listed
+from adasgn_edge.text_file import parse_json
+from adasgn_edge.wording import listed, shown
 
 __all__ = ["WEIGHTS", "TrainedModel", "load_weights", "one_model", "save_weights", "shipped_weights"]
 
@@ -26,6 +29,9 @@ WEIGHTS = "model.safetensors"
 """The name of a stage's weights in the folder of a run."""
 FORMAT = "adasgn_edge.weights"
 VERSION = 1
+LARGEST_FILE = 1 << 30
+"""Bytes; the largest model has a hundredth."""
+Kind = TypeVar("Kind")
 
 
 @dataclass
@@ -74,23 +80,13 @@ def load_weights(path: str | Path) -> TrainedModel:
     Raises CheckpointError for a file that is missing, half-written, of another version or of another shape.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a weights file, found {'a folder' if path.is_dir() else 'nothing'}")
+    content = read_regular_file(path, "a weights file", LARGEST_FILE, CheckpointError)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: expected a complete safetensors file, found a damaged one ({error})") from None
-    try:
-        header = json.loads(metadata[FORMAT])
-        version = header["version"]
-    except (KeyError, TypeError, json.JSONDecodeError):
-        raise CheckpointError(
-            f"{path}: expected weights written by adasgn_edge, found a safetensors file without them"
-        ) from None
-    if version != VERSION:
-        raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {version}")
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+        found = shown(str(error), 200)
+        raise CheckpointError(f"{path}: expected a complete safetensors file, found a damaged one ({found})") from None
+    header = _header(path, content)
     try:
         layout = SkeletonLayout.from_dict(header["layout"])
         model = build_model(ModelConfig.from_dict(header["config"]), layout)
@@ -99,16 +95,49 @@ def load_weights(path: str | Path) -> TrainedModel:
         trained = TrainedModel(
             model.eval(),
             layout,
-            header["stream"],
-            tuple(header["class_names"]),
-            header.get("provenance", {}),
-            None if shares is None else tuple(shares),
+            _of_kind(header, "stream", str),
+            _names(header),
+            _of_kind(header, "provenance", dict) if "provenance" in header else {},
+            None if shares is None else _shares(shares),
             None if header.get("effort") is None else EffortTable.from_json(header["effort"]),
             Recognition.from_json(header["recognition"]) if "recognition" in header else None,
         )
-    except (AdaSGNError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: the weights do not fit their description ({error})") from None
+    except (AdaSGNError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise CheckpointError(f"{path}: the weights do not fit their description ({shown(str(error), 300)})") from None
     return trained
+
+
+def _header(path: Path, content: bytes) -> dict[str, Any]:
+    """What is said of the weights in the metadata of a safetensors file that was found sound."""
+    (length,) = struct.unpack_from("<Q", content)
+    metadata = parse_json(content[8 : 8 + length], f"{path}: header", CheckpointError).get("__metadata__") or {}
+    if FORMAT not in metadata:
+        raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them")
+    header = parse_json(metadata[FORMAT], f"{path}: description", CheckpointError)
+    if not isinstance(header, dict) or header.get("version") != VERSION:
+        found = header.get("version") if isinstance(header, dict) else header
+        raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {shown(found)}")
+    return header
+
+
+def _of_kind(header: dict[str, Any], key: str, kind: type[Kind]) -> Kind:
+    value = header[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key}: expected {kind.__name__}, found {shown(value)}")
+    return value
+
+
+def _names(header: dict[str, Any]) -> tuple[str, ...]:
+    names = _of_kind(header, "class_names", list)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"class_names: expected names, found {shown(names)}")
+    return tuple(names)
+
+
+def _shares(shares: Any) -> tuple[float, ...]:
+    if not isinstance(shares, list) or not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
+        raise TypeError(f"action_shares: expected shares from 0 to 1, found {shown(shares)}")
+    return tuple(shares)
 
 
 def one_model(path: Path) -> Path:
