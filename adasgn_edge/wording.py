@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import reprlib
 import unicodedata
+import warnings
 from collections.abc import Iterable, Sequence
 
-__all__ = ["acts", "listed", "nearest", "printable", "shortened", "shown", "spelt"]
+__all__ = ["acts", "listed", "nearest", "printable", "shortened", "shown", "spelt", "warn"]
 
 MOST_COMPARED = 2000
 """Names that a misspelt one is compared with at most: a message must not take seconds."""
@@ -32,6 +33,11 @@ def printable(text: object, longest: int | None = None) -> str:
         end = (longest - 3) // 3
         shown = f"{shown[: longest - 3 - end]} … {shown[-end:]}"
     return shown
+
+
+def warn(text: str, stacklevel: int = 1) -> None:
+    """A warning for users, nothing in whose lines acts on a terminal; stacklevel: as of ``warnings.warn``."""
+    warnings.warn("\n".join(map(printable, text.split("\n"))), stacklevel=stacklevel + 1)
 
 
 def acts(character: str) -> bool:

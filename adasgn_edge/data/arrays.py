@@ -29,7 +29,7 @@ from adasgn_edge.data.persons import Body
 from adasgn_edge.data.reading import LARGEST_FILE, read_at_most, read_bytes
 from adasgn_edge.data.tables import first_cells
 from adasgn_edge.errors import AdaSGNError, ClipError, DatasetError
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shown, warn
 
 __all__ = ["bodies_of_array", "read_array_bodies", "read_arrays"]
 
@@ -123,9 +123,7 @@ def _choose(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.Zip
         listed = [f"{name} {shape}" if shape is not None else name for name, shape in shapes.items()]
         raise DatasetError(f"{path}: expected an array 'positions', found {first_cells(listed, 6, 50) or 'no arrays'}")
     if others := [f"{name} {shape}" for name, shape in large.items() if name != found[0]]:
-        warnings.warn(
-            f"{path}: read {shown(found[0])}; arrays not used: {first_cells(others, length=50)}", stacklevel=2
-        )
+        warn(f"{path}: read {shown(found[0])}; arrays not used: {first_cells(others, length=50)}", stacklevel=2)
     return found[0]
 
 

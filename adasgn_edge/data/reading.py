@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.regular_file import read_regular_file
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import printable, shown, warn
 
 __all__ = [
     "LARGEST_FILE",
@@ -161,7 +160,7 @@ class BadSamples:
         try:
             yield
         except (ClipError, DatasetError) as error:
-            message = str(error) if name in str(error) else f"{name}: {error}"
+            message = str(error) if printable(name) in str(error) else f"{printable(name)}: {error}"
             if self._choice == "error":
                 raise DatasetError(f"{message} ({SKIPPING})") from None
             self.skipped.append(message)
@@ -177,4 +176,4 @@ def warn_left_out(source: str, left_out: Sequence[str], stacklevel: int = 2) -> 
     if left_out:
         text = "\n  ".join(left_out[:MOST_NAMED])
         more = f"\n  … and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
-        warnings.warn(f"{source}: {len(left_out)} broken samples left out:\n  {text}{more}", stacklevel=stacklevel)
+        warn(f"{source}: {len(left_out)} broken samples left out:\n  {text}{more}", stacklevel=stacklevel)

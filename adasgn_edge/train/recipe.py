@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -23,7 +22,7 @@ from adasgn_edge.data.walking import is_there
 from adasgn_edge.effort import DEFAULT_EFFORT
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.text_file import read_text
-from adasgn_edge.wording import nearest, shown
+from adasgn_edge.wording import nearest, shown, warn
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -251,10 +250,10 @@ def _find_dataset(dataset: str, recipe: Path) -> str:
     beside, here = recipe.resolve().parent / dataset, Path.cwd() / dataset
     if is_there(beside):
         if is_there(here) and not here.samefile(beside):
-            warnings.warn(f"recipe {recipe}: dataset {dataset!r} is that beside the recipe, not {here}", stacklevel=4)
+            warn(f"recipe {recipe}: dataset {dataset!r} is that beside the recipe, not {here}", stacklevel=4)
         return str(beside.resolve())
     if is_there(here):
-        warnings.warn(
+        warn(
             f"recipe {recipe}: dataset {dataset!r} is not beside the recipe, so that of the working folder is taken: "
             f"{here}",
             stacklevel=4,
