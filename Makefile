@@ -16,7 +16,8 @@ PYTEST_OPTIONS ?=
 PYTHONS ?= $(PYTHON)
 # MediaPipe wants an older NumPy than everything else here may have, so its tests have an environment of their own.
 CAMERA_VENV ?= .venv-camera
-# How long `make fuzz` looks for inputs that break the reader of model files, and where it keeps what it learnt.
+# How long `make fuzz` looks for inputs that break the reader of model files (`make fuzz-parsers`: any parser in Python),
+# and where it keeps what it learnt.
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS ?= build/fuzz/corpus
 
@@ -33,7 +34,8 @@ else
 endif
 
 .PHONY: help demo test test-slow test-lowest test-cpp test-kernels test-tsan test-arm test-camera test-package \
-	test-ros compare-arm fuzz lint lock format bench bench-training parity gpu kernel-report wheels test-wheel clean
+	test-ros compare-arm fuzz fuzz-parsers lint lock format bench bench-training parity gpu kernel-report wheels \
+	test-wheel clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -152,6 +154,14 @@ fuzz:  ## Fuzz the reader of model files for FUZZ_SECONDS (needs clang with its 
 	    $(FUZZ_CORPUS) \
 	    || { echo "The reader failed on the newest input in build/fuzz/failures. To reproduce:"; \
 	         ls -t build/fuzz/failures/* | head -n 1 | sed 's|^|    build/fuzz/fuzz_model_file |'; exit 1; }
+
+$(VENV)/fuzz-installed: $(VENV)/installed
+	grep '^fuzz = ' pyproject.toml | grep -o 'atheris[^"]*' > $(VENV)/fuzz.txt
+	$(INSTALL) --requirement $(VENV)/fuzz.txt
+	@touch $@
+
+fuzz-parsers: $(VENV)/fuzz-installed  ## Fuzz every parser written in Python, FUZZ_SECONDS for all together (x86-64, Python 3.11 or newer)
+	OMP_NUM_THREADS=1 $(RUN)python tools/fuzz_parsers.py --seconds $(FUZZ_SECONDS)
 
 $(VENV)/lint-installed: $(VENV)/installed
 	grep '^lint = ' pyproject.toml | grep -o '[a-z-]*==[^"]*' > $(VENV)/lint.txt

@@ -160,7 +160,7 @@ class ModelDescription:
                 effort=EffortTable.from_json(facts["effort"]) if "effort" in facts else None,
                 recognition=Recognition.from_json(facts["recognition"]) if config.causal is not None else None,
             )
-        except (AdaSGNError, ValueError, RecursionError) as error:
+        except (AdaSGNError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise ModelFileError(f"model file: description: {shown(str(error), 300)}") from None
 
 

@@ -6,7 +6,7 @@ bad values also derive from :class:`ValueError`, so code that knows nothing of t
 
 from __future__ import annotations
 
-from adasgn_edge.wording import shortened
+from adasgn_edge.wording import printable, shortened
 
 __all__ = [
     "AdaSGNError",
@@ -33,12 +33,18 @@ LONGEST_MESSAGE = 600
 
 
 class AdaSGNError(Exception):
-    """Base of every error that this package raises on purpose; of an overlong message the middle is left out."""
+    """Base of every error that this package raises on purpose.
+
+    A message is one line in which nothing acts on a terminal, whatever is quoted in it; of an overlong one the middle
+    is left out.
+    """
 
     def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(
-            *(shortened(part, LONGEST_MESSAGE) if isinstance(part, str) else part for part in arguments), **options
-        )
+        super().__init__(*(_fit(part) if isinstance(part, str) else part for part in arguments), **options)
+
+
+def _fit(message: str) -> str:
+    return shortened(printable(shortened(message, LONGEST_MESSAGE)), LONGEST_MESSAGE)
 
 
 class EffortError(AdaSGNError, ValueError):

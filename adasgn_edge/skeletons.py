@@ -25,7 +25,6 @@ Other keys are refused, so that a misspelt one does not go unseen.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -37,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import LayoutError
+from adasgn_edge.text_file import parse_json, read_text
 from adasgn_edge.wording import nearest, shown
 
 __all__ = ["Chirality", "Conventions", "SkeletonLayout", "builtin_layouts", "load_layout", "stated_conventions"]
@@ -383,17 +383,10 @@ def load_layout(name: str | Path | SkeletonLayout) -> SkeletonLayout:
     if str(name) in builtin_layouts():
         text = (resources.files("adasgn_edge") / "layouts" / f"{name}.json").read_text(encoding="utf-8")
     elif Path(name).suffix == ".json":
-        try:
-            text = Path(name).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise LayoutError(f"layout file {name}: {error.strerror or error}") from None
-        except UnicodeDecodeError:
-            raise LayoutError(f"layout file {name}: expected UTF-8 text, found other bytes") from None
+        text = read_text(Path(name), "a layout", LayoutError)
     else:
         known = ", ".join(builtin_layouts())
-        raise LayoutError(f"unknown layout {str(name)!r}: expected one of {known}, or the path of a .json file")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise LayoutError(f"layout {name}: not valid JSON ({error})") from None
-    return SkeletonLayout.from_dict(data)
+        raise LayoutError(
+            f"unknown layout {shown(str(name), 100)}: expected one of {known}, or the path of a .json file"
+        )
+    return SkeletonLayout.from_dict(parse_json(text, f"layout {name}", LayoutError))

@@ -1,11 +1,13 @@
-"""Words for messages: whatever comes in, what is shown of it stays short."""
+"""Words for messages: whatever comes in, what is shown of it stays short, and nothing in it acts on a terminal."""
 
 from __future__ import annotations
 
 import reprlib
+import unicodedata
+import warnings
 from collections.abc import Iterable, Sequence
 
-__all__ = ["listed", "nearest", "shortened", "shown"]
+__all__ = ["acts", "listed", "nearest", "printable", "shortened", "shown", "spelt", "warn"]
 
 MOST_COMPARED = 2000
 """Names that a misspelt one is compared with at most: a message must not take seconds."""
@@ -17,6 +19,40 @@ def shortened(text: str, at_most: int) -> str:
         return text
     head = (at_most - 3) * 2 // 3
     return f"{text[:head]} … {text[len(text) - (at_most - 3 - head) :]}"
+
+
+def printable(text: object, longest: int | None = None) -> str:
+    """Text on one line in which nothing acts on a terminal: control and direction characters appear as ``\\x1b``.
+
+    longest: characters to keep; from a longer text the middle is left out.
+    """
+    shown = str(text)
+    if not shown.isprintable():
+        shown = "".join(spelt(character) if acts(character) else character for character in shown)
+    if longest is not None and len(shown) > longest:
+        end = (longest - 3) // 3
+        shown = f"{shown[: longest - 3 - end]} … {shown[-end:]}"
+    return shown
+
+
+def warn(text: str, stacklevel: int = 1) -> None:
+    """A warning for users, nothing in whose lines acts on a terminal; stacklevel: as of ``warnings.warn``."""
+    warnings.warn("\n".join(map(printable, text.split("\n"))), stacklevel=stacklevel + 1)
+
+
+def acts(character: str) -> bool:
+    """Whether a character moves, colours, reorders or is no character at all; joiners (Persian, emoji) are harmless."""
+    if character in "\u200c\u200d":
+        return False
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def spelt(character: str) -> str:
+    """An escape in place of a character."""
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no text (PEP 383)
+        return f"\\x{number - 0xDC00:02x}"
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def shown(value: object, at_most: int = 60) -> str:

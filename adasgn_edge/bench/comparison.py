@@ -6,6 +6,7 @@ from typing import Any
 
 from adasgn_edge.bench.timing import ratio
 from adasgn_edge.errors import BenchError
+from adasgn_edge.wording import shown
 
 __all__ = ["FORMAT", "compare", "differences"]
 
@@ -16,12 +17,26 @@ BOARD = ("model", "power_mode")
 PARTS = {"cold_start": ("import", "load", "first", "total"), "memory": ("loaded", "peak")}
 
 
+UNUSABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, ArithmeticError, RecursionError)
+"""What comes of reports whose values are not those that a run writes."""
+
+
 def compare(first: dict[str, Any], second: dict[str, Any], *, anyway: bool = False) -> dict[str, Any]:
     """Times of the second report over those of the first, as plain values.
 
     slower: whether the interval lies above 1, or below (False); None where it holds 1. Raises BenchError for reports of
-    different machines or settings, unless `anyway`, and for reports that have nothing in common.
+    different machines or settings, unless `anyway`, for reports that have nothing in common, and for such that no run
+    writes.
     """
+    try:
+        return _compare(first, second, anyway)
+    except BenchError:
+        raise
+    except UNUSABLE as error:
+        raise BenchError(f"expected reports as a run writes them, found others ({shown(error)})") from None
+
+
+def _compare(first: dict[str, Any], second: dict[str, Any], anyway: bool) -> dict[str, Any]:
     different = differences(first, second)
     decisive = [one for one in different if one["decisive"]]
     if decisive and not anyway:

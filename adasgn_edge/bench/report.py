@@ -35,6 +35,7 @@ from typing import Any
 
 from adasgn_edge.errors import BenchError
 from adasgn_edge.files import write_text
+from adasgn_edge.text_file import read_json
 from adasgn_edge.wording import shown
 
 __all__ = ["FORMAT", "KEYS", "read_report", "write_report"]
@@ -53,12 +54,7 @@ def write_report(report: dict[str, Any], path: Path) -> None:
 
 def read_report(path: Path) -> dict[str, Any]:
     """A report that :func:`write_report` wrote; BenchError for anything else."""
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchError(f"{path}: expected a file of `adasgn-edge bench --json`, found {error.strerror}") from None
-    except ValueError as error:
-        raise BenchError(f"{path}: expected a file of `adasgn-edge bench --json`, found {shown(str(error))}") from None
+    report = read_json(path, "a file of `adasgn-edge bench --json`", BenchError)
     found = report.get("format") if isinstance(report, dict) else None
     if found != FORMAT:
         raise BenchError(f"{path}: expected the format {FORMAT!r}, found {shown(found)}")

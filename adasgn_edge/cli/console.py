@@ -49,7 +49,7 @@ def plain_warnings() -> Iterator[None]:
         ) -> None:
             if category is UserWarning:
                 text = f"warning: {message}"
-                Console(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+                SafeConsole(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
             else:
                 others(message, category, filename, lineno, file, line)
 

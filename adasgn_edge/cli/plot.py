@@ -78,20 +78,21 @@ def command(
 
 def _read_models(source: Path) -> list[dict[str, Any]]:
     """The rows of a file of `eval --json`, checked."""
-    import json
-
     from adasgn_edge.errors import DatasetError
+    from adasgn_edge.text_file import read_json
+    from adasgn_edge.wording import shown
 
+    content = read_json(source, "a file written by `adasgn-edge eval --json`", DatasetError)
     expected = f"{source}: expected a file written by `adasgn-edge eval --json`, found"
     try:
-        models = json.loads(source.read_text(encoding="utf-8"))["models"]
+        models = content["models"]
         rows = [{**row, "stage": str(row.get("stage", row["name"])), "name": str(row["name"])} for row in models]
         for row in rows:
             for figure in ("accuracy", "paper_gflops", "full_gflops"):
                 if not 0 <= row[figure] < float("inf"):
                     raise ValueError(f"{figure} = {row[figure]} in {row['name'][:40]!r}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{expected} {repr(error)[:200]}") from None
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise DatasetError(f"{expected} {shown(error, 200)}") from None
     if not rows:
         raise DatasetError(f"{expected} one without models")
     return rows

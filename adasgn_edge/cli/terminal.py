@@ -13,6 +13,8 @@ import sys
 import unicodedata
 from typing import Any
 
+from adasgn_edge.wording import acts, printable, spelt
+
 __all__ = ["complain", "finish_streams", "json_line", "prepare_streams", "printable"]
 
 LONGEST_MESSAGE = 600  # characters
@@ -44,18 +46,6 @@ _PLAIN = {
 """Characters of this program's own output, for encodings that lack them."""
 
 
-def printable(text: object, longest: int | None = None) -> str:
-    """Text on one line in which nothing acts on a terminal: control and direction characters appear as ``\\x1b``.
-
-    longest: characters to keep; from a longer text the middle is left out.
-    """
-    shown = "".join(_code(character) if _acts(character) else character for character in str(text))
-    if longest is not None and len(shown) > longest:
-        end = (longest - 3) // 3
-        shown = f"{shown[: longest - 3 - end]} … {shown[-end:]}"
-    return shown
-
-
 def complain(message: object) -> None:
     """One line on standard error, with the program's name before it."""
     print(f"adasgn-edge: {printable(message, LONGEST_MESSAGE)}", file=sys.stderr)
@@ -64,7 +54,7 @@ def complain(message: object) -> None:
 def json_line(value: Any) -> str:
     """JSON on one line; characters that standard output cannot encode or a terminal would obey as ``\\u00fc``."""
     text = json.dumps(value, ensure_ascii=False)
-    if any(map(_acts, text)):
+    if any(map(acts, text)):
         return json.dumps(value)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
@@ -108,20 +98,6 @@ def _discard(stream: Any) -> None:
         pass
 
 
-def _acts(character: str) -> bool:
-    """Whether a character moves, colours, reorders or is no character at all; joiners (Persian, emoji) are harmless."""
-    if character in "\u200c\u200d":
-        return False
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-
-
-def _code(character: str) -> str:
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no text (PEP 383)
-        return f"\\x{number - 0xDC00:02x}"
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -138,6 +114,6 @@ def _substitute(character: str) -> str:
     if 0x2800 <= number <= 0x28FF:  # braille: pictures
         return "#" if (number - 0x2800).bit_count() > 3 else ":" if (number - 0x2800).bit_count() > 1 else "."
     if 0xD800 <= number <= 0xDFFF:
-        return _code(character)
+        return spelt(character)
     base = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return base or "?"

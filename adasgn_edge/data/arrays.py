@@ -8,12 +8,15 @@ executed (no pickles), and nothing is allocated on its word: an array's header m
 from __future__ import annotations
 
 import io
+import lzma
 import math
+import struct
 import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -23,12 +26,12 @@ from numpy.typing import NDArray
 
 from adasgn_edge.data.joint_names import JointNames
 from adasgn_edge.data.persons import Body
-from adasgn_edge.data.reading import LARGEST_FILE, read_bytes
+from adasgn_edge.data.reading import LARGEST_FILE, read_at_most, read_bytes
 from adasgn_edge.data.tables import first_cells
-from adasgn_edge.errors import ClipError, DatasetError
-from adasgn_edge.wording import shown
+from adasgn_edge.errors import AdaSGNError, ClipError, DatasetError
+from adasgn_edge.wording import shown, warn
 
-__all__ = ["bodies_of_array", "read_array_bodies"]
+__all__ = ["bodies_of_array", "read_array_bodies", "read_arrays"]
 
 KNOWN_NAMES = (
     "positions", "keypoint", "keypoints", "skeleton", "skeletons", "poses", "pose", "joints", "joint", "landmarks",
@@ -38,7 +41,10 @@ KNOWN_NAMES = (
 MAGIC = b"\x93NUMPY"
 HEADER_ERRORS = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError, EOFError)
 """What NumPy raises for a damaged or hostile header, which is a Python literal."""
-ZIP_ERRORS = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+ZIP_ERRORS = (
+    OSError, ValueError, EOFError, KeyError, IndexError, OverflowError, MemoryError, RuntimeError, zipfile.BadZipFile,
+    zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 """What zipfile raises for damaged, encrypted or unknown archives; RuntimeError asks for a password."""
 
 
@@ -52,16 +58,44 @@ def read_array_bodies(path: Path, names: JointNames) -> list[Body]:
         return bodies_of_array(_array(path, "the array", content), names, str(path))
     if not content.startswith(b"PK"):
         raise DatasetError(f"{path}: expected a NumPy .npz archive or .npy array, found another kind of file")
+    with _archive(path, content) as archive:
+        members = _members(archive)
+        name = _choose(path, archive, members)
+        array = _array(path, shown(name), _member(path, archive, members[name]))
+    return bodies_of_array(array, names, str(path))
+
+
+def read_arrays(path: Path, only: str | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of numbers in an .npz file by their names, of all or the one; none of a file that is no archive.
+
+    Raises DatasetError for a damaged file, or one with more than LARGEST_FILE bytes in all of its arrays.
+    """
+    content = read_bytes(path)
+    if not content.startswith(b"PK"):
+        return {}
+    with _archive(path, content) as archive:
+        wanted = {name: info for name, info in _members(archive).items() if only in (None, name)}
+        total = sum(info.file_size for info in wanted.values())
+        if total > LARGEST_FILE:
+            raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB of arrays, found {total >> 20} MB")
+        return {name: _array(path, shown(name), _member(path, archive, info)) for name, info in wanted.items()}
+
+
+@contextmanager
+def _archive(path: Path, content: bytes) -> Iterator[zipfile.ZipFile]:
+    """A NumPy .npz archive; whatever zipfile raises of it is a DatasetError."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            name = _choose(path, archive, members)
-            array = _array(path, shown(name), _member(path, archive, members[name]))
+            yield archive
+    except AdaSGNError:
+        raise
     except ZIP_ERRORS as error:
-        if isinstance(error, ClipError | DatasetError):
-            raise
-        raise DatasetError(f"{path}: expected a NumPy .npz archive, found a damaged one ({error})") from None
-    return bodies_of_array(array, names, str(path))
+        found = shown(str(error), 120)
+        raise DatasetError(f"{path}: expected a NumPy .npz archive, found a damaged one ({found})") from None
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
 
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -69,7 +103,7 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> byte
         found = f"{info.file_size >> 20} MB in {shown(info.filename)}"
         raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB, found {found}")
     with archive.open(info) as member:
-        content = member.read(info.file_size + 1)
+        content = read_at_most(member, info.file_size + 1)
     if len(content) != info.file_size:
         raise DatasetError(f"{path}: expected {info.file_size} bytes in {shown(info.filename)}, found {len(content)}")
     return content
@@ -89,9 +123,7 @@ def _choose(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.Zip
         listed = [f"{name} {shape}" if shape is not None else name for name, shape in shapes.items()]
         raise DatasetError(f"{path}: expected an array 'positions', found {first_cells(listed, 6, 50) or 'no arrays'}")
     if others := [f"{name} {shape}" for name, shape in large.items() if name != found[0]]:
-        warnings.warn(
-            f"{path}: read {shown(found[0])}; arrays not used: {first_cells(others, length=50)}", stacklevel=2
-        )
+        warn(f"{path}: read {shown(found[0])}; arrays not used: {first_cells(others, length=50)}", stacklevel=2)
     return found[0]
 
 

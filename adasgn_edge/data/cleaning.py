@@ -28,11 +28,14 @@ from adasgn_edge.data.first_frames import steady_start, supports
 from adasgn_edge.data.persons import Body, by_motion, join_bodies, without_strays
 from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.wording import listed
+from adasgn_edge.wording import listed, shown
 
 __all__ = ["MISSING_CHOICES", "Cleaning", "clean_persons", "clean_recording", "fill_track", "seen_bodies"]
 
 MISSING_CHOICES = ("fill", "error")
+
+LARGEST_COORDINATE = 1e15
+"""Whatever the unit: far beyond what is measured, and its square is within float32."""
 
 CENTRE_REACH = 4.0
 """Coordinates may be relative to a joint that has the others around it, in radii of the body."""
@@ -168,12 +171,13 @@ def _with_nan(positions: NDArray[np.float32], layout: SkeletonLayout, what: str)
     if positions.ndim != 3 or positions.shape[1:] != (layout.joint_count, 3):
         expected = f"(frames, {layout.joint_count}, 3) for layout {layout.name!r}"
         raise ClipError(f"{what}: expected shape {expected}, found {positions.shape}")
-    infinite = np.isinf(positions).any(axis=-1)
-    if infinite.any():
-        frame, joint = np.argwhere(infinite)[0]
+    far = np.abs(positions) > LARGEST_COORDINATE  # infinity too, NaN not
+    if far.any():
+        frame, joint, axis = np.argwhere(far)[0]
+        found = float(positions[frame, joint, axis])
         raise ClipError(
-            f"{what}: expected coordinates that float32 can hold, found infinity in frame {frame}, "
-            f"joint {layout.joints[joint]!r}"
+            f"{what}: expected coordinates up to {LARGEST_COORDINATE:g}, found "
+            f"{'infinity' if np.isinf(found) else f'{found:g}'} in frame {frame}, joint {shown(layout.joints[joint])}"
         )
     zero = (positions == 0).all(axis=-1)  # (L, V)
     unknown = np.isnan(positions).any(axis=-1)

@@ -12,7 +12,6 @@ corrections by hand follow, and what the recording lacks is made good (:mod:`ada
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from adasgn_edge.data.sources import Orientation, load_source
 from adasgn_edge.data.stream_frames import LEFT_HAND, has_header, read_stream_bodies
 from adasgn_edge.errors import ClipError, DatasetError, SourceError
 from adasgn_edge.skeletons import SkeletonLayout, load_layout
+from adasgn_edge.wording import warn
 
 __all__ = [
     "CLIP_ENDINGS",
@@ -117,7 +117,7 @@ def read_clip(
         path, layout, missing=missing, description=description, orientation=Orientation(flip, mirror, scale)
     )
     for text in [*filter(None, [str(cleaning)]), *doubts(tracks, layout)]:
-        warnings.warn(f"{path}: {text}", stacklevel=2)
+        warn(f"{path}: {text}", stacklevel=2)
     return tracks
 
 
@@ -139,7 +139,7 @@ def read_recording(
     layout = load_layout(layout)
     bodies = [orientation.apply(layout, body) for body in read_bodies(path, layout, description)]
     if description is not None and description.side == "left":
-        warnings.warn(f"{path}: {LEFT_HAND}", stacklevel=2)
+        warn(f"{path}: {LEFT_HAND}", stacklevel=2)
     found, cleaning = clean_recording(bodies, layout, missing, str(path))
     tracks = [track for track in found if len(track) >= 2]
     if not tracks:

@@ -22,7 +22,6 @@ columns that are not understood, with a warning. Anything else is an error that 
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,7 +44,7 @@ from adasgn_edge.data.joint_names import (
 )
 from adasgn_edge.data.tables import UNITS, Table, first_cells
 from adasgn_edge.errors import ClipError
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shown, warn
 
 __all__ = ["Columns", "find_columns"]
 
@@ -321,7 +320,7 @@ def _warn_of_others(table: Table, found: _Sorted, positions: NDArray[np.int64]) 
     others = sorted({*found.unknown, *found.numbered.values()} - used)
     if others and table.header:
         shown = first_cells([table.header[column] for column in others])
-        warnings.warn(f"{table.path}: columns not used: {shown}", stacklevel=2)
+        warn(f"{table.path}: columns not used: {shown}", stacklevel=2)
 
 
 # What is wrong with the names

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import filecmp
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from adasgn_edge.data.walking import files_below
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
-from adasgn_edge.wording import listed, shown
+from adasgn_edge.wording import listed, shown, warn
 
 __all__ = ["Body", "choose_persons", "read_ntu", "read_skeleton_file"]
 
@@ -101,7 +100,7 @@ def read_ntu(
             label, group = sample.action - 1, group_of(sample, split)
             builder.add(name, label, split_of(sample, split), tracks, absent + filled, group)
     if repeated:
-        warnings.warn(f"NTU RGB+D: samples that lie there twice, read once: {listed(repeated)}", stacklevel=2)
+        warn(f"NTU RGB+D: samples that lie there twice, read once: {listed(repeated)}", stacklevel=2)
     return builder.build(left_out=bad.report())
 
 

@@ -107,8 +107,8 @@ def join_bodies(bodies: Sequence[Body]) -> list[Body]:
 
 def _cut(body: Body) -> list[Body]:
     """A body in pieces that do not jump; one that jumps all the time stays whole."""
-    ratio = _moved(body.positions[:-1], body.positions[1:]) / _reach(body.radius, np.diff(body.frames))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # of a body that is a point
+        ratio = _moved(body.positions[:-1], body.positions[1:]) / _reach(body.radius, np.diff(body.frames))
         jumps = np.flatnonzero(ratio > 1) + 1
     if not 0 < len(jumps) <= MOST_JUMPS:
         return [body]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.arrays import read_arrays
 from adasgn_edge.data.cleaning import seen_bodies
 from adasgn_edge.data.clips import holds_lines, read_bodies
 from adasgn_edge.data.description import StreamDescription
-from adasgn_edge.data.reading import read_bytes, read_lines
+from adasgn_edge.data.reading import read_lines
 from adasgn_edge.data.sources import Orientation
 from adasgn_edge.data.stream_frames import StreamFrame, frame_of, is_frame_line, is_header, line_facts
-from adasgn_edge.errors import ClipError, DatasetError
+from adasgn_edge.errors import ClipError
 from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["file_stamps", "recorded_frames", "recorded_rate"]
@@ -92,13 +92,4 @@ def _array_stamps(path: Path) -> NDArray[Any] | None:
     """The array of stamps in an .npz file as it is there."""
     if path.suffix.lower() != ".npz":
         return None
-    content = read_bytes(path)
-    if not content.startswith(b"PK"):  # a single array, whatever its name
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        if STAMPS not in arrays.files:
-            return None
-        try:
-            return arrays[STAMPS]
-        except ValueError as error:
-            raise DatasetError(f"{path}: {STAMPS}: expected an array of numbers ({error})") from None
+    return read_arrays(path, STAMPS).get(STAMPS)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import ClipError, DatasetError
 from adasgn_edge.regular_file import read_regular_file
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import printable, shown, warn
 
 __all__ = [
     "LARGEST_FILE",
     "BadSamples",
     "check_bad_sample_choice",
+    "read_at_most",
     "read_bytes",
     "read_lines",
     "read_number_rows",
@@ -34,6 +35,7 @@ MOST_NAMED = 10
 """Of so many broken samples a warning says what is wrong; a data set's `left_out` says it of all."""
 LARGEST_FILE = 256 << 20
 """Bytes of a file that are read at most, and of what a compressed one becomes: hours of recording."""
+_CHUNK = 1 << 20
 BYTE_ORDER_MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -61,7 +63,8 @@ def read_bytes(path: Path) -> bytes:
     if path.suffix.lower() != ".gz" and not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE + 1)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            content = read_at_most(file, LARGEST_FILE + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
             f"{path}: expected a file compressed by gzip, found a damaged or another one ({error})"
@@ -69,6 +72,14 @@ def read_bytes(path: Path) -> bytes:
     if len(content) > LARGEST_FILE:
         raise DatasetError(f"{path}: expected at most {LARGEST_FILE >> 20} MB when decompressed, found more")
     return content
+
+
+def read_at_most(file: IO[bytes], most: int) -> bytes:
+    """What is left of a compressed file, up to so many bytes; memory is taken for what comes and not for what may."""
+    found = bytearray()
+    while len(found) < most and (chunk := file.read(min(_CHUNK, most - len(found)))):
+        found += chunk
+    return bytes(found)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -149,7 +160,7 @@ class BadSamples:
         try:
             yield
         except (ClipError, DatasetError) as error:
-            message = str(error) if name in str(error) else f"{name}: {error}"
+            message = str(error) if printable(name) in str(error) else f"{printable(name)}: {error}"
             if self._choice == "error":
                 raise DatasetError(f"{message} ({SKIPPING})") from None
             self.skipped.append(message)
@@ -165,4 +176,4 @@ def warn_left_out(source: str, left_out: Sequence[str], stacklevel: int = 2) -> 
     if left_out:
         text = "\n  ".join(left_out[:MOST_NAMED])
         more = f"\n  … and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
-        warnings.warn(f"{source}: {len(left_out)} broken samples left out:\n  {text}{more}", stacklevel=stacklevel)
+        warn(f"{source}: {len(left_out)} broken samples left out:\n  {text}{more}", stacklevel=stacklevel)

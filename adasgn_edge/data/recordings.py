@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +32,7 @@ from adasgn_edge.data.walking import is_there
 from adasgn_edge.errors import AdaSGNError, DatasetError, LayoutError
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
-from adasgn_edge.wording import listed, shown
+from adasgn_edge.wording import listed, shown, warn
 
 __all__ = ["CLASS_LIST", "LABEL_TABLE", "LAYOUT", "Recording", "RecordingFolder", "read_layout", "read_recordings"]
 
@@ -58,7 +57,7 @@ def read_recordings(
     plan.warn()
     dataset = plan.read(on_bad_sample, progress, missing)
     for note in split_notes(dataset):
-        warnings.warn(note, stacklevel=2)
+        warn(note, stacklevel=2)
     return dataset
 
 
@@ -126,7 +125,7 @@ class RecordingFolder:
     def warn(self) -> None:
         """Give the notes as warnings."""
         for note in self.notes:
-            warnings.warn(note, stacklevel=3)
+            warn(note, stacklevel=3)
 
     def read(
         self, on_bad_sample: str = "error", progress: Progress | None = None, missing: str = "fill"

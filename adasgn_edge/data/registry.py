@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,10 +27,10 @@ from adasgn_edge.data.recordings import LABEL_TABLE, RecordingFolder
 from adasgn_edge.data.shrec import read_shrec
 from adasgn_edge.data.shrec21 import read_shrec21
 from adasgn_edge.data.splits import split_notes
-from adasgn_edge.data.walking import files_below, is_there
+from adasgn_edge.data.walking import files_below, is_folder, is_there
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shown, warn
 
 __all__ = [
     "DATASETS",
@@ -170,7 +169,7 @@ def open_dataset(
         _check_published((entry.train, entry.test), name, dataset.split, "samples")
         _warn_of(doubts_of_dataset(dataset))
         return dataset
-    if not (is_there(path) and path.is_dir()):
+    if not is_folder(path):
         return _open_converted(path, missing)
     plan = _plan(path)
     plan.warn()
@@ -204,7 +203,7 @@ def open_online_dataset(name: str, root: Path | str | None = None, progress: Pro
 
 def _warn_of(notes: Sequence[str]) -> None:
     for note in notes:
-        warnings.warn(note, stacklevel=3)
+        warn(note, stacklevel=3)
 
 
 def cached_path(
@@ -275,14 +274,14 @@ def _converted_once(path: Path, read: Callable[[], SkeletonDataset], on_bad_samp
     try:
         save_dataset(path, dataset)
     except OSError as error:
-        warnings.warn(f"{path}: the converted data set cannot be kept: {error.strerror or error}", stacklevel=3)
+        warn(f"{path}: the converted data set cannot be kept: {error.strerror or error}", stacklevel=3)
     return dataset
 
 
 def _check_published(published: tuple[int, int], name: str, split: NDArray[np.str_], what: str) -> None:
     train, test = (int((split == part).sum()) for part in ("train", "test"))
     if (train, test) != published:
-        warnings.warn(
+        warn(
             f"{name}: expected {published[0]} training and {published[1]} test {what} as published, found {train} and "
             f"{test}; results cannot be compared with published ones",
             stacklevel=3,
@@ -328,7 +327,7 @@ def _load_cached(path: Path) -> SkeletonDataset | None:
     try:
         return load_dataset(path)
     except DatasetError as error:
-        warnings.warn(f"{error}; converting the data set again", stacklevel=3)
+        warn(f"{error}; converting the data set again", stacklevel=3)
         return None
 
 
@@ -337,11 +336,11 @@ def _source_folders(name: str, folders: Sequence[str], root: Path | str | None) 
     chosen = root if root is not None else os.environ.get("ADASGN_DATA") or None
     places = [Path(chosen)] if chosen is not None else [Path("data"), Path("..", "shared", "data")]
     for place in places:
-        if (place / folders[0]).is_dir():
-            return [place / folder for folder in folders if (place / folder).is_dir()]
+        if is_folder(place / folders[0]):
+            return [place / folder for folder in folders if is_folder(place / folder)]
     looked = " or ".join(str(place / folders[0]) for place in places)
     inside = next((place.resolve() for place in places if place.resolve().match(folders[0])), None)
-    if inside is not None and inside.is_dir():
+    if inside is not None and is_folder(inside):
         root = inside.parents[len(Path(folders[0]).parts) - 1]
         raise DatasetError(
             f"data set {name!r}: expected the folder that holds {folders[0]}, found that itself: --root {root}"

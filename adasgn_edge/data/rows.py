@@ -11,7 +11,6 @@ NaN. A row without any joint is a frame in which the person was not seen.
 from __future__ import annotations
 
 import re
-import warnings
 from array import array
 from collections.abc import Sequence
 from operator import itemgetter
@@ -25,7 +24,7 @@ from adasgn_edge.data.persons import Body
 from adasgn_edge.data.tables import MISSING, Table, first_cells, read_table
 from adasgn_edge.data.timeline import are_blocks, bodies_by_order, frames_by_turn, rows_of
 from adasgn_edge.errors import ClipError, DatasetError
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shown, warn
 
 __all__ = ["read_table_bodies"]
 
@@ -172,7 +171,7 @@ class _Rows:
         texts = [[re.sub(r"^([+-]?\d+)\.0*$", r"\1", cell) for cell in self._cells[column]] for column in columns]
         persons: list[tuple[str, ...]] = list(zip(*texts, strict=True)) if texts else [()] * len(self.lines)
         if rounded := next((name for person in set(persons) for name in person if ROUNDED.fullmatch(name)), None):
-            warnings.warn(
+            warn(
                 f"{self.path}: person {rounded} has lost digits, so that two may look like one: save them as text",
                 stacklevel=2,
             )

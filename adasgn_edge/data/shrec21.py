@@ -24,24 +24,21 @@ times (TAP six in the last, after the revision). Who performs is not said; the r
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adasgn_edge.data.arrays import read_arrays
 from adasgn_edge.data.axes import parse_axes
 from adasgn_edge.data.online import Annotation, OnlineDataset
 from adasgn_edge.data.persons import whole_body
 from adasgn_edge.data.preprocess import as_recording
-from adasgn_edge.data.reading import LARGEST_FILE, read_lines
+from adasgn_edge.data.reading import read_lines
 from adasgn_edge.data.sources import Orientation, load_source
 from adasgn_edge.errors import DatasetError
 from adasgn_edge.progress import Progress
-from adasgn_edge.regular_file import read_regular_file
 from adasgn_edge.skeletons import SkeletonLayout, load_layout
 from adasgn_edge.wording import listed, shown
 
@@ -140,12 +137,9 @@ def _recordings(root: Path, split: str, progress: Progress) -> tuple[dict[str, N
 
 
 def _read_archive(path: Path) -> dict[str, NDArray[np.float32]]:
-    content = read_regular_file(path, "a file", LARGEST_FILE, DatasetError)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise DatasetError(f"{path}: expected an archive of NumPy arrays, found a damaged one ({error})") from None
+    arrays = read_arrays(path)
+    if not arrays:
+        raise DatasetError(f"{path}: expected an archive of NumPy arrays, found another kind of file")
     for name, array in arrays.items():
         if array.ndim != 3 or array.shape[1:] != (_JOINTS, 3) or len(array) == 0 or array.dtype.kind != "f":
             raise DatasetError(

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ from adasgn_edge.data.reading import read_lines
 from adasgn_edge.data.sources import Orientation
 from adasgn_edge.errors import ClipError, RecognitionError, SourceError
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shown, warn
 
 __all__ = [
     "LEFT_HAND",
@@ -403,5 +402,5 @@ def read_stream_bodies(path: Path, layout: SkeletonLayout, description: StreamDe
             poses.append(joints)
         number, left = number + 1, left or bool(frame.left)
     if left:
-        warnings.warn(f"{path}: {LEFT_HAND}", stacklevel=2)
+        warn(f"{path}: {LEFT_HAND}", stacklevel=2)
     return [Body(np.array(numbers, dtype=np.int64), np.stack(poses)) for numbers, poses in seen.values()]

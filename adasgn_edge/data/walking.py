@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["files_below", "is_there"]
+__all__ = ["files_below", "is_folder", "is_there"]
 
 
 def files_below(folder: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
@@ -27,6 +27,14 @@ def files_below(folder: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
         for name in sorted(names):
             if not name.startswith(".") and wanted(name):
                 yield below + name
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of that name; no for a name that nothing can have, which ``is_dir`` raises for."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def is_there(path: Path) -> bool:

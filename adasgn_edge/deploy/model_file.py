@@ -31,7 +31,7 @@ from adasgn_edge.deploy.model_container import (
 from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, EffortError, ModelFileError, RecognitionError
 from adasgn_edge.files import atomic_path
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import MAX_BRANCHES, ModelConfig
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.recognition import Recognition
 from adasgn_edge.regular_file import shown_path
@@ -49,8 +49,6 @@ CAUSAL_VERSION = "3"
 PRECISIONS = ("f32", "f16")
 COST_CONVENTIONS = ("paper", "full", "folded")
 
-MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_BRANCHES = 256, 1024, 65536, 32
-MAX_LAYERS, MAX_TRAIL = 16, 16
 MAX_WINDOW = 3600
 MAX_COST = 1 << 62
 SHARE_TOLERANCE = 1e-3
@@ -91,7 +89,6 @@ class ModelFile:
 
     def __post_init__(self) -> None:
         config = self.config
-        _check_limits(config)
         joints = self.layout.joint_count
         _expect(joints == config.recorded_joints, f"a layout of {config.recorded_joints} joints", joints)
         _expect(len(self.class_names) == config.classes, f"{config.classes} class names", len(self.class_names))
@@ -470,20 +467,6 @@ def _kind(config: ModelConfig) -> str:
     return "single" if config.transform else "sgn"
 
 
-def _check_limits(config: ModelConfig) -> None:
-    _expect(config.joints <= MAX_JOINTS, f"at most {MAX_JOINTS} joints", config.joints)
-    joints, count = max(branch.joints for branch in config.branches), len(config.branches)
-    _expect(joints <= MAX_JOINTS, f"branches of at most {MAX_JOINTS} joints", joints)
-    _expect(count <= MAX_BRANCHES, f"at most {MAX_BRANCHES} branches", count)
-    _expect(config.frames <= MAX_FRAMES, f"at most {MAX_FRAMES} frames", config.frames)
-    _expect(config.classes <= MAX_CLASSES, f"at most {MAX_CLASSES} classes", config.classes)
-    if config.causal is not None:
-        layers, lead = len(config.causal.dilations), config.causal.lead
-        _expect(layers <= MAX_LAYERS, f"at most {MAX_LAYERS} temporal layers", layers)
-        _expect(len(config.causal.trail) <= MAX_TRAIL, f"a trail of at most {MAX_TRAIL}", len(config.causal.trail))
-        _expect(lead <= MAX_FRAMES, f"a trail of less than {MAX_FRAMES} frames", lead)
-
-
 def _read_config(data: Any, version: str) -> ModelConfig:
     """The configuration as a file of this version has it."""
     first, causal = version == FIRST_VERSION, version == CAUSAL_VERSION
@@ -508,7 +491,6 @@ def _read_config(data: Any, version: str) -> ModelConfig:
         config = ModelConfig.from_dict(data)
     except AdaSGNError as error:
         raise ModelFileError(_shown(str(error))) from None
-    _check_limits(config)
     return config
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adasgn_edge.errors import EngineError
+from adasgn_edge.text_file import read_json
 
 PACKAGE = Path(__file__).parents[1]
 """The folder of the package, with the compiled modules and `_build.json`."""
@@ -63,8 +63,13 @@ class BuildInfo:
 def read_build(folder: Path | None = None) -> BuildInfo:
     """The facts beside this file (or in `folder`); EngineError where the package was never built."""
     path = (folder or PACKAGE) / "_build.json"
+    if not path.exists():
+        raise EngineError(
+            f"{path}: expected what the build notes, found nothing; install the package with `pip install .`, or build "
+            "in place with `python setup.py build_ext --inplace`"
+        )
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path, "what the build notes", EngineError)
         if record["version"] != VERSION:
             raise EngineError(f"{path}: expected version {VERSION}, found {record['version']}")
         torch = record["torch"]
@@ -77,12 +82,7 @@ def read_build(folder: Path | None = None) -> BuildInfo:
             torch=Part.from_record(torch),
             torch_cuda=Part.from_record(torch["cuda"] if torch["built"] else torch),
         )
-    except FileNotFoundError:
-        raise EngineError(
-            f"{path}: expected what the build notes, found nothing; install the package with `pip install .`, or build "
-            "in place with `python setup.py build_ext --inplace`"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, EngineError):
             raise
         raise EngineError(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from adasgn_edge.errors import ModelConfigError
+from adasgn_edge.wording import shown
 
 __all__ = [
-    "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_COORDINATE", "NODE", "PAIR", "POSE", "POSE_HIDDEN",
-    "SIZES", "STRIDES", "TAPS", "TEMPORAL", "Branch", "CausalShape", "ModelConfig", "branch_grid",
+    "COORDINATES", "EMBEDDING", "FEATURE", "GRAPH_WIDTHS", "MAX_BRANCHES", "MAX_CLASSES", "MAX_COORDINATE",
+    "MAX_FRAMES", "MAX_JOINTS", "MAX_LAYERS", "MAX_TRAIL", "NODE", "PAIR", "POSE", "POSE_HIDDEN", "SIZES", "STRIDES",
+    "TAPS", "TEMPORAL", "Branch", "CausalShape", "ModelConfig", "branch_grid",
 ]  # fmt: skip
 
 COORDINATES = 3
@@ -37,6 +39,9 @@ POSE = "pose"
 """The third kind of branch: all joints of a frame as one node, without a graph."""
 POSE_HIDDEN = 256
 """Width between the two layers of a pose branch."""
+MAX_JOINTS, MAX_FRAMES, MAX_CLASSES, MAX_BRANCHES = 256, 1024, 65536, 32
+MAX_LAYERS, MAX_TRAIL = 16, 16
+"""What a model may have, the native engine's limits too; nothing is built of a description that is beyond them."""
 MAX_COORDINATE = 1e4
 """The largest coordinate of a clip that is classified. From 1e19 on products of activations are infinite, and ReLU
 makes zeros of what comes of that; this is far below, and far above what normalised clips hold."""
@@ -70,8 +75,9 @@ class Branch(NamedTuple):
         """The branch written as "S-1", "B-25" or "P-25"; raises ModelConfigError for anything else."""
         letters = {size[0].upper(): size for size in (POSE, *SIZES)}
         letter, dash, joints = text.strip().upper().partition("-")
-        if letter not in letters or not dash or not (joints.isascii() and joints.isdigit()) or int(joints) < 1:
-            raise ModelConfigError(f"expected a branch such as S-1, B-25 or P-25, found {text[:40]!r}")
+        number = joints.isascii() and joints.isdigit() and len(joints) < 7
+        if letter not in letters or not dash or not number or int(joints) < 1:
+            raise ModelConfigError(f"expected a branch such as S-1, B-25 or P-25, found {shown(text, 40)}")
         return cls(int(joints), letters[letter])
 
 
@@ -105,11 +111,14 @@ class CausalShape:
             values = tuple(getattr(self, name))
             object.__setattr__(self, name, values)
             ok = all(type(value) is int and value >= 1 for value in values)
-            expect(ok, f"{name} of whole numbers, at least 1", list(values))
-        expect(list(self.trail) == sorted(set(self.trail)), "an ascending trail", list(self.trail))
+            expect(ok, f"{name} of whole numbers, at least 1", shown(list(values)))
+        expect(list(self.trail) == sorted(set(self.trail)), "an ascending trail", shown(list(self.trail)))
+        expect(len(self.trail) <= MAX_TRAIL, f"a trail of at most {MAX_TRAIL}", len(self.trail))
+        expect(self.lead <= MAX_FRAMES, f"a trail of less than {MAX_FRAMES} frames", self.lead)
         expect(len(self.dilations) >= 1, "at least one dilation", "none")
-        expect(type(self.pool) is int and self.pool >= 1, "a maximum over one row or more", repr(self.pool))
-        expect(type(self.origin) is int and self.origin >= 0, "the number of an origin joint", repr(self.origin))
+        expect(len(self.dilations) <= MAX_LAYERS, f"at most {MAX_LAYERS} temporal layers", len(self.dilations))
+        expect(type(self.pool) is int and self.pool >= 1, "a maximum over one row or more", shown(self.pool))
+        expect(type(self.origin) is int and self.origin >= 0, "the number of an origin joint", shown(self.origin))
 
     @property
     def lead(self) -> int:
@@ -154,13 +163,23 @@ class ModelConfig:
                 raise ModelConfigError(f"model: expected {expected}, found {found}")
 
         object.__setattr__(self, "branches", tuple(self.branches))
-        names = ", ".join(self.branch_names) or "none"
+        for name in ("joints", "classes", "frames", "stride"):
+            value = getattr(self, name)
+            expect(type(value) is int, f"{name} as a whole number", shown(value))
+        for name in ("transform", "adaptive", "escalates"):
+            expect(type(getattr(self, name)) is bool, f"{name} as true or false", shown(getattr(self, name)))
         expect(self.joints >= 1, "at least one joint", self.joints)
+        expect(self.joints <= MAX_JOINTS, f"at most {MAX_JOINTS} joints", self.joints)
         expect(self.classes >= 2, "at least two classes", self.classes)
+        expect(self.classes <= MAX_CLASSES, f"at most {MAX_CLASSES} classes", self.classes)
         expect(self.frames >= 1, "at least one frame", self.frames)
+        expect(self.frames <= MAX_FRAMES, f"at most {MAX_FRAMES} frames", self.frames)
         expect(self.stride in STRIDES, "a stride of 1 or 2", self.stride)
         expect(len(self.branches) > 0, "at least one branch", "none")
+        expect(len(self.branches) <= MAX_BRANCHES, f"at most {MAX_BRANCHES} branches", len(self.branches))
+        names = ", ".join(self.branch_names)
         for branch in self.branches:
+            expect(branch.joints <= MAX_JOINTS, f"branches of at most {MAX_JOINTS} joints", branch.joints)
             expect(branch.size in (POSE, *SIZES), f"a size among {', '.join((POSE, *SIZES))}", repr(branch.size))
             expect(branch.joints >= 1, "branches of at least 1 joint", branch)
             expect(branch.joints == self.joints or not branch.pose, f"a pose branch of {self.joints} joints", branch)
@@ -239,7 +258,15 @@ class ModelConfig:
         if isinstance(data, dict) and "causal" in data:
             causal = _read_causal(data["causal"])
             data = {key: value for key, value in data.items() if key != "causal"}
+        for key in {"branches", "joint_sets", "sizes"} & set(data if isinstance(data, dict) else ()):
+            kind = int if key == "joint_sets" else str
+            values = data[key]
+            if not isinstance(values, list | tuple) or not all(type(value) is kind for value in values):
+                what = "whole numbers" if kind is int else "texts"
+                raise ModelConfigError(f"model: expected {key} as a list of {what}, found {shown(values)}")
         if isinstance(data, dict) and {"joint_sets", "sizes"} <= set(data) and "branches" not in data:
+            if len(data["joint_sets"]) * len(data["sizes"]) > MAX_BRANCHES:
+                raise ModelConfigError(f"model: expected at most {MAX_BRANCHES} branches, found more")
             rest = {key: value for key, value in data.items() if key not in ("joint_sets", "sizes")}
             data = {
                 **rest,
@@ -248,15 +275,15 @@ class ModelConfig:
                 "branches": list(map(str, branch_grid(data["joint_sets"], data["sizes"]))),
             }
         if not isinstance(data, dict) or set(data) != known:
-            raise ModelConfigError(f"model: expected the keys {', '.join(sorted(known))}, found {data!r}")
+            raise ModelConfigError(f"model: expected the keys {', '.join(sorted(known))}, found {shown(data, 200)}")
         return cls(**{**data, "branches": tuple(map(Branch.parse, data["branches"])), "causal": causal})
 
 
 def _read_causal(data: Any) -> CausalShape:
     known = {field.name for field in fields(CausalShape)}
     if not isinstance(data, dict) or set(data) != known:
-        raise ModelConfigError(f"causal model: expected the keys {', '.join(sorted(known))}, found {data!r}")
+        raise ModelConfigError(f"causal model: expected the keys {', '.join(sorted(known))}, found {shown(data, 200)}")
     for name in ("trail", "dilations"):
         if not isinstance(data[name], list | tuple):
-            raise ModelConfigError(f"causal model: expected {name} as a list, found {data[name]!r}")
+            raise ModelConfigError(f"causal model: expected {name} as a list, found {shown(data[name])}")
     return CausalShape(**{**data, "trail": tuple(data["trail"]), "dilations": tuple(data["dilations"])})

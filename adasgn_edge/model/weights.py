@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, CheckpointError
@@ -15,7 +16,8 @@ from adasgn_edge.model.tensor_file import read_tensors, write_tensors
 from adasgn_edge.recognition import Recognition
 from adasgn_edge.shipped import shipped_file
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.wording import listed
+from adasgn_edge.text_file import parse_json
+from adasgn_edge.wording import listed, shown
 
 __all__ = ["WEIGHTS", "TrainedModel", "load_weights", "one_model", "save_weights", "shipped_weights"]
 
@@ -23,6 +25,7 @@ WEIGHTS = "model.safetensors"
 """The name of a stage's weights in the folder of a run."""
 FORMAT = "adasgn_edge.weights"
 VERSION = 1
+Kind = TypeVar("Kind")
 
 
 @dataclass
@@ -71,15 +74,7 @@ def load_weights(path: str | Path) -> TrainedModel:
     """
     path = Path(path)
     file = read_tensors(path, "a weights file")
-    try:
-        header = json.loads(file.metadata[FORMAT])
-        version = header["version"]
-    except (KeyError, TypeError, json.JSONDecodeError):
-        raise CheckpointError(
-            f"{path}: expected weights written by adasgn_edge, found a safetensors file without them"
-        ) from None
-    if version != VERSION:
-        raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {version}")
+    header = _header(path, file.metadata)
     try:
         layout = SkeletonLayout.from_dict(header["layout"])
         model = build_model(ModelConfig.from_dict(header["config"]), layout)
@@ -88,16 +83,47 @@ def load_weights(path: str | Path) -> TrainedModel:
         trained = TrainedModel(
             model.eval(),
             layout,
-            header["stream"],
-            tuple(header["class_names"]),
-            header.get("provenance", {}),
-            None if shares is None else tuple(shares),
+            _of_kind(header, "stream", str),
+            _names(header),
+            _of_kind(header, "provenance", dict) if "provenance" in header else {},
+            None if shares is None else _shares(shares),
             None if header.get("effort") is None else EffortTable.from_json(header["effort"]),
             Recognition.from_json(header["recognition"]) if "recognition" in header else None,
         )
-    except (AdaSGNError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: the weights do not fit their description ({error})") from None
+    except (AdaSGNError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise CheckpointError(f"{path}: the weights do not fit their description ({shown(str(error), 300)})") from None
     return trained
+
+
+def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What is said of the weights in the metadata of a safetensors file that was found sound."""
+    if FORMAT not in metadata:
+        raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them")
+    header = parse_json(metadata[FORMAT], f"{path}: description", CheckpointError)
+    if not isinstance(header, dict) or header.get("version") != VERSION:
+        found = header.get("version") if isinstance(header, dict) else header
+        raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {shown(found)}")
+    return header
+
+
+def _of_kind(header: dict[str, Any], key: str, kind: type[Kind]) -> Kind:
+    value = header[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key}: expected {kind.__name__}, found {shown(value)}")
+    return value
+
+
+def _names(header: dict[str, Any]) -> tuple[str, ...]:
+    names = _of_kind(header, "class_names", list)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"class_names: expected names, found {shown(names)}")
+    return tuple(names)
+
+
+def _shares(shares: Any) -> tuple[float, ...]:
+    if not isinstance(shares, list) or not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
+        raise TypeError(f"action_shares: expected shares from 0 to 1, found {shown(shares)}")
+    return tuple(shares)
 
 
 def one_model(path: Path) -> Path:

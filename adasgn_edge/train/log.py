@@ -9,6 +9,7 @@ from typing import Any
 
 from adasgn_edge.errors import CheckpointError
 from adasgn_edge.files import write_text
+from adasgn_edge.wording import shown
 
 __all__ = ["LOG", "read_log", "write_log"]
 
@@ -37,9 +38,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict) or not isinstance(row.get("epoch"), int):
-            raise CheckpointError(f"{path}, line {number}: expected the row of an epoch, found {line[:60]!r}")
+            raise CheckpointError(f"{path}, line {number}: expected the row of an epoch, found {shown(line)}")
         rows.append(row)
     return rows

@@ -6,7 +6,6 @@ bit on the same machine and thread count, and no generator state needs saving.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from adasgn_edge.train.recipe import Recipe
 from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stage_run import StageRun
 from adasgn_edge.train.stages import Stage, fingerprint, plan_stages, stage_folder
+from adasgn_edge.wording import warn
 
 __all__ = ["Trainer", "check_training_set"]
 
@@ -51,13 +51,13 @@ def warn_of_gaps(dataset: SkeletonDataset) -> None:
         names = ", ".join(repr(dataset.class_names[label][:40]) for label in missing[:8])
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
         tested = int(np.isin(dataset.labels[dataset.split == "test"], missing).sum())
-        warnings.warn(
+        warn(
             f"{dataset.name}: no training clip of {names}{more}, so these cannot be learnt ({tested} test clips are "
             "of them)",
             stacklevel=3,
         )
     if not (dataset.split == "test").any():
-        warnings.warn(f"{dataset.name}: no test clips, so training goes without test figures", stacklevel=3)
+        warn(f"{dataset.name}: no test clips, so training goes without test figures", stacklevel=3)
 
 
 class Trainer:

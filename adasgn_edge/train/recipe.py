@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,9 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adasgn_edge.data.recordings import LABEL_TABLE
 from adasgn_edge.data.registry import DATASETS
+from adasgn_edge.data.walking import is_there
 from adasgn_edge.effort import DEFAULT_EFFORT
 from adasgn_edge.errors import RecipeError
-from adasgn_edge.wording import nearest, shown
+from adasgn_edge.text_file import read_text
+from adasgn_edge.wording import nearest, shown, warn
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -247,12 +248,12 @@ def _find_dataset(dataset: str, recipe: Path) -> str:
     if dataset in DATASETS:
         return dataset
     beside, here = recipe.resolve().parent / dataset, Path.cwd() / dataset
-    if beside.exists():
-        if here.exists() and not here.samefile(beside):
-            warnings.warn(f"recipe {recipe}: dataset {dataset!r} is that beside the recipe, not {here}", stacklevel=4)
+    if is_there(beside):
+        if is_there(here) and not here.samefile(beside):
+            warn(f"recipe {recipe}: dataset {dataset!r} is that beside the recipe, not {here}", stacklevel=4)
         return str(beside.resolve())
-    if here.exists():
-        warnings.warn(
+    if is_there(here):
+        warn(
             f"recipe {recipe}: dataset {dataset!r} is not beside the recipe, so that of the working folder is taken: "
             f"{here}",
             stacklevel=4,
@@ -266,22 +267,19 @@ def _read(name: str, folder: tuple[str, ...]) -> dict[str, Any]:
     if name in builtin:
         text = (_package_folder(folder) / f"{name}.toml").read_text(encoding="utf-8")
     elif name.endswith(".toml"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise RecipeError(f"recipe {name}: {error.strerror or error}") from None
-        except UnicodeDecodeError:
-            raise RecipeError(f"recipe {name}: expected text, found bytes that are not UTF-8") from None
+        text = read_text(name, "a recipe", RecipeError)
     else:
         raise RecipeError(
-            f"unknown {'recipe' if folder == _RECIPES else 'variant'} {name[:80]!r}: expected one of "
+            f"unknown {'recipe' if folder == _RECIPES else 'variant'} {shown(name, 80)}: expected one of "
             f"{', '.join(builtin)}, or the path of a .toml file"
             + (f", or a folder of recordings with {LABEL_TABLE}" if folder == _RECIPES else "")
         )
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {name}: not valid TOML ({error})") from None
+    except RecursionError:
+        raise RecipeError(f"recipe {name}: not valid TOML (nested too deeply)") from None
+    except ValueError as error:  # TOMLDecodeError is one, of numbers of thousands of digits it is a plain one
+        raise RecipeError(f"recipe {name}: not valid TOML ({shown(str(error), 120)})") from None
     section = data.get("data")
     if name not in builtin and isinstance(section, dict) and isinstance(section.get("dataset"), str):
         section["dataset"] = _find_dataset(section["dataset"], Path(name))
@@ -351,7 +349,7 @@ def load_recipe(name: str, variant: str | None = None, changes: dict[str, Any] |
     except ValidationError as error:
         raise RecipeError(f"recipe {name}: {problems_of(error, Recipe)}") from None
     dataset = recipe.data.dataset
-    if dataset not in DATASETS and not Path(dataset).exists():
+    if dataset not in DATASETS and not is_there(Path(dataset)):
         raise RecipeError(
             f"recipe {name}: data.dataset {dataset[:120]!r}: expected one of {', '.join(DATASETS)}, or a folder of "
             "recordings or converted file beside the recipe, found none"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.folds import Fold, fold_dataset
+from adasgn_edge.data.walking import is_folder, is_there
 from adasgn_edge.errors import CheckpointError, DatasetError, EffortError, ModelConfigError
 from adasgn_edge.model.config import Branch
 from adasgn_edge.model.weights import WEIGHTS, TrainedModel, load_weights
@@ -215,7 +216,7 @@ def plain(value: Any) -> Any:
 
 def find_weights(path: Path) -> list[Path]:
     """The weights file itself, or all ``model.safetensors`` below a run folder in a stable order."""
-    if path.is_file():
+    if is_there(path) and not is_folder(path):
         return [path]
     found = sorted(path.glob(f"**/{WEIGHTS}"))
     if not found:

@@ -165,7 +165,7 @@ def test_archives_that_cannot_be(tmp_path):
     root = write_compact(tmp_path)
     good = (root / "training.npz").read_bytes()
     (root / "training.npz").write_bytes(good[: len(good) // 2])
-    with pytest.raises(DatasetError, match=r"training.npz: expected an archive of NumPy arrays, found a damaged one"):
+    with pytest.raises(DatasetError, match=r"training.npz: expected a NumPy .npz archive, found a damaged one"):
         read_shrec21(root)
     for wrong in (np.zeros((5, 22, 3)), np.zeros((0, 20, 3)), np.zeros((5, 20, 3), int), np.zeros(5)):
         np.savez(root / "training.npz", **{"1": hand("1"), "2": wrong})
