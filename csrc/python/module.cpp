@@ -10,6 +10,7 @@
 #include "recogniser.h"
 #ifdef ADASGN_CUDA
 #include "cuda_engine.h"
+#include "device_staging.h"
 #endif
 
 namespace adasgn {
@@ -68,5 +69,6 @@ PYBIND11_MODULE(_native, module) {
         .def_property_readonly("instruction_set", [](CpuEngine& native) { return native.own().instruction_set(); });
 #ifdef ADASGN_CUDA
     adasgn::define_cuda_engine(module);
+    adasgn::define_device_staging(module);
 #endif
 }

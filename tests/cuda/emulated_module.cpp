@@ -1,4 +1,5 @@
-// The Python class of the CUDA engine on the emulated device, and what a test needs besides: memory of that device.
+// The Python classes of the CUDA engine and of staging on the emulated device, and what a test needs besides: memory of
+// that device.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "adasgn/cuda/runtime.h"
 #include "arrays.h"
 #include "cuda_engine.h"
+#include "device_staging.h"
 #include "emulator.h"
 #include "native_engine.h"
 
@@ -56,6 +58,7 @@ PYBIND11_MODULE(_native_emulated, module) {
     py::register_local_exception_translator(adasgn::translate);
     adasgn::define_engine(module);
     adasgn::define_cuda_engine(module);
+    adasgn::define_device_staging(module);
     module.def("upload", upload, py::arg("array"), py::arg("stream") = 1);
     module.def("new_stream", new_stream);
     module.def("order", order, py::arg("earlier"), py::arg("later"));

@@ -134,6 +134,8 @@ class Graph {
         }
         expect_ok(end_capture(stream, graph_), "capture of a graph");
     }
+    // Of what the stream was given since begin_capture.
+    explicit Graph(Stream stream) { expect_ok(end_capture(stream, graph_), "capture of a graph"); }
     ~Graph() { destroy_graph(graph_); }
     Graph(Graph&& other) noexcept : graph_(std::exchange(other.graph_, nullptr)) {}
     Graph& operator=(Graph&&) = delete;
