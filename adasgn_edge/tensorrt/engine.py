@@ -74,8 +74,8 @@ class Model:
         self.effort = None if effort is None else float(effort)
         if description.config.causal is not None:
             raise EngineError(
-                "model: expected one that is not causal on TensorRT, found a causal one, which the engine of the device "
-                "cpu runs"
+                "model: expected one that is not causal on TensorRT, found a causal one, which the engine of the "
+                "device cpu runs"
             )
         if persons > 1 and not description.config.escalates:
             raise EngineError(

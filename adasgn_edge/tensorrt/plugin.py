@@ -29,11 +29,12 @@ BITS = {"f32": 32, "f16": 16}
 _loaded: set[str] = set()
 
 
-def expect_library(part: Part, version: Version | None = None, library: Path = LIBRARY) -> Path:
+def expect_library(part: Part, version: Version | None = None, library: Path | None = None) -> Path:
     """The plugin's library; TensorRTError where it was not built, or for another major than the TensorRT at hand.
 
-    part: what the build noted of it; version: of the TensorRT at hand.
+    part: what the build noted of it; version: of the TensorRT at hand; library: LIBRARY, unless another is named.
     """
+    library = library or LIBRARY
     if not part.built or not library.is_file():
         reason = part.reason if not part.built else f"{library} is not there"
         remedy = part.remedy if not part.built else "install adasgn-edge again"
