@@ -153,30 +153,49 @@ def check(
 def plugin(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL]", help="A model file, for trtexec's commands.", show_default=False),
+        typer.Argument(metavar="[MODEL]", help="A model file (.adasgn), for trtexec's commands.", show_default=False),
+    ] = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.onnx",
+            help="Write the model here as a graph of one node, the plugin (needs the package onnx).",
+            show_default=False,
+        ),
     ] = None,
     max_batch: MaxBatch = 64,
+    precision: PrecisionOption = "f16",
+    effort: EffortOption = None,
 ) -> None:
-    """Print where the plugin's library lies and, for a model file, the commands of trtexec that build and time it.
+    """Print where the plugin's library lies and, for a model, the commands of NVIDIA's trtexec that build and time it.
 
-    Example: `adasgn-edge tensorrt plugin gestures.adasgn`
+    Example: `adasgn-edge tensorrt plugin gestures.adasgn --onnx gestures.onnx`
     """
+    from adasgn_edge.errors import OutputError
+    from adasgn_edge.files import check_output
     from adasgn_edge.installation.build_info import read_build
     from adasgn_edge.tensorrt.plugin import expect_library, trtexec_lines
 
+    if onnx is not None:
+        check_output(onnx, (".onnx",), "--onnx")
+        if model is None:
+            raise OutputError("--onnx: expected a model file to write, found none")
+    if model is not None:
+        from adasgn_edge.deploy.model_file import read_model_file
+
+        file = read_model_file(model)
+        if onnx is not None:
+            from adasgn_edge.tensorrt.plugin_graph import write_plugin_graph
+
+            write_plugin_graph(file, onnx, precision, effort)
+            typer.echo(f"{printable(onnx)}: {onnx.stat().st_size / 1e6:.2f} MB")
     part = read_build().tensorrt
     library = expect_library(part)
     typer.echo(f"{printable(library)}: for TensorRT {part.version}")
-    if model is None:
-        return
-    from adasgn_edge.deploy.model_file import read_model_file
-
-    config = read_model_file(model).config
-    shape = (config.frames, config.joints, 3)
-    graph, engine = (str(model.with_suffix(ending)) for ending in (".onnx", ".engine"))
-    typer.echo(f"with {graph} of `adasgn-edge export WEIGHTS --tensorrt-onnx {graph}`:")
-    for line in trtexec_lines(library, shape, max_batch, graph, engine):
-        typer.echo(line)
+    if model is not None:
+        graph, engine = str(onnx or model.with_suffix(".onnx")), str(model.with_suffix(".engine"))
+        for line in trtexec_lines(library, (file.config.frames, file.config.joints, 3), max_batch, graph, engine):
+            typer.echo(line)
 
 
 def _model(path: Path, **options: Any) -> Any:
