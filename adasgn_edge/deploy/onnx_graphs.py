@@ -22,7 +22,8 @@ AdaSGN is a folder, because ONNX has no cheap way to send each frame through a g
 ==================  =============================================================================================
 
 In binary16 (precision "f16") inputs and outputs stay float32, and so do the velocity, the temporal module and what
-decides: the policy's graph with its branch. A whole model cast to half would multiply float32 by binary16, which ONNX has not.
+decides: the policy's graph with its branch. A whole model cast to half would multiply float32 by binary16, which ONNX
+does not have.
 """
 
 from __future__ import annotations
