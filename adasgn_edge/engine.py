@@ -43,8 +43,8 @@ __all__ = [
     "multiply_adds", "whole_number",
 ]  # fmt: skip
 
-DEVICES = ("cpu", "cuda")
-"""Devices that `load` accepts; "cuda:1" names the second GPU."""
+DEVICES = ("cpu", "cuda", "tensorrt")
+"""Devices that `load` accepts; "cuda:1" names the second GPU, "tensorrt" is the first one (docs/tensorrt.md)."""
 
 PRECISIONS = ("f32", "f16")
 """Arithmetic of an engine: exact, or binary16 on tensor cores with float accumulation. The policy is always exact."""
@@ -52,7 +52,7 @@ PRECISIONS = ("f32", "f16")
 MAX_BATCH, MAX_THREADS = 65536, 1024
 """The largest options of an engine."""
 
-_PLACE = re.compile(r"(cpu|cuda)(?::([0-9]{1,4}))?")
+_PLACE = re.compile(r"(cpu|cuda|tensorrt)(?::([0-9]{1,4}))?")
 
 Floats = NDArray[np.float32]
 
@@ -324,7 +324,7 @@ class Engine:
     def _clips(self, clips: Any) -> tuple[Any, bool]:
         """Clips as (B, P, T, V, C), an array or a DeviceArray, and whether they came with persons."""
         array: Any = None
-        if self.device != "cpu":
+        if self.device.startswith("cuda"):
             array = on_device(detached(clips), self._native, int(self.device[5:] or 0))
         there = array is not None
         if not there:
@@ -378,7 +378,7 @@ def load(
     threads: int | None = None,
     instruction_set: str | None = None,
 ) -> Engine:
-    """Load a ``.adasgn`` file on a device: "cpu", "cuda" or "cuda:<index>" (or a torch.device of that name).
+    """Load a ``.adasgn`` file on a device: "cpu", "cuda", "cuda:<index>" (or a torch.device so named) or "tensorrt".
 
     max_batch: the most clips (times persons) of one run; memory for them is taken now. precision: one of PRECISIONS,
     by default "f32" on the CPU, which has no other, and "f16" on a GPU. On the CPU only, threads: of this engine, by
@@ -408,8 +408,8 @@ def _load(
 ) -> Engine:
     """An engine on what `read` gives, which is called once the options are known to be sound."""
     place = _PLACE.fullmatch(device if isinstance(device, str) else _device_name(device))
-    if place is None or (place[1] == "cpu" and place[2]):
-        raise EngineError(f'device: expected "cpu", "cuda" or "cuda:<index>", found {shown(device)}')
+    if place is None or (place[1] != "cuda" and place[2]):
+        raise EngineError(f'device: expected "cpu", "cuda", "cuda:<index>" or "tensorrt", found {shown(device)}')
     device, on_cpu = place[0], place[1] == "cpu"
     max_batch = whole_number("max_batch", max_batch, 1, MAX_BATCH)
     if precision is not None and precision not in PRECISIONS:
@@ -427,6 +427,10 @@ def _load(
     for option, value in (("threads", threads), ("instruction_set", instruction_set)):
         if value is not None:
             raise EngineError(f"{option}: expected none on a GPU, found {shown(value)}")
+    if device == "tensorrt":
+        from adasgn_edge.tensorrt.engine import Model, load_model
+
+        return load_model(Model(read(), name, max_batch=max_batch, precision=precision))
     if not hasattr(native, "load_cuda"):
         part = read_build().cuda
         raise EngineError(f"device {device!r}: this installation has no CUDA part: {part.reason}; {part.remedy}")

@@ -25,6 +25,7 @@ __all__ = [
     "RecognitionError",
     "ScoreError",
     "SourceError",
+    "TensorRTError",
 ]
 
 
@@ -53,6 +54,10 @@ class EffortError(AdaSGNError, ValueError):
 
 class EngineError(AdaSGNError, ValueError):
     """An engine was asked for on a device, or with options, that this machine or this installation does not have."""
+
+
+class TensorRTError(EngineError):
+    """TensorRT, or this package's plugin for it, is missing, does not fit, or gave something else than an engine."""
 
 
 class LayoutError(AdaSGNError, ValueError):

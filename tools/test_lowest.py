@@ -98,7 +98,7 @@ assert numpy.abs(found - expected).max() < 1e-3, numpy.abs(found - expected).max
 """
 COMMANDS = (
     "demo", "classify", "stream", "record", "train", "eval", "eval-stream", "calibrate", "replay", "plot", "convert",
-    "cost", "export", "bench", "doctor",
+    "cost", "export", "bench", "tensorrt", "doctor",
 )  # fmt: skip
 
 STAGES = (

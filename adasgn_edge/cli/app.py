@@ -23,6 +23,7 @@ from adasgn_edge.cli import (
     record,
     replay,
     stream,
+    tensorrt,
     train,
 )
 from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
@@ -95,6 +96,7 @@ for _name, _module in (
 ):
     _typer.command(_name)(_module.command)
 _typer.add_typer(bench.app, name="bench")
+_typer.add_typer(tensorrt.app, name="tensorrt")
 
 
 @_typer.command(

@@ -11,8 +11,8 @@ __all__ = ["DeviceOption", "EffortOption", "PrecisionOption"]
 DeviceOption = Annotated[
     str,
     typer.Option(
-        metavar="cpu|cuda|cuda:N",
-        help="What runs the model: cpu, cuda (the GPU) or cuda:1 (the second GPU). "
+        metavar="cpu|cuda|cuda:N|tensorrt",
+        help="What runs the model: cpu, cuda (the GPU), cuda:1 (the second GPU) or tensorrt (built at the first run). "
         "`adasgn-edge doctor` says what works here.",
     ),
 ]

@@ -54,6 +54,23 @@ def command(
         Path | None,
         typer.Option(help="Also write ONNX: a file ending in .onnx, or for AdaSGN a folder of its graphs."),
     ] = None,
+    onnx_precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="f32|f16",
+            help="Of --onnx, branches in binary16, the rest in float32 (default f32); of --tensorrt-onnx, the plugin's "
+            "(default f16).",
+            show_default=False,
+        ),
+    ] = None,
+    tensorrt_onnx: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.onnx",
+            help="Also write the model for TensorRT: one node, the plugin with the model file in it, for trtexec.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write trained weights as one `.adasgn` file that runs without torch.
 
@@ -68,24 +85,31 @@ def command(
 
     from adasgn_edge.deploy.export import MODEL_ENDING, export_fused, export_weights
     from adasgn_edge.deploy.fused_file import FUSED_ENDING
-    from adasgn_edge.errors import OutputError
+    from adasgn_edge.errors import ModelConfigError, OutputError
     from adasgn_edge.files import check_output
     from adasgn_edge.model.weights import load_weights, one_model
     from adasgn_edge.progress import RichProgress
+    from adasgn_edge.wording import shown
 
     weights = [one_model(path) for path in checkpoints]
     several = len(weights) > 1
     if several:
         out = out or Path("models.fused")
         check_output(out, (FUSED_ENDING,), "--out", "several models make a fused file")
-        if onnx is not None:
-            raise OutputError(f"--onnx: expected one model, found {len(weights)}")
+        for option, path in (("--onnx", onnx), ("--tensorrt-onnx", tensorrt_onnx)):
+            if path is not None:
+                raise OutputError(f"{option}: expected one model, found {len(weights)}")
     else:
         out = out or Path("model.adasgn")
         check_output(out, (MODEL_ENDING,), "--out", "ONNX is written by --onnx")
     if onnx is not None:
         check_onnx_output(onnx)
-    for path in filter(None, (out, onnx)):
+    if tensorrt_onnx is not None:
+        check_output(tensorrt_onnx, (".onnx",), "--tensorrt-onnx")
+    if onnx_precision is not None and (onnx_precision not in ("f32", "f16") or not (onnx or tensorrt_onnx)):
+        expected = "f32 or f16" if onnx or tensorrt_onnx else "it beside --onnx or --tensorrt-onnx"
+        raise ModelConfigError(f"--onnx-precision: expected {expected}, found {shown(onnx_precision)}")
+    for path in filter(None, (out, onnx, tensorrt_onnx)):
         if any(path.exists() and read.exists() and path.samefile(read) for read in weights):
             raise OutputError(f"{path}: expected another file than the weights that are read")
     calibration = cache(partial(_open, calibrate, root)) if calibrate is not None else None
@@ -95,11 +119,18 @@ def command(
         typer.echo(f"{printable(out)}: {len(models)} models, {out.stat().st_size / 1e6:.2f} MB")
     for model in models:
         _describe(model, model.stream if several else f"{out}", window is not None)
+    written = []
     if onnx is not None:
         from adasgn_edge.deploy.onnx_graphs import write_onnx
 
-        for path in write_onnx(load_weights(weights[0]).model, onnx, RichProgress()):
-            typer.echo(f"{printable(path)}: {path.stat().st_size / 1e6:.2f} MB")
+        written += write_onnx(load_weights(weights[0]).model, onnx, RichProgress(), onnx_precision or "f32")
+    if tensorrt_onnx is not None:
+        from adasgn_edge.tensorrt.plugin_graph import write_plugin_graph
+
+        write_plugin_graph(models[0], tensorrt_onnx, onnx_precision or "f16")
+        written.append(tensorrt_onnx)
+    for path in written:
+        typer.echo(f"{printable(path)}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def _describe(model: ModelFile, name: str, given: bool) -> None:

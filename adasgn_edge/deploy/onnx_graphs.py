@@ -20,10 +20,15 @@ AdaSGN is a folder, because ONNX has no cheap way to send each frame through a g
 ``branch-I.onnx``   for I = 1 … A-1: ``moving`` (frames, V, 6) → ``features`` (frames, 256), for frames of action I
 ``head.onnx``       ``features`` (batch, T, 256) → ``logits`` (batch, K)
 ==================  =============================================================================================
+
+In binary16 (precision "f16") inputs and outputs stay float32, and so do the velocity, the temporal module and what
+decides: the policy's graph with its branch. A whole model cast to half would multiply float32 by binary16, which ONNX
+does not have.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 import warnings
@@ -94,11 +99,37 @@ class _Policy(nn.Module):
         return moving, features, action_logits, action_logits.argmax(-1)
 
 
-def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None) -> list[Path]:
+class _Half(nn.Module):
+    """A branch in binary16, float32 in and out: what its frames are made of is exact before it is rounded."""
+
+    transform = None
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch.half()
+
+    def forward(self, moving: Tensor) -> Tensor:
+        return self.branch(moving.half()).float()
+
+
+def _halved(model: AnyModel) -> AnyModel:
+    """A copy whose branches compute in binary16, all but the one that a policy decides by."""
+    model = copy.deepcopy(model)
+    if isinstance(model, SGN):
+        model.spatial = _Half(model.spatial)  # type: ignore[assignment]
+        return model
+    first = 1 if isinstance(model, AdaSGN) else 0
+    for index in range(first, len(model.branches)):
+        model.branches[index] = _Half(model.branches[index])
+    return model
+
+
+def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None, precision: str = "f32") -> list[Path]:
     """Write a model's graphs: to the file `out` (ending in ``.onnx``), or for AdaSGN into the folder `out`.
 
-    Returns the files. Raises ModelConfigError when `out` is a file's name for AdaSGN or a folder's for another model,
-    MissingDependencyError without the packages ``onnx`` and ``onnxscript``.
+    precision: "f32", or "f16" for branches in binary16. Returns the files. Raises ModelConfigError when `out` is a
+    file's name for AdaSGN or a folder's for another model, MissingDependencyError without the packages ``onnx`` and
+    ``onnxscript``.
     """
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
@@ -107,6 +138,8 @@ def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None) -> 
     if adaptive == is_file:
         expected = "a folder for AdaSGN's graphs" if adaptive else "a file ending in .onnx"
         raise ModelConfigError(f"ONNX export: expected {expected}, found {str(out)!r}")
+    if precision == "f16":
+        model = _halved(model)
     graphs = _adaptive_graphs(model, out) if isinstance(model, AdaSGN) else [_whole_graph(model, out)]
     with _quiet():
         for graph in (progress or Progress()).track(graphs, "writing ONNX"):

@@ -47,9 +47,13 @@ class Part:
         )
 
 
+NOT_NOTED = Part(False, reason="this installation was built before it could have one", remedy=REBUILD)
+
+
 @dataclass(frozen=True)
 class BuildInfo:
-    """compiler: its version line; flags: of all files; instruction_sets: flags by name, the best first."""
+    """compiler: its version line; flags: of all files; instruction_sets: flags by name, the best first; tensorrt: the
+    plugin, its version that of the headers it was compiled with."""
 
     machine: str
     compiler: str
@@ -58,6 +62,7 @@ class BuildInfo:
     cuda: Part
     torch: Part
     torch_cuda: Part
+    tensorrt: Part = NOT_NOTED
 
 
 def read_build(folder: Path | None = None) -> BuildInfo:
@@ -81,6 +86,7 @@ def read_build(folder: Path | None = None) -> BuildInfo:
             cuda=Part.from_record(record["cuda"]),
             torch=Part.from_record(torch),
             torch_cuda=Part.from_record(torch["cuda"] if torch["built"] else torch),
+            tensorrt=Part.from_record(record["tensorrt"]) if "tensorrt" in record else NOT_NOTED,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, EngineError):

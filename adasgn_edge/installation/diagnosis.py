@@ -8,17 +8,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import json
-import os
 import platform
-import re
-import signal
-import subprocess
-import sys
 import sysconfig
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,8 +20,10 @@ from adasgn_edge import __version__
 from adasgn_edge.errors import EngineError
 from adasgn_edge.installation.build_info import PACKAGE, REBUILD, BuildInfo, fits_gpu, read_build, same_torch
 from adasgn_edge.installation.cuda_driver import Driver, query_driver
+from adasgn_edge.installation.part_state import PartState, try_statement
+from adasgn_edge.installation.tensorrt_part import tensorrt_state
 
-__all__ = ["EXTRAS", "Diagnosis", "PartState", "diagnose"]
+__all__ = ["EXTRAS", "Diagnosis", "diagnose"]
 
 EXTRAS = {
     "cli": ("typer", "rich"),
@@ -39,19 +35,6 @@ EXTRAS = {
 """Packages that an extra brings, beyond those of the extras it includes."""
 
 REINSTALL = "pip install --force-reinstall --no-cache-dir adasgn-edge"
-
-_TORCH_SECONDS = 300  # importing torch from a cold disk on a board
-
-
-@dataclass
-class PartState:
-    """One row of the table; facts: what is worth knowing of the part, ready for JSON."""
-
-    works: bool
-    summary: str
-    reason: str = ""
-    remedy: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -86,6 +69,7 @@ def diagnose() -> Diagnosis:
         known = build
         tasks["cuda"] = lambda: _cuda(known, query_driver())
         tasks["torch ops"] = lambda: _torch(known)
+        tasks["tensorrt"] = lambda: tensorrt_state(known.tensorrt, query_driver())
     for name, modules in EXTRAS.items():
         tasks[f"extra {name}"] = partial(_extra, name, modules)
     with ThreadPoolExecutor(2) as pool:
@@ -101,9 +85,9 @@ def _whatever_happens(look: Callable[[], PartState]) -> PartState:
 
 
 def _core(build: BuildInfo | None, problem: str) -> PartState:
-    reason, said = _try("from adasgn_edge.engine import instruction_sets; print(*instruction_sets())")
+    reason, said = try_statement("from adasgn_edge.engine import instruction_sets; print(*instruction_sets())")
     if reason:
-        no_numpy, _ = _try("import numpy")
+        no_numpy, _ = try_statement("import numpy")
         if no_numpy:
             remedy = "pip install --force-reinstall numpy" if _version("numpy") else "pip install numpy"
             return PartState(False, "does not load: no NumPy", no_numpy, remedy)
@@ -172,34 +156,10 @@ def _torch(build: BuildInfo) -> PartState:
         return PartState(False, summary, "torch is not installed", f"pip install torch=={part.version}", facts)
     if not same_torch(part.version, installed):
         return PartState(False, summary, f"torch {installed} is installed", REBUILD, facts)
-    problem, _ = _try("import adasgn_edge.torch_ops")
+    problem, _ = try_statement("import adasgn_edge.torch_ops")
     if problem:
         return PartState(False, summary, problem, REBUILD, facts)
     return PartState(True, f"{summary}; they load", facts=facts)
-
-
-def _try(statement: str) -> tuple[str, str]:
-    """What goes wrong when another Python, with the same path, runs a statement, empty if nothing; what it printed."""
-    program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); {statement}"
-    command = [sys.executable, "-c", program, json.dumps(sys.path)]
-    options: dict[str, Any] = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace"}
-    try:
-        done = subprocess.run(command, timeout=_TORCH_SECONDS, env={**os.environ, "PYTHONUTF8": "1"}, **options)
-    except subprocess.TimeoutExpired:
-        return f"`{statement}` took more than {_TORCH_SECONDS} s", ""
-    except OSError as error:
-        return f"{sys.executable!r} cannot be started to try it ({error.strerror or error})", ""
-    if done.returncode == 0:
-        return "", done.stdout
-    if done.returncode < 0:
-        return f"`{statement}` ended with {signal.Signals(-done.returncode).name}: a file is damaged", ""
-    # The exception is the last line that begins one: some messages (NumPy's) go on for a page.
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    named = [line for line in lines if _EXCEPTION.match(line)]
-    return (named or lines or [f"exit status {done.returncode}"])[-1][:400], ""
-
-
-_EXCEPTION = re.compile(r"[\w.]*(Error|Exception|NotFound|Interrupt|Exit)\b")
 
 
 def _extra(name: str, modules: tuple[str, ...]) -> PartState:
@@ -208,7 +168,7 @@ def _extra(name: str, modules: tuple[str, ...]) -> PartState:
     if missing:
         reason = f"not installed: {', '.join(missing)}"
         return PartState(False, "incomplete", reason, f"pip install 'adasgn-edge[{name}]'", facts)
-    problem, _ = _try(f"import {', '.join(modules)}")
+    problem, _ = try_statement(f"import {', '.join(modules)}")
     if problem:
         return PartState(False, "does not load", problem, f"pip install --force-reinstall 'adasgn-edge[{name}]'", facts)
     return PartState(

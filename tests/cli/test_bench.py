@@ -104,7 +104,7 @@ def test_a_model_of_ones_own_is_timed(tmp_path: Path) -> None:
         (("--html", "a.txt"), "--html: expected a name ending in .html"),
         (("--model", "none.adasgn"), "none.adasgn"),
         (("--data", "shrec14", "--only", "shrec14@0"), "--data: needs torch"),
-        (("--device", "tpu"), 'device: expected "cpu", "cuda" or "cuda:<index>"'),
+        (("--device", "tpu"), 'device: expected "cpu", "cuda", "cuda:<index>" or "tensorrt"'),
         (("compare", "none.json", "none.json"), "none.json: expected a file of `adasgn-edge bench --json`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -58,7 +58,7 @@ def test_demo_runs_on_the_device_that_is_named() -> None:
     ("options", "message"),
     [
         (("--device", ABSENT_GPU), "^device"),
-        (("--device", "gpu"), '^device: expected "cpu", "cuda" or "cuda:<index>", found \'gpu\''),
+        (("--device", "gpu"), '^device: expected "cpu", "cuda", "cuda:<index>" or "tensorrt", found \'gpu\''),
         (("--precision", "f16"), "^precision: expected f32 on the CPU, found f16"),
         (("--precision", "f64"), "^precision: expected one of f32, f16, found 'f64'"),
         (("--device", ABSENT_GPU, "--model", shipped_weights()), "`adasgn-edge export` makes the model file"),

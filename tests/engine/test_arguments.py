@@ -290,7 +290,7 @@ def test_names_that_are_none():
 def test_devices():
     for device in (None, "CPU", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda:" + "9" * 5000, "cuda:٣", 0, torch):
         text = refusal(EngineError, lambda device=device: adasgn_edge.load(shipped_model(), device))
-        assert 'expected "cpu", "cuda" or "cuda:<index>"' in text
+        assert 'expected "cpu", "cuda", "cuda:<index>" or "tensorrt"' in text
     assert adasgn_edge.load(shipped_model(), torch.device("cpu")).device == "cpu"
     assert adasgn_edge.load(shipped_model(), str(torch.device("cpu"))).run(CLIPS).logits.shape == (2, 14)
 
