@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -89,7 +90,16 @@ def diagnose() -> Diagnosis:
     for name, modules in EXTRAS.items():
         tasks[f"extra {name}"] = partial(_extra, name, modules)
     with ThreadPoolExecutor(2) as pool:
-        parts = dict(zip(tasks, pool.map(_whatever_happens, tasks.values()), strict=True))
+        looks = {name: pool.submit(_whatever_happens, task) for name, task in tasks.items()}
+        try:
+            parts = {name: look.result() for name, look in looks.items()}
+        except BaseException:  # Ctrl-C: nobody waits for what the other Pythons import
+            pool.shutdown(wait=False, cancel_futures=True)
+            while any(look.running() for look in looks.values()):
+                for python in list(_tries):
+                    python.kill()
+                time.sleep(0.02)
+            raise
     return Diagnosis(machine, parts)
 
 
@@ -182,21 +192,32 @@ def _try(statement: str) -> tuple[str, str]:
     """What goes wrong when another Python, with the same path, runs a statement, empty if nothing; what it printed."""
     program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); {statement}"
     command = [sys.executable, "-c", program, json.dumps(sys.path)]
-    options: dict[str, Any] = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace"}
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    options |= {"errors": "replace", "env": {**os.environ, "PYTHONUTF8": "1"}}
     try:
-        done = subprocess.run(command, timeout=_TORCH_SECONDS, env={**os.environ, "PYTHONUTF8": "1"}, **options)
+        with subprocess.Popen(command, **options) as python:
+            _tries.add(python)
+            try:
+                printed, said = python.communicate(timeout=_TORCH_SECONDS)
+            finally:
+                _tries.discard(python)
+                python.kill()  # nothing where it has ended
     except subprocess.TimeoutExpired:
         return f"`{statement}` took more than {_TORCH_SECONDS} s", ""
     except OSError as error:
         return f"{sys.executable!r} cannot be started to try it ({error.strerror or error})", ""
-    if done.returncode == 0:
-        return "", done.stdout
-    if done.returncode < 0:
-        return f"`{statement}` ended with {signal.Signals(-done.returncode).name}: a file is damaged", ""
+    if python.returncode == 0:
+        return "", printed
+    if python.returncode < 0:
+        return f"`{statement}` ended with {signal.Signals(-python.returncode).name}: a file is damaged", ""
     # The exception is the last line that begins one: some messages (NumPy's) go on for a page.
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    lines = [line for line in said.splitlines() if line.strip()]
     named = [line for line in lines if _EXCEPTION.match(line)]
-    return (named or lines or [f"exit status {done.returncode}"])[-1][:400], ""
+    return (named or lines or [f"exit status {python.returncode}"])[-1][:400], ""
+
+
+_tries: set[subprocess.Popen[str]] = set()
+"""The other Pythons at work."""
 
 
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception|NotFound|Interrupt|Exit)\b")
