@@ -5,6 +5,8 @@ Modules import torch and other heavy packages inside their functions, so that ``
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import warnings
@@ -33,6 +35,7 @@ def main() -> None:
     Ctrl-C is 130; output that nobody reads any more (`| head`) is 1.
     """
     status = 130
+    atexit.register(gc.freeze)  # else Python goes through all objects of torch once more at the end: up to a second
     try:
         from adasgn_edge.cli.terminal import finish_streams, prepare_streams
 

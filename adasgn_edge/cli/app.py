@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import typer
@@ -42,6 +43,9 @@ class _Group(TyperGroup):
             raise
 
     def invoke(self, *arguments: Any, **options: Any) -> Any:
+        # Where torch is the first to load NumPy, it goes on without when Ctrl-C interrupts that, and nobody is told.
+        with contextlib.suppress(ImportError):  # the command says what it needs it for
+            import numpy  # noqa: F401
         try:
             return super().invoke(*arguments, **options)
         except Exception as error:

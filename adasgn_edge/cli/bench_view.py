@@ -16,6 +16,9 @@ from adasgn_edge.cli.stopping import Stopping
 
 __all__ = ["BenchView", "show", "show_comparison"]
 
+PREPARING = ("inputs", "contenders")
+"""Stages before anything is measured that Ctrl-C could keep."""
+
 
 class BenchView:
     """How far a run is: a bar on a terminal, a line a stage elsewhere, both on standard error."""
@@ -47,6 +50,7 @@ class BenchView:
 
     def stage(self, what: str) -> None:
         """Show what it is at."""
+        self._stopping.at_once = what in PREPARING
         self._bar.reset(self._task, total=1.0, description=what)
         if not self._live:
             self._output.print(what, markup=False, highlight=False)

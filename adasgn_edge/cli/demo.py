@@ -121,7 +121,7 @@ def command(
         return
     replay = Replay.load(path, threads=1, device=device, precision=precision, effort=effort)
     clips = clips_to_play(replay, path, data, gestures, count, seed)
-    console, tally = SafeConsole(), Tally()
+    console, tally, interrupted = SafeConsole(), Tally(), False
     try:
         replay.classify(clips[0].tracks)  # the first call is slow and would spoil the times
         if live and sys.stdout.isatty():
@@ -129,8 +129,11 @@ def command(
         else:
             _play_lines(replay, clips, tally)
     except KeyboardInterrupt:
+        interrupted = True
         console.print(f"ended after {len(tally.results)} of {len(clips)} clips")
     _print_summary(console, replay, tally)
+    if interrupted:
+        raise typer.Exit(130)
 
 
 # -- models ----------------------------------------------------------------------------------------------------------

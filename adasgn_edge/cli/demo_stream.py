@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import typer
 
 from adasgn_edge.cli.session import Session
 from adasgn_edge.cli.terminal import printable
@@ -141,14 +142,18 @@ def play_stream(
     recogniser = Recogniser(model, effort=effort)
     expect_gestures(recogniser, gestures)
     session, score = Session(recogniser), Score(performance, recogniser.labels)
+    interrupted = False
     try:
         if live:
             _play_live(console, session, score, speed)
         else:
             _play_lines(session, score)
     except KeyboardInterrupt:
+        interrupted = True
         console.print(f"ended after {session.frames} of {len(performance.positions)} frames")
     _print_summary(console, session, score)
+    if interrupted:
+        raise typer.Exit(130)
 
 
 def _frame(performance: Performance, number: int) -> StreamFrame:

@@ -18,11 +18,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stopping:
     """While it is entered, a signal asks the loop to end after what it is at; the second one interrupts it.
 
-    signal: that came, None without one.
+    signal: that came, None without one. at_once: the first one interrupts it too, as there is nothing yet to keep.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.at_once = False
         self._before: dict[int, Any] = {}
         self._output: select.poll | None = None
 
@@ -38,7 +39,7 @@ class Stopping:
             signal.signal(number, handler)
 
     def _ask(self, number: int, _: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.at_once or self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
 

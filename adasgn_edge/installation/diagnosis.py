@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import sysconfig
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from adasgn_edge import __version__
 from adasgn_edge.errors import EngineError
 from adasgn_edge.installation.build_info import PACKAGE, REBUILD, BuildInfo, fits_gpu, read_build, same_torch
 from adasgn_edge.installation.cuda_driver import Driver, query_driver
-from adasgn_edge.installation.part_state import PartState, try_statement
+from adasgn_edge.installation.part_state import PartState, end_tries, try_statement
 from adasgn_edge.installation.tensorrt_part import tensorrt_state
 
 __all__ = ["EXTRAS", "Diagnosis", "diagnose"]
@@ -73,7 +74,15 @@ def diagnose() -> Diagnosis:
     for name, modules in EXTRAS.items():
         tasks[f"extra {name}"] = partial(_extra, name, modules)
     with ThreadPoolExecutor(2) as pool:
-        parts = dict(zip(tasks, pool.map(_whatever_happens, tasks.values()), strict=True))
+        looks = {name: pool.submit(_whatever_happens, task) for name, task in tasks.items()}
+        try:
+            parts = {name: look.result() for name, look in looks.items()}
+        except BaseException:  # Ctrl-C: nobody waits for what the other Pythons import
+            pool.shutdown(wait=False, cancel_futures=True)
+            while any(look.running() for look in looks.values()):
+                end_tries()
+                time.sleep(0.02)
+            raise
     return Diagnosis(machine, parts)
 
 

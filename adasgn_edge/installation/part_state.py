@@ -11,9 +11,12 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["PartState", "try_statement"]
+__all__ = ["PartState", "end_tries", "try_statement"]
 
 _TORCH_SECONDS = 300  # importing torch from a cold disk on a board
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception|NotFound|Interrupt|Exit)\b")
+_tries: set[subprocess.Popen[str]] = set()
+"""The other Pythons at work."""
 
 
 @dataclass
@@ -31,21 +34,31 @@ def try_statement(statement: str) -> tuple[str, str]:
     """What goes wrong when another Python, with the same path, runs a statement, empty if nothing; what it printed."""
     program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); {statement}"
     command = [sys.executable, "-c", program, json.dumps(sys.path)]
-    options: dict[str, Any] = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace"}
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    options |= {"errors": "replace", "env": {**os.environ, "PYTHONUTF8": "1"}}
     try:
-        done = subprocess.run(command, timeout=_TORCH_SECONDS, env={**os.environ, "PYTHONUTF8": "1"}, **options)
+        with subprocess.Popen(command, **options) as python:
+            _tries.add(python)
+            try:
+                printed, said = python.communicate(timeout=_TORCH_SECONDS)
+            finally:
+                _tries.discard(python)
+                python.kill()  # nothing where it has ended
     except subprocess.TimeoutExpired:
         return f"`{statement}` took more than {_TORCH_SECONDS} s", ""
     except OSError as error:
         return f"{sys.executable!r} cannot be started to try it ({error.strerror or error})", ""
-    if done.returncode == 0:
-        return "", done.stdout
-    if done.returncode < 0:
-        return f"`{statement}` ended with {signal.Signals(-done.returncode).name}: a file is damaged", ""
+    if python.returncode == 0:
+        return "", printed
+    if python.returncode < 0:
+        return f"`{statement}` ended with {signal.Signals(-python.returncode).name}: a file is damaged", ""
     # The exception is the last line that begins one: some messages (NumPy's) go on for a page.
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    lines = [line for line in said.splitlines() if line.strip()]
     named = [line for line in lines if _EXCEPTION.match(line)]
-    return (named or lines or [f"exit status {done.returncode}"])[-1][:400], ""
+    return (named or lines or [f"exit status {python.returncode}"])[-1][:400], ""
 
 
-_EXCEPTION = re.compile(r"[\w.]*(Error|Exception|NotFound|Interrupt|Exit)\b")
+def end_tries() -> None:
+    """End the other Pythons at work, so that nobody waits for what they import."""
+    for python in list(_tries):
+        python.kill()

@@ -149,7 +149,7 @@ def test_ctrl_c_ends_with_the_summary_so_far(weights: Path, monkeypatch: pytest.
         return classify(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Replay, "classify", interrupted)
-    output = run("--model", weights)
+    output = run("--model", weights, status=130)
     assert len(clip_lines(output)) == 2
     assert "ended after 2 of 28 clips" in output
     assert "of 2 clips)" in output

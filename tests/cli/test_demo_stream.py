@@ -123,7 +123,7 @@ def test_ctrl_c_ends_with_the_summary_so_far(model: Path, monkeypatch: pytest.Mo
         return push(self, frame)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Session, "push", interrupted)
-    output = run("--model", model)
+    output = run("--model", model, status=130)
     assert "ended after 99 of " in output
     assert "false labels" in output
 

@@ -13,6 +13,7 @@
 #include "adasgn/engine.h"
 #include "adasgn/load.h"
 #include "checked_engine.h"
+#include "emulated.h"
 #include "engine_cases.h"
 #include "random_model.h"
 #include "reference.h"
@@ -47,11 +48,21 @@ void with_each_set(const Check& check) {
     for (const char* set : sets()) {
         INFO(set);
         check(Cpu{set});
-#if defined(__SANITIZE_THREAD__) || defined(ADASGN_RUN_BY_QEMU)
+#ifdef __SANITIZE_THREAD__
         break;
 #endif
+        if (kEmulated) {
+            break;
+        }
     }
 }
+
+// What routes, averages and refuses is no processor's own: an emulated one sees it with branches that cost little.
+const Shape kCheap22{22, {1, 11}, {false}, 20, 14, true, true};
+const Shape kCheapEscalating22{22, {1}, {false}, 20, 14, false, true, true, 2};
+const Shape& adaptive22 = kEmulated ? kCheap22 : kAdaptive22;
+const Shape& pose22 = kEmulated ? kCheap22 : kPose22;
+const Shape& escalating22 = kEmulated ? kCheapEscalating22 : kEscalating22;
 
 }  // namespace
 
@@ -78,9 +89,9 @@ TEST_CASE("the instruction sets are the processor's; the best one is the one tha
 
 TEST_CASE("run agrees with the reference") {
     with_each_set([](const Cpu& cpu) {
-        check_run(cpu, kAdaptive22, 3, 1);
+        check_run(cpu, kAdaptive22, kEmulated ? 1 : 3, 1);
         check_run(cpu, kDense25, 1, 2);
-        check_run(cpu, kPose22, 3, 22);
+        check_run(cpu, pose22, 3, 22);
     });
 }
 
@@ -118,9 +129,11 @@ TEST_CASE("a temporal module with a stride: frames odd and even, fewer than a co
 }
 
 TEST_CASE("a model that escalates: samples that are unsure go on, with all their persons") {
-    with_each_set([](const Cpu& cpu) { check_escalation(cpu, kEscalating22, 5, 1, 60); });
-    check_escalation(Cpu{nullptr}, kEscalating22, 3, 2, 61);
-    check_escalation(Cpu{nullptr, 3}, {5, {5}, {false, true}, 3, 4, false, true, true}, 40, 1, 62);  // in several parts
+    with_each_set([](const Cpu& cpu) { check_escalation(cpu, escalating22, 5, 1, 60); });
+    check_escalation(Cpu{nullptr}, escalating22, 3, 2, 61);
+    if (!kEmulated) {
+        check_escalation(Cpu{nullptr, 3}, {5, {5}, {false, true}, 3, 4, false, true, true}, 40, 1, 62);  // in parts
+    }
     check_escalation(Cpu{nullptr}, {3, {1, 3}, {true}, 2, 2, false, false, true}, 2, 1, 63);
     check_escalation(Cpu{nullptr}, {4, {2}, {false}, 1, 300, false, true, true, 2}, 4, 1, 64);
     check_thresholds(Cpu{nullptr});
@@ -142,9 +155,14 @@ TEST_CASE("causal models on windows: branches of every size, every kind of tempo
         check_run(cpu, pose(3, 18, 3, {{1, 2}, {4, 2, 2}, 2, 0}), 3, 76);  // dilations that fall, two rows
         check_run(cpu, pose(3, 33, 3, {{1}, std::vector<int>(16, 1), 1, 0}), 2, 77);
         check_run(cpu, pose(44, 9, 3, {{1}, {4}, 1, 0}), 1, 78);
-        check_escalation(cpu, kCausal22, 3, 1, 79);
-        check_forced_actions(cpu, kCausal22);
+        if (!kEmulated) {
+            check_escalation(cpu, kCausal22, 3, 1, 79);
+            check_forced_actions(cpu, kCausal22);
+        }
     });
+    if (kEmulated) {
+        return;
+    }
     check_escalation(Cpu{nullptr}, kCausal22, 2, 2, 80);
     // In several parts.
     check_escalation(Cpu{nullptr, 3},
@@ -174,7 +192,8 @@ TEST_CASE("a causal model's window that does not fit is a named error") {
 }
 
 TEST_CASE("threads do not change a bit") {
-    for (const Shape& shape : {kAdaptive22, kPose22, kEscalating22, kCausal22}) {
+    for (const Shape& shape : kEmulated ? std::vector<Shape>{kCheap22, kCheapEscalating22}
+                                        : std::vector<Shape>{kAdaptive22, kPose22, kEscalating22, kCausal22}) {
         const Model model = random_model(shape, 8);
         std::mt19937 random(9);
         const std::vector<float> clips = random_floats(5 * clip_floats(model.description), random);
@@ -193,21 +212,27 @@ TEST_CASE("threads do not change a bit") {
 
 TEST_CASE("forced actions: mixed, an empty branch, all frames in one branch") {
     with_each_set([](const Cpu& cpu) {
-        check_forced_actions(cpu);
-        check_forced_actions(cpu, kPose22);
-        check_forced_actions(cpu, kEscalating22);
+        check_forced_actions(cpu, adaptive22);
+        check_forced_actions(cpu, escalating22);
+        if (!kEmulated) {
+            check_forced_actions(cpu, kPose22);
+        }
     });
 }
 
 TEST_CASE("fuse averages the branches' logits; persons are averaged") {
-    check_fuse_and_persons(Cpu{nullptr});
-    check_fuse_and_persons(Cpu{nullptr}, kPose22);
-    check_fuse_and_persons(Cpu{nullptr}, kEscalating22);
+    check_fuse_and_persons(Cpu{nullptr}, adaptive22);
+    check_fuse_and_persons(Cpu{nullptr}, escalating22);
+    if (!kEmulated) {
+        check_fuse_and_persons(Cpu{nullptr}, kPose22);
+    }
 }
 
 TEST_CASE("the stages put together are run") {
-    check_stages(Cpu{nullptr});
-    check_stages(Cpu{nullptr}, kPose22);
+    check_stages(Cpu{nullptr}, adaptive22);
+    if (!kEmulated) {
+        check_stages(Cpu{nullptr}, kPose22);
+    }
 }
 
 TEST_CASE("a tie of action logits goes to the lowest index") {

@@ -11,6 +11,7 @@
 #include "adasgn/engine.h"
 #include "adasgn/process.h"
 #include "adasgn/thread_pool.h"
+#include "emulated.h"
 #include "random_model.h"
 
 using namespace adasgn;
@@ -19,10 +20,10 @@ using namespace adasgn::testing;
 namespace {
 
 constexpr int kSeconds = 60;  // after which a child that hangs is ended by a signal
-#if defined(__SANITIZE_THREAD__) || defined(ADASGN_RUN_BY_QEMU)
+#ifdef __SANITIZE_THREAD__
 constexpr bool kChildStartsThreads = false;  // neither the sanitizer nor qemu-user can, in a child of several threads
 #else
-constexpr bool kChildStartsThreads = true;
+constexpr bool kChildStartsThreads = !kEmulated;
 #endif
 
 // What `work` returns in a forked child, or a text that says how the child died.

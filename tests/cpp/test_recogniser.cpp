@@ -18,6 +18,7 @@
 #include "adasgn/recogniser.h"
 #include "adasgn/temporal_stream.h"
 #include "copied_output.h"
+#include "emulated.h"
 #include "faults.h"
 #include "moving_body.h"
 #include "random_model.h"
@@ -176,12 +177,6 @@ void check_windows(const Model& model, bool exact, unsigned seed, std::vector<in
 }  // namespace
 
 // Hundreds of whole windows take an emulator ten minutes; test_causal has the same arithmetic there.
-#ifdef ADASGN_RUN_BY_QEMU
-constexpr bool kEmulated = true;
-#else
-constexpr bool kEmulated = false;
-#endif
-
 TEST_CASE("at every step both modes give what the engine gives for the window, whatever the routing" *
           doctest::skip(kEmulated)) {
     std::vector<int> taken(5, 0);  // of each branch
