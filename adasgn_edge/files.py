@@ -12,13 +12,13 @@ import re
 import stat
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adasgn_edge.errors import OutputError
 
-__all__ = ["atomic_path", "check_output", "locked", "write_text"]
+__all__ = ["atomic_path", "check_output", "lines_to", "locked", "write_text"]
 
 _ABANDONED_AFTER = 24 * 3600.0
 """Seconds after which a temporary file of another machine counts as left behind."""
@@ -75,6 +75,32 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8; OutputError as of :func:`atomic_path`."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def lines_to(path: Path) -> Iterator[Callable[[str], None]]:
+    """A function that adds a line to a new text file, UTF-8, at once and whole or not at all: what came before stays,
+    whatever ends the process. A file that is there is written over; a pipe will do.
+
+    Raises OutputError, and so does the function.
+    """
+    with _named(path):
+        file = path.open("wb", buffering=0)
+
+    def add(line: str) -> None:
+        start = file.tell() if file.seekable() else None
+        left = memoryview(f"{line}\n".encode())
+        with _named(path):
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:
+                if start is not None:
+                    file.truncate(start)
+                raise
+
+    with file:
+        yield add
 
 
 @contextmanager

@@ -33,7 +33,7 @@ import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,7 +129,7 @@ def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None, pre
 
     precision: "f32", or "f16" for branches in binary16. Returns the files. Raises ModelConfigError when `out` is a
     file's name for AdaSGN or a folder's for another model, MissingDependencyError without the packages ``onnx`` and
-    ``onnxscript``.
+    ``onnxscript``, OutputError where not all can be written.
     """
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
@@ -141,21 +141,21 @@ def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None, pre
     if precision == "f16":
         model = _halved(model)
     graphs = _adaptive_graphs(model, out) if isinstance(model, AdaSGN) else [_whole_graph(model, out)]
-    with _quiet():
+    with _quiet(), ExitStack() as stack:  # all of the graphs or none
         for graph in (progress or Progress()).track(graphs, "writing ONNX"):
-            with atomic_path(graph.path) as temporary:
-                torch.onnx.export(
-                    graph.module.eval(),
-                    (graph.example,),
-                    temporary,
-                    input_names=[graph.input],
-                    output_names=graph.outputs,
-                    dynamic_shapes=({0: torch.export.Dim(graph.rows)},),
-                    opset_version=OPSET,
-                    dynamo=True,
-                    external_data=False,
-                    verbose=False,
-                )
+            temporary = stack.enter_context(atomic_path(graph.path))
+            torch.onnx.export(
+                graph.module.eval(),
+                (graph.example,),
+                temporary,
+                input_names=[graph.input],
+                output_names=graph.outputs,
+                dynamic_shapes=({0: torch.export.Dim(graph.rows)},),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
     return [graph.path for graph in graphs]
 
 
