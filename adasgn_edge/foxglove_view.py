@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.errors import MissingDependencyError, OutputError
 from adasgn_edge.skeletons import SkeletonLayout
+from adasgn_edge.wording import printable
 
 if TYPE_CHECKING:
     import foxglove
@@ -160,13 +161,17 @@ class FoxgloveView:
             x, y, z = there.max(axis=0).tolist()
             texts = [
                 made.TextPrimitive(
-                    pose=pose(x, y, z), billboard=True, font_size=0.4 * radius, color=colour, text=self._gestures[name]
+                    pose=pose(x, y, z),
+                    billboard=True,
+                    font_size=0.4 * radius,
+                    color=colour,
+                    text=printable(self._gestures[name]),
                 )
             ]
         return made.SceneEntity(
             timestamp=made.Timestamp(sec=stamp_ns // 1_000_000_000, nsec=stamp_ns % 1_000_000_000),
             frame_id=FRAME,
-            id=name,
+            id=printable(name),
             lifetime=made.Duration(sec=0, nsec=UNSEEN),
             spheres=[made.SpherePrimitive(pose=pose(*place), size=size, color=colour) for place in there.tolist()],
             lines=[lines] if ends else [],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from adasgn_edge.wording import printable
+
 __all__ = ["Progress", "RichProgress"]
 
 Item = TypeVar("Item")
@@ -23,7 +25,10 @@ class RichProgress(Progress):
 
     def track(self, items: Sequence[Item], what: str) -> Iterator[Item]:
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import track
 
         console = Console(stderr=True)
-        yield from track(items, description=what, transient=True, console=console, disable=not console.is_terminal)
+        yield from track(
+            items, description=escape(printable(what)), transient=True, console=console, disable=not console.is_terminal
+        )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from adasgn_edge.bench.machine import QUIET
 from adasgn_edge.bench.wording import board_lines, group_title, interval, ms, number
-from adasgn_edge.cli.console import console
+from adasgn_edge.cli.console import SafeConsole, console
 from adasgn_edge.cli.stopping import Stopping
 
 __all__ = ["BenchView", "show", "show_comparison"]
@@ -25,11 +24,11 @@ class BenchView:
 
     def __init__(self, stopping: Stopping) -> None:
         self._stopping = stopping
-        output = Console(stderr=True)
+        output = SafeConsole(stderr=True)
         self._live = output.is_terminal
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=output, transient=True,
-            disable=not self._live,
+            TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=output,
+            transient=True, disable=not self._live,
         )  # fmt: skip
         self._task = self._bar.add_task("", total=1.0)
         self._output = output
@@ -53,7 +52,7 @@ class BenchView:
         self._stopping.at_once = what in PREPARING
         self._bar.reset(self._task, total=1.0, description=what)
         if not self._live:
-            self._output.print(what, markup=False, highlight=False)
+            self._output.print(what, highlight=False)
 
     def progress(self, share: float) -> None:
         """Move the bar."""
@@ -89,7 +88,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def _say(text: str, style: str = "") -> None:
-    console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, style=style or None, highlight=False, soft_wrap=True)
 
 
 def _show_machine(report: dict[str, Any]) -> None:

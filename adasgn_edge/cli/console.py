@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
+from rich.text import Text
 
 from adasgn_edge.cli.terminal import printable
 
@@ -18,7 +19,13 @@ __all__ = ["SafeConsole", "TrainingView", "console", "plain_warnings"]
 
 
 class SafeConsole(Console):
-    """A console on which control characters of names (of files, classes, joints) are seen and not obeyed."""
+    """A console on which control characters of names (of files, classes, joints) are seen and not obeyed.
+
+    Nor is anything in a text taken for rich's markup or the name of an emoji; styles are given beside it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -49,7 +56,7 @@ def plain_warnings() -> Iterator[None]:
         ) -> None:
             if category is UserWarning:
                 text = f"warning: {message}"
-                SafeConsole(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+                SafeConsole(stderr=True).print(text, style="yellow", soft_wrap=True, highlight=False)
             else:
                 others(message, category, filename, lineno, file, line)
 
@@ -67,10 +74,10 @@ class TrainingView:
         self._fold, self._live = fold, sys.stdout.isatty()
         self._stage, self._epochs, self._done = "", 0, 0
         self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[metrics]}"),
+            TextColumn("{task.fields[metrics]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -113,8 +120,9 @@ class TrainingView:
         self._bar.update(self._task, completed=self._done, metrics=text)
         if "warning" in row:
             text = f"{self._stage}: warning: {row['warning']}"
-            console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+            console.print(text, style="yellow", soft_wrap=True, highlight=False)
         if not self._live:
-            print(f"{self._stage} {self._done}/{self._epochs}  {text}  {row['seconds']:.1f} s", flush=True)
+            line = f"{self._stage} {self._done}/{self._epochs}  {text}  {row['seconds']:.1f} s"
+            print(printable(line), flush=True)
         elif self._done == self._epochs:
-            console.print(f"[bold]{self._stage}[/bold]  {text}")
+            console.print(Text.assemble((self._stage, "bold"), f"  {text}"))

@@ -53,7 +53,7 @@ def command(
     """
     import warnings
 
-    from rich.markup import escape
+    from rich.text import Text
 
     from adasgn_edge.cli.console import SafeConsole
     from adasgn_edge.data.cache import SUFFIX, read_checksum, save_dataset
@@ -77,8 +77,8 @@ def command(
         warnings.simplefilter("always")
         dataset = open_dataset(name, root, on_bad_sample=on_bad_sample, progress=RichProgress(), missing=missing)
     for warning in caught:
-        message = escape(str(warning.message))
-        console.print(f"[yellow]warning:[/yellow] {message}", highlight=False, soft_wrap=True)
+        text = Text.assemble(("warning:", "yellow"), f" {warning.message}")
+        console.print(text, highlight=False, soft_wrap=True)
 
     path = out
     if out is not None:
@@ -87,10 +87,10 @@ def command(
         path = cached_path(name, root, missing=missing)
     console.print(summary(dataset))
     for line in further_counts(dataset):
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     if path is not None and path.exists():
         size = f"{path.stat().st_size / 1e6:.1f} MB, SHA-256 {read_checksum(path)}"
-        console.print(f"{escape(str(path))}: {size}", soft_wrap=True)
+        console.print(f"{path!s}: {size}", soft_wrap=True)
 
 
 def known_datasets() -> Table:
@@ -108,11 +108,10 @@ def known_datasets() -> Table:
 def summary(dataset: SkeletonDataset) -> Table:
     """Samples, classes, persons and frames of each split."""
     import numpy as np
-    from rich.markup import escape
     from rich.table import Table
 
     columns = ("split", "samples", "classes", "persons", "frames: fewest", "median", "most")
-    table = Table(*columns, title=escape(dataset.name))
+    table = Table(*columns, title=dataset.name)
     for split in ("train", "test"):
         chosen = np.flatnonzero(dataset.split == split)
         if len(chosen) == 0:
@@ -125,7 +124,7 @@ def summary(dataset: SkeletonDataset) -> Table:
         counts = (frames.min(), int(np.median(frames)), frames.max())
         table.add_row(split, str(len(chosen)), classes, seen, *map(str, counts))
     layout = dataset.layout
-    table.caption = f"{layout.joint_count} joints ({escape(layout.name)}), {len(dataset.left_out)} samples left out"
+    table.caption = f"{layout.joint_count} joints ({layout.name}), {len(dataset.left_out)} samples left out"
     return table
 
 

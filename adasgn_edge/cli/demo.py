@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adasgn_edge.cli.device import DeviceOption, EffortOption, PrecisionOption
+from adasgn_edge.cli.terminal import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,7 +91,6 @@ def command(
     Of a model of your own the hand performs those labels that are gestures of its own; all others are played from
     recordings, of any layout: `adasgn-edge demo --model my-gestures.adasgn --data my-gestures`.
     """
-    from rich.console import Console
 
     from adasgn_edge.cli.console import SafeConsole
     from adasgn_edge.cli.demo_clips import DEFAULT_COUNT, chosen_gestures, clips_to_play
@@ -116,7 +116,7 @@ def command(
         performance = the_performance(chosen, count or DEFAULT_COUNT["made"], seed)
         on_terminal = live and sys.stdout.isatty()
         play_stream(
-            Console(), path, performance, live=on_terminal, speed=speed, effort=effort, gestures=chosen
+            SafeConsole(), path, performance, live=on_terminal, speed=speed, effort=effort, gestures=chosen
         )  # fmt: skip
         return
     replay = Replay.load(path, threads=1, device=device, precision=precision, effort=effort)
@@ -168,12 +168,12 @@ def _play_lines(replay: Replay, clips: Sequence[PlayedClip], tally: Tally) -> No
         tally.seconds.append(time.perf_counter() - started)
         tally.results.append((clip, update))
         verdict = "right" if update.label == clip.label else "WRONG"
-        print(
+        line = (
             f"{number:{len(str(len(clips)))}}/{len(clips)}  {verdict}  {clip.title}: "
             f"{replay.class_names[update.label]} {update.confidence:.1%}, {clip.length} frames, "
-            f"{update.cost.paper / 1e9:.3f} GMAC ({update.cost.paper_ratio:.0%} of dense SGN)",
-            flush=True,
+            f"{update.cost.paper / 1e9:.3f} GMAC ({update.cost.paper_ratio:.0%} of dense SGN)"
         )
+        print(printable(line), flush=True)
 
 
 # -- summary ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from adasgn_edge.installation.diagnosis import Diagnosis, diagnose
+from adasgn_edge.wording import printable
 
 if TYPE_CHECKING:
     from adasgn_edge.data.source_file import SourceReport
@@ -62,8 +63,13 @@ def _diagnose(as_json: bool) -> int:
         facts = {"machine": found.machine, "parts": {name: asdict(part) for name, part in found.parts.items()}}
         print(json.dumps(facts, indent=2))
     else:
-        print(_table(found))
+        _print(_table(found))
     return 0 if found.core_works else 1
+
+
+def _print(text: str) -> None:
+    """Lines, whatever is called what in them."""
+    print("\n".join(map(printable, text.split("\n"))))
 
 
 def _table(found: Diagnosis) -> str:
@@ -92,7 +98,7 @@ def _examine(options: argparse.Namespace) -> int:
 
         layout = read_model_file(options.model).layout
     report = examine(options.source, layout, _stated(options))
-    print(json.dumps(_facts(report), indent=2, allow_nan=False) if options.json else _text(report))
+    _print(json.dumps(_facts(report), indent=2, allow_nan=False) if options.json else _text(report))
     return 1 if report.findings else 0
 
 

@@ -195,12 +195,11 @@ _RATES = {
 
 def _table(title: str, runs: Sequence[_Run], found: Sequence[Sequence[OnlineEvaluation]]) -> object:
     """The runs on recordings that were spoilt alike."""
-    from rich.markup import escape
     from rich.table import Table
 
     from adasgn_edge.scoring import over_seeds
 
-    table = Table(title=escape(title))
+    table = Table(title=title)
     delays = ("start to\ndecision, s", "end to\ndecision, s")
     for column in ("mode", "effort", *_RATES, "false\na minute", *delays, "1e6 MACs\na step", "µs\na step"):
         table.add_column(column, justify="left" if column == "mode" else "right", no_wrap=True)
@@ -227,11 +226,10 @@ def _spread(spread: Spread, factor: float, decimals: int) -> str:
 
 
 def _class_table(run: _Run, evaluations: Sequence[OnlineEvaluation]) -> object:
-    from rich.markup import escape
     from rich.table import Table
 
     words = [run.mode, "" if run.effort is None else f"effort {run.effort:g}", str(run.degradation or "")]
-    table = Table(title=escape("each class, all models: " + ", ".join(filter(None, words))))
+    table = Table(title="each class, all models: " + ", ".join(filter(None, words)))
     table.add_column("class")
     for column in ("gestures", "hits", "false", *_RATES):
         table.add_column(column, justify="right")
@@ -241,5 +239,5 @@ def _class_table(run: _Run, evaluations: Sequence[OnlineEvaluation]) -> object:
             own = own + other
         figures = (own.detection_rate, own.false_positive_rate, own.jaccard, own.time_jaccard)
         cells = ["–" if math.isnan(figure) else f"{100 * figure:.1f}" for figure in figures]
-        table.add_row(escape(name), str(own.gestures), str(own.hits), str(own.false), *cells)
+        table.add_row(name, str(own.gestures), str(own.hits), str(own.false), *cells)
     return table

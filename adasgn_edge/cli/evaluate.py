@@ -232,7 +232,7 @@ def _with_test_clips(sources: Sequence[tuple[Path, list[Path]]], opened: _Datase
             )
         if len(left) < len(paths):
             passed = ", ".join(str(path) for path in paths if path not in left)
-            console.print(f"Trained on every clip, and so judged by the models of folds: {passed}", markup=False)
+            console.print(f"Trained on every clip, and so judged by the models of folds: {passed}")
         result.append((model, left))
     return result
 
@@ -282,13 +282,12 @@ def _comparisons(models: Sequence[Model], against: str | None) -> list[Compariso
     try:
         return [compare(models[1], models[0])]
     except ModelConfigError as error:
-        console.print(f"not compared: {error}", markup=False)
+        console.print(f"not compared: {error}")
         return []
 
 
 def _table(title: str, rows: Sequence[Summary], models: Sequence[Model]) -> object:
     from rich.console import Group
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
@@ -309,7 +308,7 @@ def _table(title: str, rows: Sequence[Summary], models: Sequence[Model]) -> obje
         deviation = f" ± {100 * row.accuracy_deviation:.2f}" if row.seeds > 1 else ""
         best = "" if row.best_epoch != row.best_epoch else f"{100 * row.best_epoch:.2f}"
         interval = f"{100 * row.interval.low:.1f} – {100 * row.interval.high:.1f}"
-        cells = [escape(row.name), str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", interval, best]
+        cells = [row.name, str(row.seeds), f"{100 * row.accuracy:.2f}{deviation}", interval, best]
         if row.folds:
             count, number = row.folds["count"], len(row.folds["found"])
             cells[2:2] = [str(count) if number == count else f"{number} of {count}"]
@@ -329,11 +328,10 @@ def _table(title: str, rows: Sequence[Summary], models: Sequence[Model]) -> obje
 
 def _comparison_table(comparison: Comparison) -> object:
     from rich.console import Group
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    first, second = escape(comparison.first), escape(comparison.second)
+    first, second = comparison.first, comparison.second
     table = Table(title=f"{first} less {second}, on the same {comparison.clips} clips")
     for column in ("seed", f"only {first} right", f"only {second} right", "p (McNemar)"):
         table.add_column(column, justify="right")
@@ -380,7 +378,6 @@ def _percent(share: float) -> str:
 
 
 def _class_table(m: Measurement) -> object:
-    from rich.markup import escape
     from rich.table import Table
 
     evaluation = m.evaluation
@@ -394,12 +391,11 @@ def _class_table(m: Measurement) -> object:
         count = int(matrix[label].sum())
         accuracy = f"{100 * matrix[label, label] / count:.1f}" if count else "–"
         shares = evaluation.class_shares[label][: len(names)]
-        table.add_row(escape(name), str(count), accuracy, *map(_percent, shares))
+        table.add_row(name, str(count), accuracy, *map(_percent, shares))
     return table
 
 
 def _confusion_table(m: Measurement) -> object:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=_title(m, "confusion (rows: true class, columns: class given)"))
@@ -407,7 +403,7 @@ def _confusion_table(m: Measurement) -> object:
     for label in range(len(m.trained.class_names)):
         table.add_column(str(label + 1), justify="right")
     for label, name in enumerate(m.trained.class_names):
-        table.add_row(escape(f"{label + 1} {name}"), *(str(n) if n else "·" for n in m.evaluation.confusion[label]))
+        table.add_row(f"{label + 1} {name}", *(str(n) if n else "·" for n in m.evaluation.confusion[label]))
     return table
 
 

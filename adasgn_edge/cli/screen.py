@@ -69,7 +69,9 @@ class Screen:
         bars = LabelBars(self._replay.class_names, moment.update.probabilities, moment.truth)
         scores = Panel(bars, title="label", border_style="bright_black")
         if self._skeleton:
-            picture = Panel(self._picture(moment.update), title=self._replay.layout.name, border_style="bright_black")
+            picture = Panel(
+                self._picture(moment.update), title=Text(self._replay.layout.name), border_style="bright_black"
+            )
             body.split_row(Layout(picture, ratio=5), Layout(scores, ratio=4, minimum_size=34))
         else:
             body.update(scores)

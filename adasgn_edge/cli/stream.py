@@ -297,12 +297,11 @@ def _sink(
         if not with_view:
             yield _Lines(session, as_json, steps)
             return
-        from rich.console import Console
-
+        from adasgn_edge.cli.console import SafeConsole
         from adasgn_edge.cli.stream_view import StreamScreen, StreamView
 
         screen = StreamScreen(session, f"{name}  ·  {_describe(session.recogniser)}", lambda: feed.skipped, problems)
-        with StreamView(Console(), screen) as view:
+        with StreamView(SafeConsole(), screen) as view:
             yield view
 
     return entered

@@ -148,7 +148,7 @@ class StreamScreen:
     def _picture(self, body: _Body | None) -> RenderableType:
         layout = self._recogniser.description.layout
         if body is None or not body.frames:
-            return Panel(Text("nobody in sight", _QUIET), title=layout.name, border_style=_QUIET)
+            return Panel(Text("nobody in sight", _QUIET), title=Text(layout.name), border_style=_QUIET)
         frames = np.stack(body.frames)
         farthest = int(np.argmax(np.ptp(frames, axis=0).max(axis=-1)))
         action = -1 if body.result is None else body.result.action
@@ -161,7 +161,7 @@ class StreamScreen:
             view, layout, body.joints, marks, frames[-45:, farthest], branch_style(max(action, 0))
         )
         mirrored = ", a left hand, mirrored" if body.left else ""
-        return Panel(picture, title=f"body {body.name}{mirrored}", border_style=_QUIET)
+        return Panel(picture, title=Text(f"body {body.name}{mirrored}"), border_style=_QUIET)
 
     def _bars(self, body: _Body | None) -> RenderableType:
         result = None if body is None else body.result
