@@ -70,4 +70,6 @@ target_include_directories(adasgn_edge_tensorrt SYSTEM PRIVATE
   ${adasgn_tensorrt_folder} ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_link_libraries(adasgn_edge_tensorrt PRIVATE adasgn_edge_cuda)
 # Of what is linked into it nothing is seen from outside, and nothing may be missing.
-target_link_options(adasgn_edge_tensorrt PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+target_link_options(adasgn_edge_tensorrt PRIVATE
+  -Wl,--no-undefined -Wl,--version-script=${PROJECT_SOURCE_DIR}/csrc/tensorrt/exports.map)
+set_target_properties(adasgn_edge_tensorrt PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/tensorrt/exports.map)
