@@ -33,9 +33,9 @@ else
     TEST_CUDA := $(ADASGN_BUILD_CUDA)
 endif
 
-.PHONY: help demo test test-slow test-lowest test-cpp test-kernels test-tsan test-arm test-camera test-package \
-	test-ros compare-arm fuzz fuzz-parsers lint lock format bench bench-training parity gpu kernel-report wheels \
-	test-wheel clean
+.PHONY: help demo test test-slow test-lowest test-cpp test-kernels test-tensorrt tensorrt-headers test-tsan test-arm \
+	test-camera test-package test-ros compare-arm fuzz fuzz-parsers lint lock format bench bench-training parity gpu \
+	kernel-report wheels test-wheel clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -93,11 +93,29 @@ test-cpp:  ## Build the C++ library with clang, with its tests under AddressSani
 	cmake --build build/cpp --parallel 2
 	ctest --test-dir build/cpp --output-on-failure --parallel 2
 
+KERNELS_BUILD := -DADASGN_EMULATE_CUDA=ON -DADASGN_WARNINGS_AS_ERRORS=ON -DADASGN_CUDA=OFF \
+    -DADASGN_BUILD_EXAMPLES=OFF -DTENSORRT_INCLUDE= -DPython3_EXECUTABLE=$(abspath $(VENV))/bin/python
+
 test-kernels: $(VENV)/installed  ## Run the CUDA kernels' own source on the host, every access checked (needs Boost.Context)
-	cmake -S . -B build/kernels -DADASGN_EMULATE_CUDA=ON -DADASGN_WARNINGS_AS_ERRORS=ON \
-	    -DADASGN_CUDA=OFF -DADASGN_BUILD_EXAMPLES=OFF -DPython3_EXECUTABLE=$(abspath $(VENV))/bin/python
+	cmake -S . -B build/kernels $(KERNELS_BUILD)
 	cmake --build build/kernels --parallel 2 --target emulated_tests
 	ctest --test-dir build/kernels --output-on-failure --label-regex emulator --no-tests=error --parallel 2
+
+test-tensorrt: $(VENV)/installed  ## Play TensorRT with its plugin on the host, every access checked (needs neither TensorRT nor a GPU)
+	cmake -S . -B build/kernels $(KERNELS_BUILD)
+	cmake --build build/kernels --parallel 2 --target tensorrt_tests
+	ctest --test-dir build/kernels --output-on-failure --label-regex '^tensorrt$$' --no-tests=error --parallel 2
+
+# Folders with NvInferRuntime.h, of TensorRT's package or of its public repository; CUDA's headers are needed, too.
+TENSORRT_INCLUDE ?=
+noop :=
+SPACE := $(noop) $(noop)
+
+tensorrt-headers: $(VENV)/installed  ## Compile the TensorRT plugin and its tests with real headers, TENSORRT_INCLUDE, and run them
+	@test -n "$(TENSORRT_INCLUDE)" || { echo 'TENSORRT_INCLUDE: expected folders with NvInferRuntime.h, found none'; exit 2; }
+	cmake -S . -B build/kernels $(KERNELS_BUILD) '-DTENSORRT_INCLUDE=$(subst $(SPACE),;,$(strip $(TENSORRT_INCLUDE)))'
+	cmake --build build/kernels --parallel 2 --target tensorrt_header_tests
+	ctest --test-dir build/kernels --output-on-failure --label-regex tensorrt-headers --no-tests=error
 
 # The tests of what has threads, and of the engine's those that start some.
 THREADED_TESTS := test_threads test_faults test_processes
@@ -173,7 +191,7 @@ lint: $(VENV)/lint-installed  ## Check style and types
 	$(RUN)ruff format --check .
 	$(RUN)mypy
 	MYPYPATH=examples/ros2/adasgn_edge_ros $(RUN)mypy --package adasgn_edge_ros
-	git ls-files csrc kernels tests/cpp tests/cuda tests/emulator examples/cpp bench | grep -E '\.(h|cpp|cu)$$' \
+	git ls-files csrc kernels tests/cpp tests/cuda tests/emulator tests/tensorrt examples/cpp bench | grep -E '\.(h|cpp|cu)$$' \
 		| xargs $(RUN)clang-format --dry-run -Werror
 
 lock: $(VENV)/created  ## Renew requirements/ci.txt, the versions that CI installs

@@ -4,6 +4,9 @@ The engine needs a C++17 compiler and pybind11, nothing else. Environment variab
 
     ADASGN_BUILD_TORCH=auto|on|off   torch ops; auto: if torch can be imported here (see --no-build-isolation)
     ADASGN_BUILD_CUDA=auto|on|off    CUDA part; auto: if nvcc is found (CUDACXX, CUDA_HOME, PATH, /usr/local/cuda)
+    ADASGN_BUILD_TENSORRT=auto|on|off
+                                     plugin for TensorRT; auto: if the CUDA part is built and TensorRT's headers are
+                                     found (TENSORRT_INCLUDE, TENSORRT_ROOT, /usr/include)
     TORCH_CUDA_ARCH_LIST, CUDAARCHS  GPUs to compile for; by default all from 8.0, on a Jetson its own
     MAX_JOBS                         compilers at once; by default what processors and memory allow
     ADASGN_OBJECTS                   folder of object files, which builds may share; by default build/objects
@@ -34,6 +37,7 @@ from build_support.cuda import Toolkit, find_cuda
 from build_support.jobs import job_count
 from build_support.libstdcxx import expect_shared, link_options
 from build_support.parts import Absent, BuildError
+from build_support.tensorrt import TensorRTHeaders, find_tensorrt
 from build_support.torch_part import TorchHeaders, find_torch
 
 KERNELS = Path("csrc/adasgn/cpu/kernels_isa.cpp")
@@ -50,6 +54,7 @@ COMMON_FLAGS = (
 )
 LINK_FLAGS = ("-Wl,-z,relro,-z,now",)
 TORCH_OPS = "adasgn_edge._torch_ops"
+TENSORRT_PLUGIN = "adasgn_edge.libadasgn_tensorrt"
 NVCC_FLAGS = ("-std=c++17", "-O3", "-Icsrc", "-Ikernels", "--compiler-options=-fPIC,-fvisibility=hidden,-g0")
 
 
@@ -68,6 +73,11 @@ def files(*patterns: str) -> list[Path]:
     return sorted(path for pattern in patterns for path in Path().glob(pattern))
 
 
+def runtime_of(cuda: Toolkit) -> list[str]:
+    """Options that link CUDA's runtime in, which looks for the driver when first used: it loads where there is none."""
+    return [str(cuda.library / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"]
+
+
 class Parts:
     """What is built here: decided once, from the environment and the machine."""
 
@@ -76,6 +86,7 @@ class Parts:
         self.torch = find_torch(os.environ)
         self.cuda = find_cuda(os.environ, bool(kernels))
         self.torch_cuda = self._torch_cuda()
+        self.tensorrt = find_tensorrt(os.environ, self.cuda)
         strings = self.torch.string_flags if isinstance(self.torch, TorchHeaders) else []
         common = (*COMMON_FLAGS, *strings)
 
@@ -106,6 +117,11 @@ class Parts:
             sources = files("csrc/torch/*.cpp") if plain else files("csrc/torch/*.cpp", "csrc/torch/cuda/*.cpp")
             flags = (*(common if plain else with_cuda), *self.torch.flags)
             self.ops = [Unit(path, flags, foreign=f"torch {self.torch.version}") for path in sources]
+        self.plugin: list[Unit] = []
+        if isinstance(self.tensorrt, TensorRTHeaders):
+            flags = (*with_cuda, f"-isystem{self.tensorrt.include}")
+            foreign = f"TensorRT {self.tensorrt.version}"
+            self.plugin = [Unit(path, flags, foreign=foreign) for path in files("csrc/tensorrt/*.cpp")]
 
     def _torch_cuda(self) -> Absent | None:
         """Why the torch ops have no CUDA part; None: they have."""
@@ -132,14 +148,20 @@ class Parts:
             )  # fmt: skip
         for module, gpu in zip(modules, (self.cuda, self.torch_cuda or self.cuda), strict=False):
             if isinstance(gpu, Toolkit):
-                # The runtime is linked in and looks for the driver when first used: it loads where there is none.
-                module.extra_link_args += [str(gpu.library / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"]
+                module.extra_link_args += runtime_of(gpu)
+        if self.plugin and isinstance(self.cuda, Toolkit):
+            # What of the engine it does not use is left out, and all but two names are its own.
+            exports = ["-Wl,--no-undefined", "-Wl,--gc-sections", "-Wl,--version-script=csrc/tensorrt/exports.map"]
+            arguments = [*LINK_FLAGS, *exports, *runtime_of(self.cuda)]
+            modules.append(Extension(TENSORRT_PLUGIN, [], language="c++", extra_link_args=arguments))
         return modules
 
     def units_of(self, module: str) -> list[Unit]:
         """What is linked into a module. Both hold the engine: the torch ops must not depend on pybind11's module."""
         if module == "adasgn_edge._native":
             return [*self.core, *self.gpu, *self.python]
+        if module == TENSORRT_PLUGIN:
+            return [*self.core, *self.gpu, *self.plugin]
         return [*self.core, *([] if self.torch_cuda else self.gpu), *self.ops]
 
     def record(self, compiler: str) -> dict[str, object]:
@@ -160,6 +182,11 @@ class Parts:
             torch = {"built": True, "version": self.torch.version, "cuda": gpu}
         else:
             torch = absent(self.torch)
+        tensorrt: dict[str, object]
+        if isinstance(self.tensorrt, TensorRTHeaders):
+            tensorrt = {"built": True, "version": self.tensorrt.version}
+        else:
+            tensorrt = absent(self.tensorrt)
         return {
             "version": 1,
             "machine": platform.machine(),
@@ -168,6 +195,7 @@ class Parts:
             "instruction_sets": {isa: " ".join(flags) for isa, flags in kernel_flags().items()},
             "cuda": cuda,
             "torch": torch,
+            "tensorrt": tensorrt,
         }
 
     def statements(self) -> list[str]:
@@ -182,7 +210,16 @@ class Parts:
             torch = f"against torch {self.torch.version}{without}"
         else:
             torch = f"not built: {self.torch.reason}; {self.torch.remedy}"
-        return [f"instruction sets: {', '.join(kernel_flags())}", f"CUDA part: {cuda}", f"torch ops: {torch}"]
+        if isinstance(self.tensorrt, TensorRTHeaders):
+            tensorrt = f"for TensorRT {self.tensorrt.version}"
+        else:
+            tensorrt = f"not built: {self.tensorrt.reason}; {self.tensorrt.remedy}"
+        return [
+            f"instruction sets: {', '.join(kernel_flags())}",
+            f"CUDA part: {cuda}",
+            f"torch ops: {torch}",
+            f"TensorRT plugin: {tensorrt}",
+        ]
 
 
 class BuildParts(build_ext):
@@ -194,8 +231,16 @@ class BuildParts(build_ext):
         folder = Path(self.get_ext_fullpath("adasgn_edge._native")).parent
         if not parts.ops:
             Path(self.get_ext_fullpath(TORCH_OPS)).unlink(missing_ok=True)  # of an earlier build
+        if not parts.plugin:
+            Path(self.get_ext_fullpath(TENSORRT_PLUGIN)).unlink(missing_ok=True)
         record = parts.record(self._compiler_version())
         (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """The plugin is no module of Python's, so its name has nothing of Python's version."""
+        if fullname == TENSORRT_PLUGIN:
+            return TENSORRT_PLUGIN.replace(".", "/") + ".so"
+        return str(super().get_ext_filename(fullname))
 
     def _compiler_version(self) -> str:
         said = subprocess.run([self.compiler.compiler_cxx[0], "--version"], capture_output=True, text=True, check=True)

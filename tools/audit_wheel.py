@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 from build_support.libstdcxx import read_elf  # noqa: E402
 
 NATIVE, TORCH_OPS = "adasgn_edge/_native", "adasgn_edge/_torch_ops"
+TENSORRT_PLUGIN = "adasgn_edge/libadasgn_tensorrt"
 EVERYWHERE = {
     "libstdc++.so.6",
     "libm.so.6",
@@ -76,9 +77,11 @@ def audit(wheel: Path) -> Iterator[str]:
     for name, data in modules.items():
         stem, _, rest = name.partition(".")
         digits = python.removeprefix("cp")
-        if stem not in (NATIVE, TORCH_OPS):
-            yield f"{name}: expected no module but _native and _torch_ops"
-        elif not rest.startswith(f"cpython-{digits}-"):
+        if stem not in (NATIVE, TORCH_OPS, TENSORRT_PLUGIN):
+            yield f"{name}: expected no module but _native, _torch_ops and libadasgn_tensorrt"
+        elif stem == TENSORRT_PLUGIN and rest != "so":  # no module of Python's
+            yield f"{name}: expected {TENSORRT_PLUGIN}.so"
+        elif stem != TENSORRT_PLUGIN and not rest.startswith(f"cpython-{digits}-"):
             yield f"{name}: expected the ABI {abi} of the wheel"
         else:
             yield from (f"{name}: {finding}" for finding in _module(stem, data))

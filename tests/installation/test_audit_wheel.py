@@ -79,8 +79,9 @@ def findings(script: ModuleType, contents: dict[str, bytes], tmp_path: Path) -> 
     return audit
 
 
-def test_a_wheel_without_a_fault(findings):
+def test_a_wheel_without_a_fault(findings, module):
     assert findings() == ""
+    assert findings({"adasgn_edge/libadasgn_tensorrt.so": module()}) == ""
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,8 @@ def test_a_path_of_the_building_machine_is_found(findings, module):
         ({MODULE: None}, "expected the native engine, found none"),
         ({MODULE: None, MODULE.replace("311", "312"): b"\x7fELF"}, "expected the ABI cp311 of the wheel"),
         ({"adasgn_edge/_other.cpython-311-x86_64-linux-gnu.so": b"\x7fELF"}, "expected no module but"),
+        ({"adasgn_edge/libadasgn_tensorrt.so.10": b"\x7fELF"}, "expected files of"),
+        ({"adasgn_edge/libadasgn_tensorrt.cpython-311-x86_64-linux-gnu.so": b"\x7fELF"}, "libadasgn_tensorrt.so"),
         ({"adasgn_edge.libs/libgomp.so.1": b""}, "found another folder"),
         ({"adasgn_edge/engine.o": b""}, "engine.o: expected files of"),
         ({"adasgn_edge/engine.py": None}, "adasgn_edge/engine.py: expected in the wheel"),

@@ -58,6 +58,7 @@ def test_an_old_cuda_is_named_before_it_compiles(nvcc, tmp_path: Path) -> None:
 def test_a_compiler_that_is_named_decides_alone(tmp_path: Path) -> None:
     said = configure(tmp_path / "auto", "-DCMAKE_CUDA_COMPILER=/nonexistent/nvcc")
     assert "not built: /nonexistent/nvcc is no program" in said
+    assert "TensorRT plugin (ADASGN_TENSORRT): not built: the CUDA engine, which it runs, is not built" in said
     said = configure(tmp_path / "home", "-DADASGN_CUDA=ON", CUDA_HOME="/nonexistent", status=1)
     assert "/nonexistent/bin/nvcc is no program" in said
 
