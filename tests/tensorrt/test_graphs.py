@@ -15,7 +15,7 @@ from adasgn_edge.deploy.export import to_model_file
 from adasgn_edge.deploy.model_file import read_model_file, write_model_file
 from adasgn_edge.deploy.onnx_graphs import write_onnx
 from adasgn_edge.errors import MissingDependencyError, ModelConfigError, TensorRTError
-from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.weights import load_weights
 from adasgn_edge.skeletons import load_layout
 from adasgn_edge.tensorrt.plugin_graph import write_plugin_graph
@@ -80,9 +80,10 @@ def test_dense_sgn_in_binary16_labels_recorded_clips_as_in_float32(data_root, tm
 
 
 @pytest.mark.slow
-def test_branches_of_a_policy_are_in_binary16_and_what_decides_is_not(tmp_path):
+def test_branches_of_a_policy_are_in_binary16_and_what_decides_is_not(random_trained, tmp_path):
     onnx = pytest.importorskip("onnx")
-    for path in write_onnx(load_weights(POLICY_WEIGHTS).model, tmp_path / "graphs", precision="f16"):
+    model = random_trained(ModelConfig(22, 5, branch_grid((1,)), frames=2), load_layout("shrec22")).model
+    for path in write_onnx(model, tmp_path / "graphs", precision="f16"):
         graph = onnx.load(path).graph
         halves = [one.name for one in graph.initializer if one.data_type == onnx.TensorProto.FLOAT16]
         assert bool(halves) == path.name.startswith("branch-"), path.name
