@@ -33,9 +33,9 @@ else
     TEST_CUDA := $(ADASGN_BUILD_CUDA)
 endif
 
-.PHONY: help demo test test-slow test-lowest test-cpp test-kernels test-tensorrt tensorrt-headers test-tsan test-arm \
-	test-camera test-package test-ros compare-arm fuzz fuzz-parsers lint lock format bench bench-training parity gpu \
-	kernel-report wheels test-wheel clean
+.PHONY: help demo test test-slow test-lowest test-cpp test-kernels test-tensorrt tensorrt-headers test-tensorrt-bindings \
+	test-tensorrt-rtx test-tsan test-arm test-camera test-package test-ros compare-arm fuzz fuzz-parsers lint lock format \
+	bench bench-training parity gpu kernel-report wheels test-wheel clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -150,6 +150,26 @@ build/ros/interfaces-installed: build/ros/installed tests/ros/interfaces.py test
 build/ros/escalating.adasgn: tests/causal_models.py $(VENV)/installed
 	@mkdir -p $(@D)
 	$(RUN)python -c "from tests.causal_models import *; write_causal(Path('$@'), SEVERAL)"
+
+# NVIDIA's bindings for TensorRT, a megabyte each, of what JetPack 6.2, 7.2 and the newest have; unpacked and not installed.
+TENSORRT_BINDINGS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu13-bindings==10.16.1.11 tensorrt-cu13-bindings==11.4.0.106
+
+test-tensorrt-bindings: $(VENV)/installed  ## What is called of TensorRT against NVIDIA's Python bindings (downloads 4 MB)
+	for package in $(TENSORRT_BINDINGS); do \
+	    folder=build/tensorrt-bindings/$${package##*==}; \
+	    [ -d $$folder/tensorrt_bindings ] || $(INSTALL) --no-deps --target $$folder $$package \
+	        || echo "skipped: $$package cannot be downloaded for this Python"; \
+	done
+	PYTHONPATH=. ADASGN_TENSORRT_BINDINGS=$(CURDIR)/build/tensorrt-bindings $(RUN)python -m pytest tests/tensorrt/test_bindings.py
+
+# TensorRT-RTX, which builds for GPUs that are not there: half a gigabyte, so that it is not part of CI.
+build/tensorrt-rtx/installed: $(VENV)/installed
+	$(INSTALL) --no-deps --target build/tensorrt-rtx tensorrt-rtx tensorrt-rtx-cu13 tensorrt-rtx-cu13-bindings \
+	    tensorrt-rtx-cu13-libs
+	@touch $@
+
+test-tensorrt-rtx: build/tensorrt-rtx/installed  ## Build dense graphs with TensorRT-RTX (downloads 0.5 GB; needs no GPU)
+	PYTHONPATH=.:build/tensorrt-rtx ADASGN_TENSORRT_RTX=1 $(RUN)python -m pytest tests/tensorrt/test_rtx.py
 
 test-ros: build/ros/interfaces-installed build/ros/escalating.adasgn  ## Run the ROS 2 node and its tests on the wheels of rclpy
 	PYTHONPATH=$(CURDIR) ADASGN_ESCALATING_MODEL=$(CURDIR)/build/ros/escalating.adasgn \

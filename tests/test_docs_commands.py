@@ -64,6 +64,7 @@ PARSED_ONLY = {
     "record": "a sensor",
     "replay": "clips that others make",
     "bench": "minutes",
+    "tensorrt": "TensorRT and a GPU",
 }
 """Of all other commands of adasgn-edge: what keeps them from being run here. Their arguments and options are parsed."""
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.deploy.folded_network import Array, FoldedModel, motion
 from adasgn_edge.deploy.model_file import ModelFile
+from adasgn_edge.effort import EffortTable
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
 
@@ -23,9 +24,17 @@ ROUNDS, STEP = 400, 0.5
 
 
 def random_file(
-    config: ModelConfig, layout: SkeletonLayout, class_names: tuple[str, ...], stream: str, seed: int = 0
+    config: ModelConfig,
+    layout: SkeletonLayout,
+    class_names: tuple[str, ...],
+    stream: str,
+    seed: int = 0,
+    effort: EffortTable | None = None,
 ) -> ModelFile:
-    """A model of this shape, its activations neither vanishing nor growing from layer to layer; NumPy alone."""
+    """A model of this shape, its activations neither vanishing nor growing from layer to layer; NumPy alone.
+
+    effort: of one that escalates, which must have a table.
+    """
     random = np.random.default_rng(seed)
 
     def leaf(name: str, shape: tuple[int, ...]) -> Array:
@@ -42,7 +51,7 @@ def random_file(
             found = random.normal(0.0, 0.1, shape)
         return found.astype(np.float32)
 
-    return ModelFile(FoldedModel.build(config, leaf), layout, class_names, stream, window=2.0)
+    return ModelFile(FoldedModel.build(config, leaf), layout, class_names, stream, window=2.0, effort=effort)
 
 
 def with_shares(file: ModelFile, clips: NDArray[np.float32], shares: tuple[float, ...]) -> ModelFile:

@@ -17,7 +17,7 @@ from typing import Any
 
 from adasgn_edge.data.registry import user_cache_folder
 from adasgn_edge.errors import TensorRTError
-from adasgn_edge.files import atomic_path, write_text
+from adasgn_edge.files import atomic_path
 from adasgn_edge.regular_file import read_regular_file
 from adasgn_edge.wording import shown
 
@@ -115,11 +115,11 @@ def write_engine(path: Path, plan: bytes, facts: EngineFacts) -> None:
     """Write an engine's two files, for this user alone to change; each atomically, the facts last."""
     facts_path = path.with_suffix(".json")
     facts_path.unlink(missing_ok=True)  # a kill between the two leaves an engine without facts, which is not taken
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(plan)
-        temporary.chmod(0o600)
     record = {"format": FORMAT, "sha256": hashlib.sha256(plan).hexdigest(), "facts": asdict(facts)}
-    write_text(facts_path, json.dumps(record, indent=1) + "\n")
+    for file, content in ((path, plan), (facts_path, f"{json.dumps(record, indent=1)}\n".encode())):
+        with atomic_path(file) as temporary:
+            temporary.chmod(0o600)  # whatever the umask is, which may let a group write
+            temporary.write_bytes(content)
 
 
 def read_engine(path: Path) -> tuple[bytes, EngineFacts]:

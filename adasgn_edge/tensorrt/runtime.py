@@ -51,7 +51,7 @@ class Version:
     @classmethod
     def parse(cls, text: str) -> Version:
         """Of ``tensorrt.__version__`` (10.3.0, 11.4.0.106) or a Debian package (1:10.3.0.30-1+cuda12.5)."""
-        found = re.match(r"\s*(?:\d+:)?(\d{1,4}(?:\.\d{1,6}){1,3})(?![\d.])", text)
+        found = re.match(r"\s*(?:\d+:)?(\d{1,4}(?:\.\d{1,6}){1,3})(?!\.?\d)", text)
         if found is None:
             raise TensorRTError(f"TensorRT: expected a version such as 10.3.0, found {shown(text)}")
         return cls(tuple(map(int, found[1].split("."))))

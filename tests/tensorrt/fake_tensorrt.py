@@ -1,8 +1,9 @@
 """A stand-in for NVIDIA's module ``tensorrt`` that has what this package uses of it and nothing else, and for the
 native module's ``Staging``. Networks run on the CPU engine (the plugin) or in ONNX Runtime (a graph).
 
-tests/tensorrt/test_bindings.py holds every class, method and parameter here against NVIDIA's own bindings, so that what
-runs on this stand-in calls TensorRT by names that it has.
+tests/tensorrt/test_bindings.py holds every class here, its methods with their parameters, the attributes that it
+annotates and the members of every enumeration against NVIDIA's own bindings: what runs on this stand-in calls TensorRT
+by names that it has.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ def get_plugin_registry() -> IPluginRegistry:
 
 
 class ITensor:
+    name: str
+
     def __init__(self, name: str, shape: tuple[int, ...] = ()) -> None:
         self.name, self.shape = name, shape
 
@@ -170,6 +173,8 @@ class ParserError:
 
 
 class OnnxParser:
+    num_errors: int
+
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
         self._network, self.num_errors = network, 0
 
@@ -197,7 +202,7 @@ class IOptimizationProfile:
 
 
 class IBuilderConfig:
-    progress_monitor: Any = None
+    progress_monitor: Any
 
     def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
         state.calls.append(("set_memory_pool_limit", pool, pool_size))
@@ -260,6 +265,8 @@ class Runtime:
 
 
 class ICudaEngine:
+    num_io_tensors: int
+
     def __init__(self, facts: dict[str, Any], body: bytes) -> None:
         self._facts, self._body = facts, body
         self._inputs, self._outputs = facts["names"]
