@@ -183,7 +183,7 @@ compare-arm: test-arm $(VENV)/installed  ## Run the C++ example on the shipped m
 
 fuzz:  ## Fuzz the reader of model files for FUZZ_SECONDS (needs clang with its libFuzzer)
 	cmake -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DADASGN_BUILD_FUZZER=ON -DADASGN_BUILD_TESTS=OFF \
-	    -DADASGN_CUDA=OFF -DADASGN_BUILD_EXAMPLES=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
+	    -DADASGN_SANITIZE=address,undefined -DADASGN_CUDA=OFF -DADASGN_BUILD_EXAMPLES=OFF -DADASGN_WARNINGS_AS_ERRORS=ON
 	cmake --build build/fuzz --parallel 2 --target fuzz_model_file fuzz_seeds
 	mkdir -p $(FUZZ_CORPUS) build/fuzz/failures
 	build/fuzz/fuzz_seeds $(FUZZ_CORPUS)

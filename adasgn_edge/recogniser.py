@@ -260,22 +260,25 @@ class Recogniser:
         that nobody is. Bodies may also come in pushes of their own with one stamp, or somewhat out of order. What comes
         late or twice is counted and changes nothing. update_state=False: what would come of it, while nothing changes.
 
-        Raises RecognitionError for a stamp or a number that is no int64, ClipError for joints of another shape or
+        Raises RecognitionError for a stamp or a number that is no int64 and for tracks that are no mapping, ClipError for joints of another shape or
         coordinates that are infinite.
         """
         if not isinstance(stamp_ns, int | np.integer) or isinstance(stamp_ns, bool):
             raise RecognitionError(f"stamp_ns: expected whole nanoseconds, found {shown(stamp_ns)}")
         if not _STAMPS[0] <= stamp_ns <= _STAMPS[1]:
             raise RecognitionError(f"stamp_ns: expected a number that 64 bits hold, found {shown(stamp_ns)}")
-        joints = np.empty((len(tracks), *self._joints), dtype=np.float32)
-        for place, (track, values) in enumerate(tracks.items()):
+        if not isinstance(tracks, Mapping):
+            raise RecognitionError(f"tracks: expected joints by number, found {shown(tracks)}")
+        bodies = list(tracks.items())  # which another thread may change meanwhile
+        joints = np.empty((len(bodies), *self._joints), dtype=np.float32)
+        for place, (track, values) in enumerate(bodies):
             plain = type(values) is np.ndarray and values.dtype == np.float32 and values.shape == self._joints
             joints[place] = values if plain else self._frame(track, values)
         if np.isinf(joints).any():
             body, joint, _ = np.argwhere(np.isinf(joints))[0].tolist()
-            name, track = self.description.layout.joints[joint], list(tracks)[body]
-            raise ClipError(f"track {shown(track)}: expected finite coordinates or NaN, found infinity in {name!r}")
-        identities = np.fromiter((_identity(track) for track in tracks), dtype=np.int64, count=len(tracks))
+            name = self.description.layout.joints[joint]
+            raise ClipError(f"track {shown(bodies[body][0])}: expected finite coordinates or NaN, found infinity in {name!r}")
+        identities = np.fromiter((_identity(track) for track, _ in bodies), dtype=np.int64, count=len(bodies))
         results, events = self._native.push(int(stamp_ns), identities, joints, bool(update_state))
         return Output([_result(row) for row in results], [_event(row) for row in events])
 
@@ -329,7 +332,7 @@ class Decisions:
     def __init__(self, decision: Decision, *, classes: int, none: int) -> None:
         self._classes = whole_number("classes", classes, 2, 1 << 20)
         none = whole_number("none", none, 0, self._classes - 1)
-        self._native = native_module().Decisions(_plain(decision), self._classes, none)
+        self._native = native_module().decisions(_plain(decision), self._classes, none)
 
     def run(self, stamps: ArrayLike, probabilities: ArrayLike) -> list[GestureEvent]:
         """The events of one track from its beginning: stamps int64 (N,), nanoseconds, ascending; probabilities (N, K).

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "adasgn/bounds.h"
 #include "adasgn/causal.h"
 #include "adasgn/checks.h"
 #include "adasgn/plan.h"
@@ -71,6 +72,7 @@ struct Engine::State {
     OwnProcess process;
     Description description;
     EngineOptions options;
+    float max_feature;
     const cpu::Kernels& kernels;
     Plan plan;
     Router router;
@@ -95,6 +97,7 @@ struct Engine::State {
     State(const Model& model, const EngineOptions& given)
         : description(model.description),
           options(checked(given)),
+          max_feature(expect_computable(model)),
           kernels(checked_kernels(options.instruction_set)),
           plan(model, kernels),
           router(max_frames(), frames_of_groups(description), options.threads),
@@ -454,7 +457,7 @@ void Engine::actions(const float* features, int clips, std::int32_t* actions, fl
     if (action_logits != nullptr && !state.description.adaptive) {
         fail(ErrorKind::clip, "action logits: expected an adaptive model, found kind " + state.description.kind);
     }
-    state.expect_within("features", kMaxFeature, features, state.clip_frames(clips) * kFeature);
+    state.expect_within("features", state.max_feature, features, state.clip_frames(clips) * kFeature);
     state.choose_actions(features, clips, actions,
                          action_logits != nullptr ? action_logits : state.action_logits.data());
 }
@@ -474,7 +477,7 @@ void Engine::branch_features(const float* frames, const float* previous, const s
         fail(ErrorKind::clip, "actions: expected those of the frames that policy features are given for, found none");
     }
     if (policy_features != nullptr) {
-        state.expect_within("policy features", kMaxFeature, policy_features,
+        state.expect_within("policy features", state.max_feature, policy_features,
                             static_cast<std::size_t>(count) * kFeature);
     }
     state.list_frames(frames, previous, count, features);
@@ -492,7 +495,7 @@ void Engine::branch_features(const float* frames, const float* previous, const s
 void Engine::temporal_head(const float* features, int clips, float* logits) {
     State& state = here();
     expect_range("clips", clips, 0, state.options.max_batch);
-    state.expect_within("features", kMaxFeature, features, state.clip_frames(clips) * kFeature);
+    state.expect_within("features", state.max_feature, features, state.clip_frames(clips) * kFeature);
     state.head(features, clips, state.clip_logits.data());
     state.give_logits(state.clip_logits.data(), clips, 1, logits);
 }

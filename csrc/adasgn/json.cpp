@@ -2,94 +2,150 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <numeric>
+#include <utility>
 
 namespace adasgn {
 
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMaxShown = 80;
 constexpr std::size_t kMaxMessage = 1000;
 
-using Parsed = nlohmann::json;
+using Library = nlohmann::json;
 
 }  // namespace
 
-// What passes between a Json and the library's value.
+// Takes what the library's parser finds, one thing after another. The library's own values are not made of it: where
+// memory runs out, their destructors end the process.
 struct JsonParts {
-    static Json of(const Parsed& parsed) {
-        Json json;
-        switch (parsed.type()) {
-            case Parsed::value_t::boolean:
-                json.kind_ = Json::Kind::boolean;
-                json.natural_ = parsed.get<bool>() ? 1 : 0;
-                break;
-            case Parsed::value_t::number_unsigned:
-                json.kind_ = Json::Kind::natural;
-                json.natural_ = parsed.get<std::uint64_t>();
-                break;
-            case Parsed::value_t::number_integer:
-                json.kind_ = Json::Kind::negative;
-                json.natural_ = static_cast<std::uint64_t>(parsed.get<std::int64_t>());
-                break;
-            case Parsed::value_t::number_float:
-                json.kind_ = Json::Kind::fraction;
-                json.fraction_ = parsed.get<double>();
-                break;
-            case Parsed::value_t::string:
-                json.kind_ = Json::Kind::text;
-                json.text_ = parsed.get<std::string>();
-                break;
-            case Parsed::value_t::array:
-                json.kind_ = Json::Kind::list;
-                for (const Parsed& item : parsed) {
-                    json.values_.push_back(of(item));
-                }
-                break;
-            case Parsed::value_t::object:
-                json.kind_ = Json::Kind::object;
-                for (const auto& [key, item] : parsed.items()) {
-                    json.keys_.push_back(key);
-                    json.values_.push_back(of(item));
-                }
-                break;
-            default:
-                break;  // null; text has nothing else
-        }
-        return json;
+    explicit JsonParts(const JsonContext& place) : at(place) {}
+
+    const JsonContext& at;
+    Json root;
+    std::vector<Json> open;  // lists and objects that have begun, the outermost first
+
+    bool null() { return put({}); }
+    bool boolean(bool value) { return put(number(Json::Kind::boolean, value ? 1 : 0)); }
+    bool number_integer(std::int64_t value) {
+        return put(number(Json::Kind::negative, static_cast<std::uint64_t>(value)));
+    }
+    bool number_unsigned(std::uint64_t value) { return put(number(Json::Kind::natural, value)); }
+    bool number_float(double value, const std::string&) {
+        Json json = number(Json::Kind::fraction, 0);
+        json.fraction_ = value;
+        return put(std::move(json));
+    }
+    bool string(std::string& value) { return put(string_of(std::move(value))); }
+    bool binary(const Library::binary_t&) { return false; }  // text has none
+
+    bool start_array(std::size_t) { return begin(Json::Kind::list); }
+    bool start_object(std::size_t) { return begin(Json::Kind::object); }
+    bool key(std::string& name) {
+        open.back().keys_.push_back(std::move(name));
+        return true;
+    }
+    bool end_array() { return end(); }
+    bool end_object() {
+        sort_keys(open.back());
+        return end();
     }
 
-    static Parsed to(const Json& json) {
+    bool parse_error(std::size_t, const std::string&, const Library::exception& error) {
+        std::string reason = error.what();  // quotes the text up to the fault, which need not be UTF-8
+        std::replace_if(
+            reason.begin(), reason.end(), [](char c) { return static_cast<signed char>(c) < 0; }, '?');
+        if (reason.size() > kMaxShown * 2) {
+            reason = reason.substr(0, kMaxShown) + " ... " + reason.substr(reason.size() - kMaxShown);
+        }
+        at.fail("expected JSON, found something else (" + reason + ")");
+    }
+
+    static std::string dump(const Json& json) {
+        const auto leaf = [](const Library& value) {
+            return value.dump(-1, ' ', true, Library::error_handler_t::replace);
+        };
+        std::string text;
         switch (json.kind_) {
             case Json::Kind::boolean:
-                return json.boolean();
+                return leaf(json.boolean());
             case Json::Kind::natural:
-                return json.natural();
+                return leaf(json.natural());
             case Json::Kind::negative:
-                return json.whole();
+                return leaf(json.whole());
             case Json::Kind::fraction:
-                return json.fraction_;
+                return leaf(json.fraction_);
             case Json::Kind::text:
-                return json.text_;
-            case Json::Kind::list: {
-                Parsed list = Parsed::array();
+                return leaf(json.text_);
+            case Json::Kind::list:
                 for (const Json& item : json) {
-                    list.push_back(to(item));
+                    text += (text.empty() ? "" : ",") + dump(item);
                 }
-                return list;
-            }
-            case Json::Kind::object: {
-                Parsed object = Parsed::object();
+                return "[" + text + "]";
+            case Json::Kind::object:
                 for (std::size_t i = 0; i < json.size(); ++i) {
-                    object[json.key(i)] = to(json[i]);
+                    text += (text.empty() ? "" : ",") + leaf(json.key(i)) + ":" + dump(json[i]);
                 }
-                return object;
-            }
+                return "{" + text + "}";
             case Json::Kind::null:
                 break;
         }
-        return nullptr;
+        return "null";
+    }
+
+  private:
+    static Json number(Json::Kind kind, std::uint64_t value) {
+        Json json;
+        json.kind_ = kind;
+        json.natural_ = value;
+        return json;
+    }
+
+    bool put(Json&& value) {
+        expect_depth();
+        (open.empty() ? root : open.back().values_.emplace_back()) = std::move(value);
+        return true;
+    }
+
+    bool begin(Json::Kind kind) {
+        expect_depth();
+        open.push_back(number(kind, 0));
+        return true;
+    }
+
+    bool end() {
+        Json done = std::move(open.back());
+        open.pop_back();
+        return put(std::move(done));
+    }
+
+    void expect_depth() const {
+        if (open.size() > kMaxDepth) {
+            at.fail("expected at most " + std::to_string(kMaxDepth) + " levels of nesting, found more");
+        }
+    }
+
+    void sort_keys(Json& object) const {
+        std::vector<std::size_t> order(object.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::sort(order.begin(), order.end(),
+                  [&](std::size_t a, std::size_t b) { return object.keys_[a] < object.keys_[b]; });
+        Json sorted = number(Json::Kind::object, 0);
+        for (const std::size_t place : order) {
+            if (!sorted.keys_.empty() && sorted.keys_.back() == object.keys_[place]) {
+                at.fail("expected each key once, found a second one", string_of(object.keys_[place]));
+            }
+            sorted.keys_.push_back(std::move(object.keys_[place]));
+            sorted.values_.push_back(std::move(object.values_[place]));
+        }
+        object = std::move(sorted);
+    }
+
+    static Json string_of(std::string text) {
+        Json json = number(Json::Kind::text, 0);
+        json.text_ = std::move(text);
+        return json;
     }
 };
 
@@ -119,7 +175,7 @@ const Json& Json::operator[](std::string_view key) const {
 }
 
 std::string Json::dump() const {
-    return JsonParts::to(*this).dump(-1, ' ', true, Parsed::error_handler_t::replace);
+    return JsonParts::dump(*this);
 }
 
 void JsonContext::fail(const std::string& message) const {
@@ -153,33 +209,9 @@ Json parse_json(const std::string& text, const JsonContext& at) {
     if (text.rfind("\xef\xbb\xbf", 0) == 0 || text.find('\0') != std::string::npos) {
         at.fail("expected JSON, found a byte order mark or a zero byte");
     }
-    std::vector<std::set<std::string>> keys;  // of the objects that are open
-    const auto check = [&](int depth, Parsed::parse_event_t event, Parsed& value) {
-        if (depth > kMaxDepth) {
-            at.fail("expected at most " + std::to_string(kMaxDepth) + " levels of nesting, found more");
-        }
-        if (event == Parsed::parse_event_t::object_start) {
-            keys.emplace_back();
-        } else if (event == Parsed::parse_event_t::object_end) {
-            keys.pop_back();
-        } else if (event == Parsed::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-            at.fail("expected each key once, found a second one", JsonParts::of(value));
-        }
-        return true;
-    };
-    Parsed parsed;
-    try {
-        parsed = Parsed::parse(text, check);
-    } catch (const Parsed::exception& error) {
-        std::string reason = error.what();  // quotes the text up to the fault, which need not be UTF-8
-        std::replace_if(
-            reason.begin(), reason.end(), [](char c) { return static_cast<signed char>(c) < 0; }, '?');
-        if (reason.size() > kMaxShown * 2) {
-            reason = reason.substr(0, kMaxShown) + " ... " + reason.substr(reason.size() - kMaxShown);
-        }
-        at.fail("expected JSON, found something else (" + reason + ")");
-    }
-    Json value = JsonParts::of(parsed);
+    JsonParts parts(at);
+    Library::sax_parse(text, &parts);
+    Json value = std::move(parts.root);
     if (!value.is_object()) {
         at.fail("expected a JSON object", value);
     }

@@ -8,6 +8,7 @@
 #include "adasgn/engine.h"
 #include "adasgn/online/frame_network.h"
 #include "adasgn/online/stream_core.h"
+#include "adasgn/process.h"
 
 namespace adasgn {
 
@@ -41,38 +42,53 @@ std::unique_ptr<online::FrameNetwork> network_for(const Model& model, std::uniqu
                : online::continual_network(model, std::move(engine), options.max_tracks, options.instruction_set);
 }
 
-}  // namespace
-
-struct Recogniser::State {
-    online::StreamCore core;
-};
-
-Recogniser::Recogniser(const Model& model, const RecogniserOptions& options)
-    : Recogniser(model, own_engine(model, options), options) {}
-
-Recogniser::Recogniser(const Model& model, std::unique_ptr<Inference> engine, const RecogniserOptions& options) {
+// What make() makes; Error (engine) where there is too little memory for it.
+template <class Make>
+auto with_memory(const RecogniserOptions& options, const Make& make) {
     try {
-        state_.reset(new State{{model.description, network_for(model, std::move(engine), options), options}});
+        return make();
     } catch (const std::bad_alloc&) {
         throw Error(ErrorKind::engine, "memory: expected enough for max_tracks " + std::to_string(options.max_tracks) +
                                            ", found too little");
     }
 }
 
+}  // namespace
+
+struct Recogniser::State {
+    online::StreamCore core;
+    OwnProcess process;
+
+    // For calls that change something; Error in another process.
+    online::StreamCore& here() {
+        process.expect_here();
+        return core;
+    }
+};
+
+Recogniser::Recogniser(const Model& model, const RecogniserOptions& options)
+    : Recogniser(model, with_memory(options, [&] { return own_engine(model, options); }), options) {}
+
+Recogniser::Recogniser(const Model& model, std::unique_ptr<Inference> engine, const RecogniserOptions& options)
+    : state_(with_memory(options, [&] {
+          return std::unique_ptr<State>(
+              new State{{model.description, network_for(model, std::move(engine), options), options}, {}});
+      })) {}
+
 Recogniser::~Recogniser() = default;
 Recogniser::Recogniser(Recogniser&&) noexcept = default;
 Recogniser& Recogniser::operator=(Recogniser&&) noexcept = default;
 
 Recogniser::Output Recogniser::push(std::int64_t stamp, const TrackInput* tracks, int count, bool update_state) {
-    return state_->core.push(stamp, tracks, count, update_state);
+    return state_->here().push(stamp, tracks, count, update_state);
 }
 
 void Recogniser::reset(std::int64_t track) {
-    state_->core.reset(track);
+    state_->here().reset(track);
 }
 
 void Recogniser::reset() {
-    state_->core.reset();
+    state_->here().reset();
 }
 
 bool Recogniser::ready(std::int64_t track) const {
@@ -92,11 +108,11 @@ std::int64_t Recogniser::delay() const {
 }
 
 void Recogniser::set_effort(double effort) {
-    state_->core.set_effort(effort);
+    state_->here().set_effort(effort);
 }
 
 void Recogniser::set_max_macs(std::int64_t macs) {
-    state_->core.set_effort(effort_within(description(), macs));
+    state_->here().set_effort(effort_within(description(), macs));
 }
 
 Stats Recogniser::stats() const {

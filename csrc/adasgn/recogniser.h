@@ -16,7 +16,8 @@
 //
 // Bad data inside a stream is counted (Stats) and never an exception; Error (clip) is for misuse alone: null joints, a
 // count out of range. One recogniser serves one caller at a time; recognisers share nothing. After the constructor
-// nothing is allocated, whatever tracks come and go. Nothing is logged.
+// nothing is allocated, whatever tracks come and go. Nothing is logged. It belongs to the process that made it: in a
+// forked child Error (engine) comes of every call that is not const.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "adasgn/bounds.h"
 #include "adasgn/checks.h"
 #include "adasgn/plan.h"
 #include "adasgn/scratch.h"
@@ -38,10 +39,12 @@ struct TemporalStream::State {
     };
 
     const cpu::Kernels& kernels;
+    float max_feature;
     int classes;
     Plan plan;
     WorkerBuffers buffers;
     std::vector<Track> tracks;
+    std::vector<int> numbers;  // of a call, a copy: the caller's own may change meanwhile
     std::vector<cpu::CausalTrack> batch;
     Buffer past;    // (max_tracks, past_floats)
     Buffer newest;  // (max_tracks, newest_floats)
@@ -50,10 +53,12 @@ struct TemporalStream::State {
 
     State(const Model& model, int max_tracks, const char* instruction_set)
         : kernels(checked_kernels(instruction_set)),
+          max_feature(expect_computable(causal(model))),
           classes(model.description.classes),
-          plan(causal(model), kernels, Plan::Part::temporal),
+          plan(model, kernels, Plan::Part::temporal),
           buffers(max_tracks),
           tracks(max_tracks),
+          numbers(max_tracks),
           batch(max_tracks),
           past(static_cast<std::size_t>(max_tracks) * weights().past_floats()),
           newest(static_cast<std::size_t>(max_tracks) * weights().newest_floats()),
@@ -68,8 +73,9 @@ struct TemporalStream::State {
         return tracks[number];
     }
 
-    void expect_tracks(const int* numbers, int count) {
+    const int* own_tracks(const int* given, int count) {
         expect_range("tracks", count, 0, static_cast<int>(tracks.size()));
+        std::copy_n(given, count, numbers.begin());
         ++calls;
         for (int i = 0; i < count; ++i) {
             Track& one = track(numbers[i]);
@@ -79,6 +85,7 @@ struct TemporalStream::State {
             }
             one.named = calls;
         }
+        return numbers.data();
     }
 };
 
@@ -110,13 +117,13 @@ int TemporalStream::frames(int track) const {
 
 void TemporalStream::try_frame(const int* tracks, int count, const float* features, float* logits) {
     State& state = *state_;
-    state.expect_tracks(tracks, count);
+    tracks = state.own_tracks(tracks, count);
     if (count == 0) {
         return;
     }
     const std::size_t floats = static_cast<std::size_t>(count) * kFeature;
-    if (!state.kernels.within(kMaxFeature, features, floats)) {
-        fail_beyond("features", kMaxFeature, features, floats);
+    if (!state.kernels.within(state.max_feature, features, floats)) {
+        fail_beyond("features", state.max_feature, features, floats);
     }
     for (int i = 0; i < count; ++i) {
         State::Track& track = state.tracks[tracks[i]];
@@ -138,7 +145,7 @@ void TemporalStream::try_frame(const int* tracks, int count, const float* featur
 
 void TemporalStream::keep(const int* tracks, int count) {
     State& state = *state_;
-    state.expect_tracks(tracks, count);
+    tracks = state.own_tracks(tracks, count);
     for (int i = 0; i < count; ++i) {
         if (!state.tracks[tracks[i]].tried) {
             throw Error(ErrorKind::clip,

@@ -59,6 +59,15 @@ inline void raise(const char* name, const char* message) {
     PyErr_SetObject(type.ptr(), text.ptr());
 }
 
+// A class whose objects come from functions of the module, and from nothing else: pybind11 gives one that was made by
+// __new__ alone memory that nothing was constructed in.
+template <class... Native>
+py::class_<Native...> made_class(py::module_& module, const char* name) {
+    py::class_<Native...> defined(module, name, py::module_local());
+    reinterpret_cast<PyTypeObject*>(defined.ptr())->tp_new = nullptr;
+    return defined;
+}
+
 // Errors of the core as those of adasgn_edge.errors.
 inline void translate(std::exception_ptr thrown) {
     try {

@@ -119,7 +119,7 @@ void define_cuda_engine(py::module_& module) {
     module.def("cuda_devices", devices);
     module.def("load_cuda", load, py::arg("content"), py::arg("name"), py::arg("max_batch"), py::arg("half"),
                py::arg("device"), py::call_guard<py::gil_scoped_release>());
-    py::class_<DlpackTensor>(module, "DlpackTensor", py::module_local())
+    made_class<DlpackTensor>(module, "DlpackTensor")
         .def_property_readonly("device",
                                [](const DlpackTensor& self) {
                                    const dlpack::Device device = self.tensor().device;
@@ -141,7 +141,7 @@ void define_cuda_engine(py::module_& module) {
             const dlpack::Tensor& tensor = self.tensor();
             return tensor.strides == nullptr ? py::none() : py::object(extents(tensor.strides, tensor.axes));
         });
-    engine_class<CudaEngine, NativeEngine>(module, "CudaEngine")
+    made_class<CudaEngine, NativeEngine>(module, "CudaEngine")
         .def_property_readonly(
             "stream", [](CudaEngine& native) { return reinterpret_cast<std::uintptr_t>(native.own().stream()); })
         .def("take_dlpack", take_dlpack, py::arg("array"))

@@ -65,7 +65,7 @@ PYBIND11_MODULE(_native, module) {
                py::arg("instruction_set"), py::call_guard<py::gil_scoped_release>());
     adasgn::define_engine(module);
     adasgn::define_recogniser(module);
-    adasgn::engine_class<CpuEngine, adasgn::NativeEngine>(module, "CpuEngine")
+    adasgn::made_class<CpuEngine, adasgn::NativeEngine>(module, "CpuEngine")
         .def_property_readonly("instruction_set", [](CpuEngine& native) { return native.own().instruction_set(); });
 #ifdef ADASGN_CUDA
     adasgn::define_cuda_engine(module);

@@ -194,19 +194,10 @@ class NativeEngineOf : public NativeEngine {
     EngineOfDevice& own() { return static_cast<EngineOfDevice&>(engine()); }
 };
 
-// A class of engines. Objects come from functions that load a model, and from nothing else: pybind11 gives one that was
-// made by __new__ alone memory that nothing was constructed in.
-template <class... Native>
-py::class_<Native...> engine_class(py::module_& module, const char* name) {
-    py::class_<Native...> defined(module, name, py::module_local());
-    reinterpret_cast<PyTypeObject*>(defined.ptr())->tp_new = nullptr;
-    return defined;
-}
-
 // The class of what all engines have in common: once in a module, before those of devices.
 inline void define_engine(py::module_& module) {
     using Native = NativeEngine;
-    engine_class<Native>(module, "Engine")
+    made_class<Native>(module, "Engine")
         .def_property_readonly("description", [](const Native& native) { return native.description().json; })
         .def("run", &Native::run, py::arg("clips"), py::arg("actions"), py::arg("features"),
              py::arg("threshold") = kDefaultThreshold)

@@ -234,10 +234,8 @@ class DecisionRuns {
 
 void define_recogniser(py::module_& module) {
     module.def("load_recogniser", load_recogniser, py::arg("content"), py::arg("name"), py::arg("options"));
-    py::class_<NativeRecogniser> defined(module, "Recogniser", py::module_local());
-    // One that was made by __new__ alone would have memory in which nothing was constructed.
-    reinterpret_cast<PyTypeObject*>(defined.ptr())->tp_new = nullptr;
-    defined.def_property_readonly("description", [](const NativeRecogniser& self) { return self.description().json; })
+    made_class<NativeRecogniser>(module, "Recogniser")
+        .def_property_readonly("description", [](const NativeRecogniser& self) { return self.description().json; })
         .def_property_readonly("receptive_field",
                                [](const NativeRecogniser& self) { return self.recogniser().receptive_field(); })
         .def_property_readonly("delay", [](const NativeRecogniser& self) { return self.recogniser().delay(); })
@@ -249,8 +247,11 @@ void define_recogniser(py::module_& module) {
         .def("set_effort", &NativeRecogniser::set_effort, py::arg("effort"))
         .def("set_max_macs", &NativeRecogniser::set_max_macs, py::arg("macs"))
         .def("stats", &NativeRecogniser::stats);
-    py::class_<DecisionRuns>(module, "Decisions", py::module_local())
-        .def(py::init<const py::dict&, int, int>(), py::arg("decision"), py::arg("classes"), py::arg("none"))
+    module.def(
+        "decisions",
+        [](const py::dict& decision, int classes, int none) { return DecisionRuns(decision, classes, none); },
+        py::arg("decision"), py::arg("classes"), py::arg("none"));
+    made_class<DecisionRuns>(module, "Decisions")
         .def("run", &DecisionRuns::run, py::arg("stamps"), py::arg("probabilities"));
 }
 

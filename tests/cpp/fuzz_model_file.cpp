@@ -1,12 +1,16 @@
 // libFuzzer on the model-file reader: whatever the bytes, either a sound model or an Error that can be printed. A file
-// that comes as far as its checksum is read a second time with one that fits, so that what lies behind is reached.
+// that comes as far as its checksum is read a second time with one that fits, so that what lies behind is reached; and
+// a small model that is accepted is run.
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
+#include <utility>
 
 #include "adasgn/error.h"
 #include "adasgn/model.h"
 #include "fuzz_input.h"
+#include "run_any_model.h"
 
 using namespace adasgn;
 
@@ -74,7 +78,9 @@ void expect_sound(const Model& model) {
 // Whether the file got as far as its checksum, and that did not fit.
 bool stopped_at_checksum(const testing::Bytes& file) {
     try {
-        expect_sound(parse_model(file.data(), file.size()));
+        Model model = parse_model(file.data(), file.size());
+        expect_sound(model);
+        testing::run_any_model(std::move(model), std::accumulate(file.begin(), file.end(), 0U));
     } catch (const Error& error) {
         expect(error.kind() == ErrorKind::model_file);
         const std::string message = error.what();

@@ -1,16 +1,18 @@
-// A thread that cannot start and memory that cannot be had while an engine is made of a model: the n-th of each, for
-// every n. Each is a named error; nothing is left behind (AddressSanitizer looks), and nothing waits for ever (ctest's
-// time limit).
+// A thread that cannot start and memory that cannot be had while an engine or a recogniser is made of a model, or a
+// model of a file: the n-th of each, for every n. Each is a named error; nothing is left behind (AddressSanitizer
+// looks), and nothing waits for ever (ctest's time limit).
 #include <dirent.h>
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "adasgn/engine.h"
+#include "adasgn/recogniser.h"
 #include "adasgn/thread_pool.h"
 #include "checked_engine.h"
 #include "faults.h"
@@ -22,6 +24,7 @@ using namespace adasgn::testing;
 namespace {
 
 const Shape kSmall{5, {1, 5}, {false}, 2, 3, true, true};
+const Shape kCausal{4, {2}, {false}, 4, 3, false, true, true, 1, CausalShape{{1}, {1}, 2, 0}};
 
 // The message of the engine error that a call ends with; none if it ends well.
 template <class Call>
@@ -102,4 +105,56 @@ TEST_CASE("memory that cannot be had while an engine is made") {
     }
     CHECK(failed > 50);  // as many as a load takes
     CHECK(only_so_many_threads(before));
+}
+
+TEST_CASE("a recogniser whose threads cannot start, or whose memory cannot be had") {
+    std::thread([] {}).join();
+    const Model model = random_model(kCausal, 1);
+    const int before = running_threads();
+    RecogniserOptions options;
+    options.max_tracks = 2;
+    for (int others = 0; others < 2; ++others) {
+        options.threads = 3;
+        const auto found = engine_error([&] {
+            fail_thread_after(others);
+            Recogniser(model, options);
+        });
+        CHECK(found.value_or("none").find("threads: expected to start 2 beside the caller's") != std::string::npos);
+        CHECK(only_so_many_threads(before));
+    }
+    for (const bool exact : {false, true}) {
+        CAPTURE(exact);
+        options.exact = exact;
+        options.threads = exact ? 1 : 2;
+        long failed = 0;
+        while (true) {
+            const auto found = engine_error([&] {
+                fail_allocation_after(failed);
+                Recogniser(model, options);
+            });
+            if (!found) {
+                break;
+            }
+            CAPTURE(failed);
+            CHECK(found->find("memory: expected enough for max_") != std::string::npos);
+            ++failed;
+        }
+        CHECK(failed > 100);
+        CHECK(only_so_many_threads(before));
+    }
+}
+
+TEST_CASE("memory that cannot be had while a model file is read") {
+    const std::vector<char> file = file_bytes(random_model(kCausal, 2));
+    long failed = 0;
+    for (bool read = false; !read; ++failed) {
+        try {
+            fail_allocation_after(failed);
+            parse_model(file.data(), file.size());
+            read = true;
+        } catch (const std::bad_alloc&) {  // as the caller's own would
+        }
+        fail_nothing();
+    }
+    CHECK(failed > 100);
 }

@@ -1,5 +1,5 @@
-// An engine belongs to the process that made it: a forked child gets an error from every call, may let the engine go,
-// and may make one of its own.
+// An engine, and a recogniser, belongs to the process that made it: a forked child gets an error from every call, may
+// let the engine go, and may make one of its own.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,8 +10,10 @@
 
 #include "adasgn/engine.h"
 #include "adasgn/process.h"
+#include "adasgn/recogniser.h"
 #include "adasgn/thread_pool.h"
 #include "emulated.h"
+#include "moving_body.h"
 #include "random_model.h"
 
 using namespace adasgn;
@@ -104,5 +106,37 @@ TEST_CASE("in a forked child every call is refused, and the engine can be let go
               }) == "as expected");
         engine->run(clips.data(), 4, 1, {logits.data()});  // what children do is nothing to the parent
         CHECK(logits == expected);
+    }
+}
+
+TEST_CASE("in a forked child a recogniser refuses what would change it, and can be let go") {
+    const Model model = random_model({4, {2}, {false}, 4, 3, false, true, true, 1, CausalShape{{1}, {1}, 2, 0}}, 1);
+    const std::vector<float> joints = MovingBody(3, 2).at(0);
+    const TrackInput body{7, joints.data()};
+    for (const int threads : {1, 3}) {
+        CAPTURE(threads);
+        RecogniserOptions options;
+        options.threads = threads;
+        auto recogniser = std::make_unique<Recogniser>(model, options);
+        recogniser->push(0, &body, 1);
+        CHECK(in_child([&] {
+                  return refused([&] { recogniser->push(1, &body, 1); }) &&
+                         refused([&] { recogniser->push(1, nullptr, 0); }) && refused([&] { recogniser->reset(); }) &&
+                         refused([&] { recogniser->reset(7); }) && refused([&] { recogniser->set_effort(1); }) &&
+                         refused([&] { recogniser->set_max_macs(5000); }) &&
+                         recogniser->state(7) == TrackState::fresh && recogniser->stats().pushes == 1;
+              }) == "as expected");
+        CHECK(in_child([&] {
+                  recogniser.reset();
+                  return true;
+              }) == "as expected");
+        CHECK(in_child([&] {
+                  options.threads = kChildStartsThreads ? threads : 1;
+                  Recogniser own(model, options);
+                  own.push(0, &body, 1);
+                  return own.state(7) == TrackState::fresh;
+              }) == "as expected");
+        recogniser->push(1, &body, 1);
+        CHECK(recogniser->stats().pushes == 2);
     }
 }

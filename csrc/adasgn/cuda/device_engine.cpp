@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "adasgn/bounds.h"
 #include "adasgn/checks.h"
 
 namespace adasgn::cuda {
@@ -37,6 +38,7 @@ EngineOptions checked(const EngineOptions& options) {
 
 DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     : description_(model.description), options_(checked(options)), traits_(checked_device(options.device)) {
+    expect_computable(model);
     const OnDevice device(options_.device);
     const PackedModel packed(model, options_.precision);
     weights_ = DeviceMemory<unsigned char>(packed.bytes().size());
