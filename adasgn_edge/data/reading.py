@@ -74,7 +74,7 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_at_most(file: IO[bytes], most: int) -> bytes:
+def read_at_most(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
     """What is left of a compressed file, up to so many bytes; memory is taken for what comes and not for what may."""
     found = bytearray()
     while len(found) < most and (chunk := file.read(min(_CHUNK, most - len(found)))):
