@@ -44,7 +44,7 @@ SOURCES := pyproject.toml setup.py $(wildcard build_support/*.py csrc/*/*.* csrc
 
 $(VENV)/created:
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) 'setuptools>=68' wheel 'pybind11>=2.12'
+	$(INSTALL) 'setuptools>=78.1.1' wheel 'pybind11>=2.12'
 	@touch $@
 
 # The engine and the command alone: NumPy, typer, rich.
@@ -75,7 +75,7 @@ $(CAMERA_VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(CAMERA_VENV)
 	grep -o 'mediapipe==[^"]*' pyproject.toml > $(CAMERA_VENV)/mediapipe.txt
 	$(CAMERA_VENV)/bin/pip install $(PIP_OPTIONS) --no-deps --requirement $(CAMERA_VENV)/mediapipe.txt
-	$(CAMERA_VENV)/bin/pip install $(PIP_OPTIONS) 'numpy<2' absl-py attrs flatbuffers 'protobuf>=4.25.3,<5' matplotlib \
+	$(CAMERA_VENV)/bin/pip install $(PIP_OPTIONS) 'numpy<2' absl-py attrs flatbuffers 'protobuf>=4.25.8,<5' matplotlib \
 	    opencv-contrib-python-headless typer rich pytest
 	@touch $@
 

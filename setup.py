@@ -50,6 +50,7 @@ X86_FLAGS = {
 ARM_FLAGS: dict[str, tuple[str, ...]] = {"neon": ()}
 COMMON_FLAGS = (
     *("-std=c++17", "-O2", "-g0", "-fvisibility=hidden", "-fstack-protector-strong", "-Icsrc", "-isystemthird_party"),
+    *("-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"),
     f"-ffile-prefix-map={Path.cwd()}=.",  # no module tells where it was built
 )
 LINK_FLAGS = ("-Wl,-z,relro,-z,now",)

@@ -3,8 +3,9 @@
     python tools/audit_wheel.py [--run] dist/*.whl                               (make wheels, make test-wheel)
 
 Of each wheel: its tags are those of the modules in it; there is no other native file; modules need only libraries
-that every Linux or torch has, have no path to look for them, and are hardened (RELRO, no executable stack); nothing in
-the wheel tells where it was built; the licences of what is compiled in are there; no file of the package is missing.
+that every Linux or torch has, have no path to look for them, and are hardened (full RELRO, no executable stack, stack
+protector, checked calls of the C library); nothing in the wheel tells where it was built; the licences of what is
+compiled in are there; no file of the package is missing.
 With --run: installed into a fresh environment, `doctor`, `classify` and `demo` do their work. Status 1 on a finding.
 """
 
@@ -55,6 +56,8 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")
 _ENTRY = struct.Struct("<qQ")
 _DYNAMIC, _RELRO, _STACK, _EXECUTABLE = 2, 0x6474E552, 0x6474E551, 1
 _RPATH, _RUNPATH, _TEXTREL = 15, 29, 22
+_BIND_NOW, _FLAGS, _FLAGS_1 = 24, 30, 0x6FFFFFFB
+_FLAGS_BIND_NOW, _FLAGS_1_NOW = 8, 1
 
 
 def audit(wheel: Path) -> Iterator[str]:
@@ -118,9 +121,16 @@ def _files(contents: dict[str, bytes], folder: str) -> Iterator[str]:
 def _module(stem: str, data: bytes) -> Iterator[str]:
     """What is wrong with a linked module."""
     allowed = EVERYWHERE | OF_TORCH if stem == TORCH_OPS else EVERYWHERE
-    for library in read_elf(data, stem).needed:
+    linked = read_elf(data, stem)
+    for library in linked.needed:
         if library not in allowed and not LOADERS.fullmatch(library):
             yield f"expected to need only {', '.join(sorted(allowed))}, found {library}"
+    # What -fstack-protector-strong calls; what -D_FORTIFY_SOURCE makes of snprintf, which numbers in messages are
+    # written by.
+    if "__stack_chk_fail" not in linked.taken:
+        yield "expected functions that guard their stack (-fstack-protector-strong), found none"
+    if "__snprintf_chk" not in linked.taken:
+        yield "expected checked calls of the C library (-D_FORTIFY_SOURCE=2), found none"
     header = _HEADER.unpack_from(data)
     start, size, count = header[4], header[8], header[9]
     segments = [_SEGMENT.unpack_from(data, start + size * place) for place in range(count)]
@@ -131,7 +141,11 @@ def _module(stem: str, data: bytes) -> Iterator[str]:
         yield "expected a stack that is not executable"
     for kind, _, offset, _, _, length, _, _ in segments:
         if kind == _DYNAMIC:
-            tags = {tag for tag, _ in _ENTRY.iter_unpack(data[offset : offset + length])}
+            entries = dict(_ENTRY.iter_unpack(data[offset : offset + length]))
+            tags = set(entries)
+            now = entries.get(_FLAGS, 0) & _FLAGS_BIND_NOW or entries.get(_FLAGS_1, 0) & _FLAGS_1_NOW
+            if not now and _BIND_NOW not in tags:
+                yield "expected symbols that are bound at once (full RELRO: -z now), found that they are bound later"
             if tags & {_RPATH, _RUNPATH}:
                 yield "expected no path to look for libraries (RPATH), found one"
             if _TEXTREL in tags:

@@ -216,6 +216,7 @@ def test_names_that_nobody_has_are_refused() -> None:
 # -- a GPU ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_on_a_gpu_our_sides_have_both_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """With engines of the CPU in their place: what is told apart, left out and said."""
     load = adasgn_edge.load

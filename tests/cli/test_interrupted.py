@@ -59,7 +59,6 @@ CASES = {
     ),
     "export": ("adasgn_edge.deploy.export:export_weights", f"export {POLICY_WEIGHTS} -o OUT/model.adasgn"),
     "plot": ("adasgn_edge.plots:save", "plot curves folds -o OUT/curves.png"),
-    "cost": ("adasgn_edge.model.cost:CostTable", "cost"),
     "classify": ("adasgn_edge.data.clips:read_recording", "classify clip.npz"),
     "replay": ("adasgn_edge.data.clips:read_recording", "replay clip.npz"),
     "demo": ("adasgn_edge.cli.demo_clips:clips_to_play", "demo"),

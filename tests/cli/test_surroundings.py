@@ -20,6 +20,7 @@ import adasgn_edge
 import adasgn_edge.errors
 from adasgn_edge.cli.terminal import json_line, printable
 from adasgn_edge.hands import animate
+from tests.cli.conftest import status_of
 
 PACKAGE = Path(adasgn_edge.__file__).parent
 ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -34,6 +35,16 @@ def run(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), **variables}
     command = [sys.executable, "-m", "adasgn_edge", *map(str, arguments)]
     return subprocess.run(command, env=environment, cwd=cwd, capture_output=True)
+
+
+def here(
+    capfd: pytest.CaptureFixture[str], *arguments: object, cwd: Path, monkeypatch: pytest.MonkeyPatch
+) -> subprocess.CompletedProcess[bytes]:
+    """The command in this very process, where a process of its own shows no more: it need not load torch again."""
+    monkeypatch.chdir(cwd)
+    status = status_of(*arguments)
+    captured = capfd.readouterr()
+    return subprocess.CompletedProcess(arguments, status, captured.out.encode(), captured.err.encode())
 
 
 def expect_one_line(done: subprocess.CompletedProcess[bytes], said: str, status: int = 2) -> None:
@@ -151,8 +162,8 @@ def test_long_messages_lose_their_middle():
         ("export", f"{ESCAPE}weights"),
     ],
 )
-def test_arguments_do_nothing_to_a_terminal(arguments, tmp_path):
-    done = run(*arguments, cwd=tmp_path)
+def test_arguments_do_nothing_to_a_terminal(arguments, tmp_path, capfd, monkeypatch):
+    done = here(capfd, *arguments, cwd=tmp_path, monkeypatch=monkeypatch)
     assert done.returncode in (1, 2)
     assert b"\x1b" not in done.stderr + done.stdout
     assert len(done.stderr) < 2500  # a box of usage has borders
@@ -170,13 +181,15 @@ def test_names_in_tables_do_nothing_to_a_terminal(tmp_path, clip):
 # -- pipes and disks ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [("convert", "--list"), ("--help",), ("doctor",), ("demo", "--no-live")])
-def test_a_reader_that_goes_away(arguments):
+@pytest.mark.parametrize(
+    "arguments", [("convert", "--list"), ("--help",), ("doctor", "--source", "clip.npz"), ("demo", "--no-live")]
+)
+def test_a_reader_that_goes_away(arguments, clip):
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "adasgn_edge", *arguments]
-    done = subprocess.run(command, env=environment, stdout=write, stderr=subprocess.PIPE)
+    done = subprocess.run(command, env=environment, cwd=clip.parent, stdout=write, stderr=subprocess.PIPE)
     os.close(write)
     assert done.returncode == 1
     assert done.stderr == b""
@@ -227,7 +240,7 @@ def test_standard_streams_that_are_closed(tmp_path):
         (("plot", "curves", "-o", "curves"), "picture: expected a name ending in .png or .svg"),
     ],
 )
-def test_outputs_are_checked_before_the_work(tmp_path, arguments, said):
+def test_outputs_are_checked_before_the_work(tmp_path, arguments, said, capfd, monkeypatch):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.adasgn").mkdir()
     (tmp_path / "w.adasgn").write_text("weights")
@@ -235,7 +248,7 @@ def test_outputs_are_checked_before_the_work(tmp_path, arguments, said):
         pytest.importorskip("torch")
     if arguments[0] == "plot":
         pytest.importorskip("matplotlib")
-    expect_one_line(run(*arguments, cwd=tmp_path), said)
+    expect_one_line(here(capfd, *arguments, cwd=tmp_path, monkeypatch=monkeypatch), said)
     assert (tmp_path / "w.adasgn").read_text() == "weights"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.adasgn", "w.adasgn"]
 

@@ -107,29 +107,30 @@ template <class Backend>
 void check_forced_actions(const Backend& backend, const Shape& shape = kAdaptive22) {
     const Model model = random_model(shape, 10);
     const std::size_t floats = clip_floats(model.description);
+    const int frames = model.description.frames;
     const auto branches = static_cast<std::int32_t>(model.description.branches.size());
     auto engine = backend.make(model, 2);
     std::mt19937 random(11);
     const std::vector<float> clips = random_floats(2 * floats, random);
     std::vector<std::vector<std::int32_t>> cases;
     for (std::int32_t branch = 0; branch < branches; ++branch) {
-        cases.emplace_back(40, branch);
+        cases.emplace_back(2 * frames, branch);
     }
     cases.emplace_back();
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 2 * frames; ++i) {
         cases.back().push_back((i * 7 + i / 5) % branches);
     }
-    cases.emplace_back(40, branches - 1);
-    cases.back()[17] = 1;  // a single frame of its own, the other branches empty
+    cases.emplace_back(2 * frames, branches - 1);
+    cases.back()[frames - 3] = 1;  // a single frame of its own, the other branches empty
     for (const auto& actions : cases) {
         Output<float> logits(2 * 14);
-        Output<float> features(40 * kFeature);
-        Output<std::int32_t> taken(40);
+        Output<float> features(2 * frames * kFeature);
+        Output<std::int32_t> taken(2 * frames);
         engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data(), taken.data(), features.data()});
         CHECK(taken.copy() == actions);
         for (int clip = 0; clip < 2; ++clip) {
-            const std::vector<int> own(actions.begin() + clip * 20, actions.begin() + (clip + 1) * 20);
-            check_clip(model, clips.data() + clip * floats, own, features.data() + clip * 20 * kFeature,
+            const std::vector<int> own(actions.begin() + clip * frames, actions.begin() + (clip + 1) * frames);
+            check_clip(model, clips.data() + clip * floats, own, features.data() + clip * frames * kFeature,
                        logits.data() + clip * 14, backend.tolerance());
         }
     }
@@ -147,7 +148,8 @@ void check_fuse_and_persons(const Backend& backend, const Shape& shape = kAdapti
     Doubles expected(2 * 14, 0.0);
     for (int clip = 0; clip < 4; ++clip) {
         for (int branch = 0; branch < branches; ++branch) {
-            const Doubles features = clip_features(model, clips.data() + clip * floats, std::vector<int>(20, branch));
+            const Doubles features =
+                clip_features(model, clips.data() + clip * floats, std::vector<int>(model.description.frames, branch));
             const Doubles logits = class_logits(model, features);
             for (int k = 0; k < 14; ++k) {
                 expected[clip / 2 * 14 + k] += logits[k] / (2 * branches);
@@ -262,31 +264,36 @@ void check_thresholds(const Backend& backend) {
 template <class Backend>
 void check_stages(const Backend& backend, const Shape& shape = kAdaptive22) {
     const Model model = random_model(shape, 14);
+    const int frames = model.description.frames;
+    const int both = 2 * frames;
+    const std::size_t floats = clip_floats(model.description);
+    const std::size_t row = floats / frames;
     auto engine = backend.make(model, 2);
     std::mt19937 random(15);
-    const std::vector<float> clips = random_floats(2 * 20 * 66, random);
+    const std::vector<float> clips = random_floats(2 * floats, random);
     std::vector<float> previous(clips.size());
     for (std::size_t i = 0; i < clips.size(); ++i) {
-        previous[i] = i % (20 * 66) < 66 ? clips[i] : clips[i - 66];  // the first frame stands still
+        previous[i] = i % floats < row ? clips[i] : clips[i - row];  // the first frame stands still
     }
     Output<float> logits(2 * 14);
-    Output<std::int32_t> actions(40);
-    Output<float> features(40 * kFeature);
+    Output<std::int32_t> actions(both);
+    Output<float> features(both * kFeature);
     engine.run(clips.data(), 2, 1, {logits.data(), actions.data(), features.data()});
 
-    Output<float> policy(40 * kFeature);
-    Output<float> routed(40 * kFeature);
-    Output<float> routed_alone(40 * kFeature);
-    Output<std::int32_t> chosen(40);
-    Output<float> scores(40 * model.description.branches.size());
+    Output<float> policy(both * kFeature);
+    Output<float> routed(both * kFeature);
+    Output<float> routed_alone(both * kFeature);
+    Output<std::int32_t> chosen(both);
+    Output<float> scores(both * model.description.branches.size());
     Output<float> head(2 * 14);
-    engine.policy_features(clips.data(), previous.data(), 40, policy.data());
+    engine.policy_features(clips.data(), previous.data(), both, policy.data());
     engine.actions(policy.data(), 2, chosen.data(), scores.data());
-    engine.branch_features(clips.data(), previous.data(), chosen.data(), 40, policy.data(), routed.data());
-    engine.branch_features(clips.data(), previous.data(), chosen.data(), 40, nullptr, routed_alone.data());
+    engine.branch_features(clips.data(), previous.data(), chosen.data(), both, policy.data(), routed.data());
+    engine.branch_features(clips.data(), previous.data(), chosen.data(), both, nullptr, routed_alone.data());
     engine.temporal_head(routed.data(), 2, head.data());
     CHECK(chosen.copy() == actions.copy());
-    const Doubles expected_scores = action_logits(model, clip_features(model, clips.data(), std::vector<int>(20, 0)));
+    const Doubles expected_scores =
+        action_logits(model, clip_features(model, clips.data(), std::vector<int>(frames, 0)));
     CHECK(relative_error(expected_scores, scores.data()) < 1e-5);  // the policy is exact in every precision
     const std::vector<float> run_features = features.copy();
     const std::vector<float> run_logits = logits.copy();

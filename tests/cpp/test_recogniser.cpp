@@ -289,7 +289,7 @@ TEST_CASE("effort by cost") {
     CHECK(last.action == 0);
 }
 
-TEST_CASE("peeking changes nothing of a network's past either") {
+TEST_CASE("peeking changes nothing of a network's past either" * doctest::skip(kEmulated)) {
     const Model model = lively_model(kSmall, 6);
     for (const bool exact : {true, false}) {
         RecogniserOptions options;
@@ -343,7 +343,7 @@ TEST_CASE("a copied past goes on as the original does") {
     CHECK_THROWS_AS(stream.keep(both, 1), Error);  // what was tried belonged to another past
 }
 
-TEST_CASE("nothing is allocated after the constructor, whatever tracks come and go") {
+TEST_CASE("nothing is allocated after the constructor, whatever tracks come and go" * doctest::skip(kEmulated)) {
     const Model model = lively_model(kSmall, 4);
     const MovingBody body(22, 3);
     std::vector<std::vector<float>> joints;

@@ -33,6 +33,10 @@ class EmulatedEngine : public cuda::Engine {
     }
 };
 
+// The paper's branches on clips of 8 frames: a clip has several tiles of 32 and of 64 rows, two have several of 128,
+// and the last tile is not full. Twenty frames show no more, and the emulator is slow.
+inline const Shape kShort22{22, {1, 11, 22}, {false, true}, 8, 14, true};
+
 struct Emulated {
     Precision precision;
     cuda::Schedule schedule;

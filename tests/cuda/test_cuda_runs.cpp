@@ -23,9 +23,9 @@ using namespace adasgn;
 using namespace adasgn::testing;
 
 TEST_CASE("the order of threads and blocks changes nothing") {
-    const Model model = random_model(kAdaptive22, 30);
+    const Model model = random_model(kShort22, 30);
     std::mt19937 random(31);
-    const std::vector<float> clips = random_floats(2 * 20 * 66, random);
+    const std::vector<float> clips = random_floats(2 * kShort22.frames * 66, random);
     with_each_backend([&](const Emulated& backend) {
         std::vector<float> expected;
         using cuda::emulator::Order;
@@ -47,23 +47,24 @@ TEST_CASE("the order of threads and blocks changes nothing") {
 }
 
 TEST_CASE("every mode is captured as a graph and replayed with new input") {
-    const Model model = random_model(kAdaptive22, 32);
+    const Model model = random_model(kShort22, 32);
+    const int frames = kShort22.frames;
     std::mt19937 random(33);
     with_each_way([&](const Emulated& backend) {
         EmulatedEngine engine = backend.make(model, 2);
         engine.prepare(cuda::Engine::Mode::adaptive, 2, 1);
-        const std::vector<std::int32_t> actions(40, 3);
+        const std::vector<std::int32_t> actions(2 * frames, 3);
         for (int repeat = 0; repeat < 2; ++repeat) {  // the second time from the graph of the first
-            const std::vector<float> clips = random_floats(2 * 20 * 66, random);
+            const std::vector<float> clips = random_floats(2 * frames * 66, random);
             Output<float> logits(2 * 14);
             Output<float> forced(2 * 14);
             engine.run(clips.data(), 2, 1, {logits.data()});
             engine.run_forced(clips.data(), actions.data(), 2, 1, {forced.data()});
             for (int clip = 0; clip < 2; ++clip) {
-                const float* const from = clips.data() + clip * 20 * 66;
+                const float* const from = clips.data() + clip * frames * 66;
                 const Doubles features = clip_features(model, from, reference_actions(model, from));
                 CHECK(relative_error(class_logits(model, features), logits.data() + clip * 14) < backend.tolerance());
-                const Doubles thirds = clip_features(model, from, std::vector<int>(20, 3));
+                const Doubles thirds = clip_features(model, from, std::vector<int>(frames, 3));
                 CHECK(relative_error(class_logits(model, thirds), forced.data() + clip * 14) < backend.tolerance());
             }
         }
@@ -161,9 +162,10 @@ TEST_CASE("clips on the device are read when the stream that writes them has, if
 
 TEST_CASE(
     "on the device, a clip that is not finite gets scores that are NaN, and a flag; other clips are as they were") {
-    const Model model = random_model(kAdaptive22, 37);
+    const Model model = random_model(kShort22, 37);
+    const int frames = kShort22.frames;
     std::mt19937 random(38);
-    std::vector<float> clips = random_floats(3 * 20 * 66, random);
+    std::vector<float> clips = random_floats(3 * frames * 66, random);
     with_each_way([&](const Emulated& backend) {
         EmulatedEngine engine = backend.make(model, 3);
         Output<float> expected(3 * 14);
@@ -173,11 +175,11 @@ TEST_CASE(
         for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                                 std::nextafter(kMaxCoordinate, 2e4F), -1e30F}) {
             std::vector<float> broken = clips;
-            broken[20 * 66 + 5 * 66 + 8] = bad;
+            broken[frames * 66 + 5 * 66 + 8] = bad;
             cuda::expect_ok(cuda::copy_to_device(there.data(), broken.data(), broken.size() * sizeof(float), nullptr),
                             "copy");
             engine.on_device().run(there.data(), nullptr, 3, 1, {scores.data()}, nullptr);
-            CHECK(engine.on_device().fault(nullptr).not_finite / 20 == 1);
+            CHECK(engine.on_device().fault(nullptr).not_finite / frames == 1);
             CHECK(engine.on_device().fault(nullptr).not_finite == -1);
             std::vector<float> logits(3 * 14);
             cuda::expect_ok(cuda::copy_to_host(logits.data(), scores.data(), 3 * 14 * sizeof(float), nullptr), "copy");
@@ -191,21 +193,24 @@ TEST_CASE(
 }
 
 TEST_CASE("a wild frame leaves the other frames of its tile as they are") {
-    const Model model = random_model(kAdaptive22, 34);
+    const Model model = random_model(kShort22, 34);
+    const int frames = kShort22.frames;
     std::mt19937 random(35);
-    std::vector<float> clips = random_floats(2 * 20 * 66, random);
-    const std::vector<std::int32_t> actions(40, 5);
+    std::vector<float> clips = random_floats(2 * frames * 66, random);
+    const std::vector<std::int32_t> actions(2 * frames, 5);
     with_each_backend([&](const Emulated& backend) {
         EmulatedEngine engine = backend.make(model, 2);
-        Output<float> calm(40 * kFeature);
-        Output<float> beside(40 * kFeature);
+        Output<float> calm(2 * frames * kFeature);
+        Output<float> beside(2 * frames * kFeature);
         Output<float> logits(2 * 14);
         engine.run_forced(clips.data(), actions.data(), 2, 1, {logits.data(), nullptr, calm.data()});
         std::vector<float> wild = clips;
-        std::fill(wild.begin() + 20 * 66, wild.begin() + 21 * 66, kMaxCoordinate);  // activations beyond binary16
+        std::fill(wild.begin() + frames * 66, wild.begin() + (frames + 1) * 66,
+                  kMaxCoordinate);  // activations beyond binary16
         engine.run_forced(wild.data(), actions.data(), 2, 1, {logits.data(), nullptr, beside.data()});
-        CHECK(std::equal(calm.data(), calm.data() + 20 * kFeature, beside.data()));
-        CHECK(std::equal(calm.data() + 22 * kFeature, calm.data() + 40 * kFeature, beside.data() + 22 * kFeature));
+        CHECK(std::equal(calm.data(), calm.data() + frames * kFeature, beside.data()));
+        CHECK(std::equal(calm.data() + (frames + 2) * kFeature, calm.data() + 2 * frames * kFeature,
+                         beside.data() + (frames + 2) * kFeature));
     });
 }
 

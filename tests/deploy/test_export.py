@@ -263,6 +263,7 @@ def test_missing_onnx_packages_are_named(adaptive_trained, tmp_path, monkeypatch
         write_onnx(adaptive_trained.model, tmp_path / "graphs")
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("config", CAUSAL_CONFIGS, ids=lambda config: "+".join(config.branch_names))
 def test_windows_of_a_causal_model_in_onnx(config, tmp_path):

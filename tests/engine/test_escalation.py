@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -52,25 +53,24 @@ def engine(escalating):
     return adasgn_edge.load(escalating.path, max_batch=CLIPS * PERSONS)
 
 
-@pytest.mark.parametrize("isa", instruction_sets())
-@pytest.mark.parametrize("threads", [1, 2])
-def test_samples_end_where_the_reference_says(escalating, isa, threads):
-    engine = adasgn_edge.load(escalating.path, max_batch=CLIPS * PERSONS, instruction_set=isa, threads=threads)
-    for persons in (1, PERSONS):
-        clips = escalating.clips(CLIPS * persons).reshape(CLIPS, persons, 20, 22, 3)
-        levels = levels_of(escalating.reference, clips)
+@pytest.mark.parametrize("persons", [1, PERSONS])
+def test_samples_end_where_the_reference_says(escalating, persons):
+    clips = escalating.clips(CLIPS * persons).reshape(CLIPS, persons, 20, 22, 3)
+    levels = levels_of(escalating.reference, clips)
+    tensor = torch.from_numpy(clips).double().flatten(0, 1)
+    with torch.no_grad():
+        features = escalating.reference.branch_features(tensor).numpy()
+    for isa, threads in itertools.product(instruction_sets(), (1, 2)):
+        engine = adasgn_edge.load(escalating.path, max_batch=CLIPS * PERSONS, instruction_set=isa, threads=threads)
         for threshold in (0.0, threshold_between(levels), 2.0):
             expected, level = escalate(levels, threshold)
             logits, actions, pooled, macs = engine._native.run(clips, None, True, threshold)
-            assert relative_error(np.exp(logits.astype(np.float64)), expected) < TOLERANCE
-            assert relative_error(logits, np.log(expected)) < TOLERANCE
+            assert relative_error(np.exp(logits.astype(np.float64)), expected) < TOLERANCE, (isa, threads)
+            assert relative_error(logits, np.log(expected)) < TOLERANCE, (isa, threads)
             np.testing.assert_array_equal(actions, np.broadcast_to(level[:, None, None], actions.shape))
             np.testing.assert_array_equal(macs, levels.cost[level] * persons)
-            tensor = torch.from_numpy(clips).double().flatten(0, 1)
-            with torch.no_grad():
-                features = escalating.reference.branch_features(tensor).numpy()
             wanted = features[level.repeat(persons), np.arange(len(tensor))].reshape(pooled.shape)
-            assert relative_error(pooled, wanted) < TOLERANCE
+            assert relative_error(pooled, wanted) < TOLERANCE, (isa, threads)
 
 
 def test_effort_is_the_share_of_the_way_from_the_cheapest_to_the_dearest(escalating, engine):

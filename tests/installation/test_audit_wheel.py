@@ -39,8 +39,19 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
 
     def make(*options: str, text: str = "") -> bytes:
         source, library = folder / "module.c", folder / "module.so"
-        source.write_text(f'const char* value(void) {{ return "{text}"; }}\n')
-        command = ["cc", "-shared", "-fPIC", "-o", library, source, "-Wl,-z,relro,-z,now", *options]
+        source.write_text(
+            "#include <stdio.h>\n"
+            f'const char* value(void) {{ return "{text}"; }}\n'
+            'void number(int x, void (*take)(char*)) { char s[9]; snprintf(s, sizeof s, "%d", x); take(s); }\n'
+        )
+        hardened = [
+            "-O2",
+            "-U_FORTIFY_SOURCE",
+            "-D_FORTIFY_SOURCE=2",
+            "-fstack-protector-strong",
+            "-Wl,-z,relro,-z,now",
+        ]
+        command = ["cc", "-shared", "-fPIC", "-o", library, source, *hardened, *options]
         subprocess.run(list(map(str, command)), check=True, cwd=folder)
         return library.read_bytes()
 
@@ -90,6 +101,9 @@ def test_a_wheel_without_a_fault(findings, module):
         (("-Wl,-rpath,/home/me/lib",), "(RPATH), found one"),
         (("-Wl,--disable-new-dtags,-rpath,/home/me/lib",), "(RPATH), found one"),
         (("-Wl,-z,norelro",), "(RELRO), found none"),
+        (("-Wl,-z,lazy",), "full RELRO"),
+        (("-fno-stack-protector",), "-fstack-protector-strong"),
+        (("-U_FORTIFY_SOURCE",), "-D_FORTIFY_SOURCE=2"),
         (("-z", "execstack"), "stack that is not executable"),
         (("-Wl,--no-as-needed", "-lutil_of_this_test", "-L."), "expected to need only"),
     ],

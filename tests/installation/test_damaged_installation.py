@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.installation.test_doctor import Installation
+from tests.installation.test_doctor import BIG, Installation
 
 pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
-
-BIG = ("torch", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript")
 
 
 @pytest.fixture

@@ -21,6 +21,10 @@ from adasgn_edge.installation.cuda_driver import Driver, Gpu, query_driver
 pytest.importorskip("adasgn_edge._native", reason="the native engine is not built")
 
 
+BIG = ("torch", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript")
+"""Packages that take seconds to load."""
+
+
 class Installation:
     """A copy of the package in a folder of its own."""
 
@@ -77,6 +81,7 @@ def with_torch(installation: Installation) -> Installation:
     return installation
 
 
+@pytest.mark.slow
 def test_what_works_is_said_to_work(with_torch):
     parts, status = with_torch.doctor()
     assert status == 0
@@ -84,12 +89,12 @@ def test_what_works_is_said_to_work(with_torch):
     assert set(parts["core"]["facts"]["usable"]) <= set(parts["core"]["facts"]["built"])
     assert parts["torch ops"]["works"], parts["torch ops"]
     assert parts["extra train"]["works"]
-    text = with_torch.python("-m", "adasgn_edge", "doctor").stdout
-    assert "torch ops   works    built against torch" in text
 
 
+@pytest.mark.slow
 def test_another_torch_is_found_out_before_the_library_is_loaded(with_torch):
     with_torch.note("torch", version="2.5.1+cu124")
+    with_torch.hide("foxglove")
     part = with_torch.doctor()[0]["torch ops"]
     assert not part["works"]
     assert part["summary"].startswith("built against torch 2.5.1+cu124")
@@ -107,6 +112,7 @@ def test_another_torch_is_found_out_before_the_library_is_loaded(with_torch):
     assert said.endswith("False\n")
 
 
+@pytest.mark.slow
 def test_a_library_that_does_not_load(with_torch):
     (library,) = with_torch.package.glob("_torch_ops.*.so")
     library.write_bytes(b"no library")
@@ -117,6 +123,7 @@ def test_a_library_that_does_not_load(with_torch):
     assert "expected the library" in with_torch.doctor()[0]["torch ops"]["reason"]
 
 
+@pytest.mark.slow
 def test_a_build_without_torch(installation):
     installation.remove("_torch_ops")
     installation.note("torch", built=False, reason="torch was hidden", remedy="do not hide it")
@@ -150,6 +157,7 @@ def test_numpy_alone_is_enough(installation):
 
 
 def test_without_its_core_an_installation_is_broken(installation):
+    installation.hide(*BIG)
     installation.remove("_native")
     parts, status = installation.doctor()
     assert status == 1
@@ -162,23 +170,28 @@ def test_notes_of_the_build_that_cannot_be_read(installation, content):
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(EngineError, match=r"expected .*, found"):
         read_build(installation.package)
+    installation.hide(*BIG)
     parts, status = installation.doctor()
     assert status == 0  # models run all the same
     assert "how it was built is not known" in parts["core"]["reason"]
 
 
-def test_doctor_is_a_command_like_the_others(capsys):
+def test_doctor_is_a_command_like_the_others(capsys, monkeypatch):
     typer = pytest.importorskip("typer")
     from adasgn_edge.cli.app import app
 
-    sys_argv, sys.argv = sys.argv, ["adasgn-edge", "doctor", "--json"]
-    try:
+    parts = {name: diagnosis.PartState(True, f"{name} is there") for name in ("core", "torch ops")}
+    monkeypatch.setattr("adasgn_edge.cli.doctor.diagnose", lambda: diagnosis.Diagnosis({"folder": "here"}, parts))
+    for options in ("--json",), ():
+        monkeypatch.setattr(sys, "argv", ["adasgn-edge", "doctor", *options])
         with pytest.raises((SystemExit, typer.Exit)) as ended:
             app()
-    finally:
-        sys.argv = sys_argv
-    assert ended.value.code == 0
-    assert "core" in json.loads(capsys.readouterr().out)["parts"]
+        assert ended.value.code == 0
+        printed = capsys.readouterr().out
+        if options:
+            assert json.loads(printed)["parts"]["core"]["works"]
+        else:
+            assert "torch ops   works    torch ops is there" in printed
 
 
 def test_extras_are_those_of_the_project():
