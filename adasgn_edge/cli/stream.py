@@ -156,7 +156,7 @@ def command(
 
     Ctrl-C, SIGTERM, the end of the input and a closed output end it, with a summary on standard error. The exit status
     is 0 at the end of the input, 130 after Ctrl-C, 143 after SIGTERM, 1 when nobody reads the output any more, 2 when
-    the input cannot be used.
+    the input cannot be used or a file not be written.
 
     Examples:
 

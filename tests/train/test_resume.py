@@ -81,6 +81,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train(out / "done, other", OTHER)
     train(out / "done, other data", Origin(ORIGIN.settings, "5678"))
     stopped(out / "stopped")
+    stopped(out / "stopped after the last epoch", after=EPOCHS)
     stopped(out / "stopped, stale", after=1)
     stopped(out / "stopped, other", origin=OTHER)
     return out
@@ -133,12 +134,19 @@ REFUSED = {
 
 @pytest.mark.parametrize("harm", HARM)
 @pytest.mark.parametrize(
-    ("moment", "file"), [("stopped", STATE), ("stopped", LOG), ("stopped", ".lock"), ("done", WEIGHTS)]
+    ("moment", "file"),
+    [
+        ("stopped", STATE),
+        ("stopped", ".lock"),
+        ("stopped", LOG),
+        ("stopped after the last epoch", LOG),
+        ("done", WEIGHTS),
+    ],
 )
 def test_each_file_harmed(runs: Path, tmp_path: Path, moment: str, file: str, harm: str) -> None:
     folder = shutil.copytree(runs / moment, tmp_path / "run")
-    shutil.copytree(runs / ("stopped, stale" if moment == "stopped" else "done, other data"), tmp_path / "stale")
-    shutil.copytree(runs / f"{moment}, other", tmp_path / "other")
+    shutil.copytree(runs / ("done, other data" if moment == "done" else "stopped, stale"), tmp_path / "stale")
+    shutil.copytree(runs / ("done, other" if moment == "done" else "stopped, other"), tmp_path / "other")
     HARM[harm](folder / file)
     if said := REFUSED.get((moment, file, harm)):
         before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
