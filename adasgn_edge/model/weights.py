@@ -110,10 +110,10 @@ def load_weights(path: str | Path) -> TrainedModel:
 def _header(path: Path, content: bytes) -> dict[str, Any]:
     """What is said of the weights in the metadata of a safetensors file that was found sound."""
     (length,) = struct.unpack_from("<Q", content)
-    metadata = parse_json(content[8 : 8 + length], f"{path}: header", CheckpointError).get("__metadata__") or {}
+    metadata = parse_json(content[8 : 8 + length], f"{path}: header:", CheckpointError).get("__metadata__") or {}
     if FORMAT not in metadata:
         raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them")
-    header = parse_json(metadata[FORMAT], f"{path}: description", CheckpointError)
+    header = parse_json(metadata[FORMAT], f"{path}: description:", CheckpointError)
     if not isinstance(header, dict) or header.get("version") != VERSION:
         found = header.get("version") if isinstance(header, dict) else header
         raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {shown(found)}")
