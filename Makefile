@@ -194,7 +194,7 @@ fuzz:  ## Fuzz the reader of model files for FUZZ_SECONDS (needs clang with its 
 	         ls -t build/fuzz/failures/* | head -n 1 | sed 's|^|    build/fuzz/fuzz_model_file |'; exit 1; }
 
 $(VENV)/fuzz-installed: $(VENV)/installed
-	grep '^fuzz = ' pyproject.toml | grep -o 'atheris[^"]*' > $(VENV)/fuzz.txt
+	grep '^fuzz = ' pyproject.toml | grep -o 'atheris==[^"]*' > $(VENV)/fuzz.txt
 	$(INSTALL) --requirement $(VENV)/fuzz.txt
 	@touch $@
 

@@ -389,4 +389,4 @@ def load_layout(name: str | Path | SkeletonLayout) -> SkeletonLayout:
         raise LayoutError(
             f"unknown layout {shown(str(name), 100)}: expected one of {known}, or the path of a .json file"
         )
-    return SkeletonLayout.from_dict(parse_json(text, f"layout {name}", LayoutError))
+    return SkeletonLayout.from_dict(parse_json(text, f"layout {name}:", LayoutError))

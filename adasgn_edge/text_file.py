@@ -29,16 +29,16 @@ def read_text(
 
 
 def parse_json(text: str | bytes, what: str, error: Callable[[str], Exception]) -> Any:
-    """The value of a text of JSON; what: whose text it is, for the message of `error`."""
+    """The value of a text of JSON; what: whose text it is, the beginning of the message of `error`."""
     try:
         return json.loads(text)
     except RecursionError:
         found = "lists or objects nested too deeply"
     except (ValueError, MemoryError) as problem:  # bytes that are no text and numbers of thousands of digits too
         found = shown(str(problem), 120).strip("'\"")
-    raise error(f"{what}: not valid JSON ({found})")
+    raise error(f"{what} not valid JSON ({found})")
 
 
 def read_json(path: str | os.PathLike[str], what: str, error: Callable[[str], Exception]) -> Any:
     """The value in a JSON file; raises what `error` makes of a message that names the file."""
-    return parse_json(read_text(path, what, error), shown_path(path), error)
+    return parse_json(read_text(path, what, error), f"{shown_path(path)}: expected {what}, found a text that is", error)

@@ -8,8 +8,8 @@ no wheel on this Python (NumPy 1.23 on Python 3.12), the next release that has o
 need themselves is as new as they allow, as pip would choose it.
 
 Three are not installed at their bounds. torch: its wheels of 2.5 on PyPI bring gigabytes of CUDA packages, so the
-pinned one is taken. The tools of the extra `lint` are pinned exactly, and `make lint` runs these; so is MediaPipe of
-the extra `camera`, with which `make test-camera` runs.
+pinned one is taken. The tools of the extra `lint` are pinned exactly, and `make lint` runs these; so are MediaPipe of
+the extra `camera`, with which `make test-camera` runs, and the fuzzer of the extra `fuzz`, of `make fuzz-parsers`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "lowest"
 EXCEPTED = ("torch",)  # see above
-PINNED_EXTRAS = ("lint", "camera")
+PINNED_EXTRAS = ("lint", "camera", "fuzz")
 PYTEST = ("pytest", "pytest-benchmark", "hypothesis")
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+MOST_SECONDS = 86_400.0
+
 app = typer.Typer(no_args_is_help=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
@@ -38,7 +40,7 @@ def command(
         ),
     ] = None,
     batch: Annotated[str, typer.Option(help="Clips at a time.")] = "1,8",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of every side, on the CPU.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=4096, help="Threads of every side, on the CPU.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long the sides of each group take turns.")] = 20.0,
     quick: Annotated[bool, typer.Option("--quick", help="Shorter turns, one graph a runtime.")] = False,
     only: Annotated[
@@ -83,6 +85,9 @@ def command(
     batches = tuple(dict.fromkeys(numbers(batch, int, "--batch")))
     if min(batches) < 1:
         raise typer.BadParameter(f"--batch: expected numbers of at least 1, found {batch!r}")
+    for option, value in (("--seconds", seconds), ("--loop-seconds", loop_seconds)):
+        if not 0.1 <= value <= MOST_SECONDS:  # infinity and NaN too
+            raise typer.BadParameter(f"expected 0.1 to {MOST_SECONDS:g} seconds, found {value:g}", param_hint=option)
     settings = Settings(
         device=device,
         models=tuple(model or ()),

@@ -74,6 +74,17 @@ FlipOption = Annotated[
     str, typer.Option(metavar="AXES", help="Then negate these axes, such as y where y points down.", show_default=False)
 ]
 MirrorOption = Annotated[bool, typer.Option("--mirror", help="Then mirror left and right.")]
+SLOWEST, FASTEST = 1e-3, 1e6
+
+
+def check_rate(value: float, option: str) -> None:
+    """Raise BadParameter for what is no frames a second, and no speed either: infinity and NaN too."""
+    if not SLOWEST <= value <= FASTEST:
+        raise typer.BadParameter(
+            f"expected a number from {SLOWEST:g} to {FASTEST:g}, found {value:g}", param_hint=option
+        )
+
+
 ScaleOption = Annotated[float, typer.Option(metavar="FACTOR", help="Then multiply coordinates.")]
 
 

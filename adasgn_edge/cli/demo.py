@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adasgn_edge.cli.conventions import check_rate
 from adasgn_edge.cli.device import DeviceOption, EffortOption, PrecisionOption
 from adasgn_edge.cli.terminal import printable
 
@@ -41,9 +42,9 @@ def command(
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(min=1, help="How many clips.  [default: 28; with --data 100]", show_default=False),
+        typer.Option(min=1, max=100_000, help="How many clips.  [default: 28; with --data 100]", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed performs or picks other clips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another seed performs or picks other clips.")] = 0,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -99,8 +100,7 @@ def command(
     from adasgn_edge.hands import GESTURES
     from adasgn_edge.replay import Replay
 
-    if not 0 < speed < float("inf"):
-        raise typer.BadParameter(f"expected a positive number, found {speed}", param_hint="--speed")
+    check_rate(speed, "--speed")
     if emit:
         from adasgn_edge.cli.demo_stream import emit_stream
 

@@ -19,6 +19,7 @@ from adasgn_edge.cli.conventions import (
     SideOption,
     SourceOption,
     UnitsOption,
+    check_rate,
     description_of,
 )
 from adasgn_edge.cli.device import DeviceOption, EffortOption, PrecisionOption
@@ -78,9 +79,8 @@ def command(
     from adasgn_edge.deploy.model_file import model_called, shipped_model
     from adasgn_edge.replay import Replay
 
-    for value, option in ((speed, "--speed"), (fps, "--fps")):
-        if not 0 < value < float("inf"):
-            raise typer.BadParameter(f"expected a positive number, found {value}", param_hint=option)
+    check_rate(speed, "--speed")
+    check_rate(fps, "--fps")
     path = shipped_model() if model is None else model_called(model)
     replay = Replay.load(path, threads=1, device=device, precision=precision, effort=effort)
     description = description_of(replay.layout, source, axes, units, mirrored, gravity, side)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adasgn_edge.cli.camera_input import check_camera_options
+from adasgn_edge.cli.conventions import check_rate
 
 if TYPE_CHECKING:
     from adasgn_edge.cli.feed import Feed, Malformed
@@ -55,8 +56,7 @@ def check_input(
     SourceError for what says how a source's positions are where no source is named."""
     from adasgn_edge.errors import SourceError
 
-    if not 0 < fps < float("inf"):
-        raise typer.BadParameter(f"expected a positive number, found {fps}", param_hint="--fps")
+    check_rate(fps, "--fps")
     from_standard_input = str(file) == STANDARD_INPUT
     others = {
         "FILE": not from_standard_input, "--source": source, "--axes": axes, "--units": units, "--side": side,

@@ -107,8 +107,8 @@ def join_bodies(bodies: Sequence[Body]) -> list[Body]:
 
 def _cut(body: Body) -> list[Body]:
     """A body in pieces that do not jump; one that jumps all the time stays whole."""
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # of a body that is a point
-        ratio = _moved(body.positions[:-1], body.positions[1:]) / _reach(body.radius, np.diff(body.frames))
+    ratio = _ratio(_moved(body.positions[:-1], body.positions[1:]), _reach(body.radius, np.diff(body.frames)))
+    with np.errstate(invalid="ignore"):
         jumps = np.flatnonzero(ratio > 1) + 1
     if not 0 < len(jumps) <= MOST_JUMPS:
         return [body]
@@ -138,7 +138,7 @@ def _distance(first: Body, second: Body) -> float:
     is_first = (np.arange(len(order)) < len(first.frames))[order]
     before = np.flatnonzero(is_first[1:] != is_first[:-1])
     apart = _moved(positions[before], positions[before + 1])
-    ratio = apart / _reach((first.radius + second.radius) / 2, frames[before + 1] - frames[before])
+    ratio = _ratio(apart, _reach((first.radius + second.radius) / 2, frames[before + 1] - frames[before]))
     return float(ratio.max()) if np.isfinite(ratio).all() else float("inf")
 
 
@@ -154,6 +154,12 @@ def _moved(before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray
 def _reach(radius: float, gaps: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N,) how far away somebody is looked for who was lost that many frames ago."""
     return np.maximum(REACH * radius * (1 + gaps / REACH_FRAMES), np.finfo(np.float64).tiny)
+
+
+def _ratio(apart: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One over the other; infinite of bodies that are points."""
+    with np.errstate(over="ignore"):
+        return apart / reach
 
 
 def _mean(values: NDArray[np.float64], axis: int, keepdims: bool = False) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,14 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_at_most(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+class Readable(Protocol):
+    """An open file."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next so many bytes at most."""
+
+
+def read_at_most(file: Readable, most: int) -> bytes:
     """What is left of a compressed file, up to so many bytes; memory is taken for what comes and not for what may."""
     found = bytearray()
     while len(found) < most and (chunk := file.read(min(_CHUNK, most - len(found)))):

@@ -29,7 +29,6 @@ What a recording or a stream of it is in fact (axes, units, mirrored, side) is s
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +62,7 @@ TEXTS = ("name", "about", "axes_note", "units_note", "facts")
 FLAGS = ("hand", "camera", "centred")
 KEYS = (*TEXTS, *FLAGS, "aliases", "dimensions", "axes", "units", "joints", "mappings")
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+LARGEST_SCALE = 1e9
 FORMER_KEYS = {"flip", "scale"}
 """Of descriptions before axes and units were data."""
 
@@ -240,7 +240,7 @@ class Orientation:
         axes = self.flip.lower()
         if set(axes) - set("xyz") or len(set(axes)) != len(axes):
             raise ClipError(f"flip: expected axes such as y or xz, each once; found {shown(self.flip)}")
-        if not (math.isfinite(self.scale) and self.scale > 0):
+        if not 1 / LARGEST_SCALE <= self.scale <= LARGEST_SCALE:
             raise ClipError(f"scale: expected a positive factor, such as 0.001 for millimetres; found {self.scale:g}")
 
     def apply(self, layout: SkeletonLayout, body: Body) -> Body:

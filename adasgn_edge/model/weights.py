@@ -99,7 +99,7 @@ def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """What is said of the weights in the metadata of a safetensors file that was found sound."""
     if FORMAT not in metadata:
         raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them")
-    header = parse_json(metadata[FORMAT], f"{path}: description", CheckpointError)
+    header = parse_json(metadata[FORMAT], f"{path}: description:", CheckpointError)
     if not isinstance(header, dict) or header.get("version") != VERSION:
         found = header.get("version") if isinstance(header, dict) else header
         raise CheckpointError(f"{path}: expected version {VERSION} of the weights format, found {shown(found)}")

@@ -9,8 +9,12 @@ from pathlib import Path
 import torch
 
 from adasgn_edge.errors import RecipeError
+from adasgn_edge.wording import shown
 
 __all__ = ["autocast_dtype", "choose_device", "hardware", "seeded_generator", "seeded_number"]
+
+
+MOST_THREADS = 4096
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -28,17 +32,21 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 def choose_device(name: str = "auto", threads: int | None = None) -> torch.device:
     """The device of a name: "auto" is the first GPU where there is one; `threads` bounds the CPU's."""
     if threads is not None:
-        if threads < 1:
-            raise RecipeError(f"threads: expected at least 1, found {threads}")
+        if not 1 <= threads <= MOST_THREADS:
+            raise RecipeError(f"threads: expected 1 to {MOST_THREADS}, found {threads}")
         torch.set_num_threads(threads)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise RecipeError(f"expected a device auto, cpu, cuda or cuda:N, found {name!r}") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise RecipeError(f"expected a device auto, cpu, cuda or cuda:N, found {shown(name)}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"device {name!r} was asked for, but this torch ({torch.__version__}) finds no GPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RecipeError(f"device {name!r}: expected one below cuda:{torch.cuda.device_count()}")
     return device
 
 

@@ -12,15 +12,16 @@ import math
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adasgn_edge.data.recordings import LABEL_TABLE
 from adasgn_edge.data.registry import DATASETS
 from adasgn_edge.data.walking import is_there
 from adasgn_edge.effort import DEFAULT_EFFORT
 from adasgn_edge.errors import RecipeError
+from adasgn_edge.model.config import MAX_FRAMES
 from adasgn_edge.text_file import read_text
 from adasgn_edge.wording import nearest, shown, warn
 
@@ -35,9 +36,22 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "AdaptiveSchedule", "Recipe", "Schedule", "Section", "SharedSchedule", "builtin_recipes", "builtin_variants",
-    "load_recipe", "problems_of", "read_recipe",
+    "AdaptiveSchedule", "Count", "Degrees", "Positive", "Recipe", "RunName", "Schedule", "Section", "SharedSchedule",
+    "builtin_recipes", "builtin_variants", "load_recipe", "problems_of", "read_recipe",
 ]  # fmt: skip
+
+
+def _is_name(text: str) -> str:
+    if not text.isprintable() or text.startswith(".") or {"/", "\\", ":"} & set(text) or text.strip() != text:
+        raise ValueError(f"expected a name that a folder can have, without / and dots before it, found {shown(text)}")
+    return text
+
+
+RunName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_is_name)]
+"""A recipe's name: part of the name of the run's folder, which it cannot lead out of."""
+Count = Annotated[int, Field(ge=0, le=10**6)]
+Positive = Annotated[int, Field(ge=1, le=10**6)]
+Degrees = Annotated[float, Field(ge=-360, le=360)]
 
 
 class Section(BaseModel):
@@ -63,9 +77,9 @@ class ModelSection(Section):
     the temporal module."""
 
     branches: tuple[str, ...] | None = None
-    joint_sets: tuple[int, ...] | None = None
+    joint_sets: tuple[Positive, ...] | None = None
     sizes: tuple[str, ...] = ("small", "big")
-    frames: int = Field(20, ge=1)
+    frames: int = Field(20, ge=1, le=MAX_FRAMES)
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
@@ -79,9 +93,9 @@ class AugmentSection(Section):
     """rotation: largest angles about x, y, z in degrees; scale: relative; jitter: normalised units; bones: relative
     standard deviation of each bone's length; crop: the smallest part of a recording that is kept; warp: of its time."""
 
-    rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rotation: tuple[Degrees, Degrees, Degrees] = (0.0, 0.0, 0.0)
     scale: float = Field(0.0, ge=0.0, lt=1.0)
-    jitter: float = Field(0.0, ge=0.0)
+    jitter: float = Field(0.0, ge=0.0, le=100.0)
     bones: float = Field(0.0, ge=0.0, lt=0.5)
     crop: float = Field(1.0, gt=0.0, le=1.0)
     warp: float = Field(0.0, ge=0.0, lt=1.0)
@@ -99,19 +113,19 @@ class Schedule(Section):
     is kept (it warms up, see :mod:`adasgn_edge.train.average`), 0 for none; min_steps: see :meth:`fitted`.
     """
 
-    epochs: int = Field(120, ge=1)
-    batch: int = Field(64, ge=2)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    epochs: Positive = 120
+    batch: int = Field(64, ge=2, le=10**6)
+    learning_rate: float = Field(1e-3, gt=0, le=1e3)
+    weight_decay: float = Field(1e-4, ge=0, le=1e3)
     course: Literal["steps", "cosine"] = "steps"
-    milestones: tuple[int, ...] = (60, 90, 110)
+    milestones: tuple[Count, ...] = (60, 90, 110)
     decay: float = Field(0.1, gt=0, le=1)
-    warmup_epochs: int = Field(0, ge=0)
+    warmup_epochs: Count = 0
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    frozen_epochs: int = Field(30, ge=0)
+    frozen_epochs: Count = 30
     ema: float = Field(0.0, ge=0.0, lt=1.0)
     augment: AugmentSection | Literal[False] = False
-    min_steps: int = Field(0, ge=0)
+    min_steps: int = Field(0, ge=0, le=10**9)
 
     def fitted(self, clips: int) -> Self:
         """This schedule for a training set of so many clips.
@@ -156,10 +170,10 @@ class AdaptiveSchedule(Schedule):
     a step cheaper, see AdaSGN.forward_training), "batch" updates them on all frames as the paper does.
     """
 
-    alpha: tuple[float, ...] = (1.0, 4.0)
-    alpha_epochs: int = Field(5, ge=0)
-    temperature: float = Field(5.0, gt=0)
-    temperature_decay: float = -0.045
+    alpha: tuple[Annotated[float, Field(ge=0, le=1e6)], ...] = (1.0, 4.0)
+    alpha_epochs: Count = 5
+    temperature: float = Field(5.0, gt=0, le=1e6)
+    temperature_decay: float = Field(-0.045, ge=-10, le=0)
     batch_norm: Literal["frozen", "batch"] = "frozen"
 
     def _stretched(self, by: float) -> dict[str, Any]:
@@ -197,7 +211,7 @@ class Recipe(Section):
     clips to the power -balance, from 0 (every clip weighs the same) to 1 (every class does).
     """
 
-    name: str
+    name: RunName
     data: DataSection
     model: ModelSection = ModelSection()
     augment: AugmentSection = AugmentSection()
@@ -207,7 +221,7 @@ class Recipe(Section):
     stages: tuple[str, ...] = ()
     balance: float = Field(0.0, ge=0.0, le=1.0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    evaluate_every: int = Field(5, ge=1)
+    evaluate_every: Positive = 5
 
     @model_validator(mode="before")
     @classmethod
@@ -322,7 +336,7 @@ def problems_of(error: ValidationError, recipe: type[Section]) -> str:
             table = f"table [{'.'.join(place[:-1])}]" if place[1:] else "recipe"
             found[where] = f"{where}: expected the keys {', '.join(known)} in a {table}, found {shown(place[-1])}{hint}"
         else:
-            found.setdefault(where, f"{where or 'recipe'}: {problem['msg']}")
+            found.setdefault(where, f"{where or 'recipe'}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(found.values())[:800]
 
 

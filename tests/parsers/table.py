@@ -175,8 +175,8 @@ def looked_at(path: Path) -> object:
 CLIP = (recording, played, rate, looked_at)
 CLIPS_COVER = (
     "data.clips.read_bodies", "data.clips.read_clip", "data.clips.read_given_bodies", "data.clips.read_recording",
-    "data.playing.file_stamps", "data.playing.recorded_frames", "data.playing.recorded_rate", "data.reading.read_bytes",
-    "data.reading.read_lines",
+    "data.playing.file_stamps", "data.playing.recorded_frames", "data.playing.recorded_rate", "data.arrays.read_arrays",
+    "data.reading.read_at_most", "data.reading.read_bytes", "data.reading.read_lines",
 )  # fmt: skip
 
 
@@ -649,7 +649,9 @@ PARSERS: tuple[Parser, ...] = (
     )),
     Parser("labels", of_file("labels.csv", label_table), ("data.label_table.read_label_table",)),
     Parser("cuts", of_file("cuts.csv", cuts), ("data.cuts.read_cuts",)),
-    Parser("layout", of_file("input.json", layout), ("skeletons.load_layout",)),
+    Parser("layout", of_file("input.json", layout), (
+        "skeletons.load_layout", "text_file.read_text", "text_file.read_json", "text_file.parse_json",
+    )),
     Parser("source", of_file("input.json", source), ("data.sources.load_source",)),
     Parser("folder_labels", folder_of_recordings("labels.csv"), (
         "data.recordings.read_recordings", "data.recordings.RecordingFolder.open",

@@ -18,7 +18,8 @@ from adasgn_edge.data.registry import ONLINE_DATASETS
 from adasgn_edge.errors import LayoutError, RecipeError
 from adasgn_edge.model.config import Branch, CausalShape, ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.train.recipe import Section, problems_of, read_recipe
+from adasgn_edge.train.recipe import Count, Degrees, Positive, RunName, Section, problems_of, read_recipe
+from adasgn_edge.wording import shown
 
 __all__ = ["KIND", "OnlineRecipe", "OnlineStage", "is_online", "load_online_recipe", "plan_online_stages"]
 
@@ -30,7 +31,7 @@ NONE = "none"
 class GridSection(Section):
     """step: seconds between two frames of the grid."""
 
-    step: float = Field(0.05, gt=0, le=1)
+    step: float = Field(0.05, ge=1e-4, le=1)
 
 
 class CausalSection(Section):
@@ -40,9 +41,9 @@ class CausalSection(Section):
     they are that long."""
 
     branches: tuple[str, ...] = ("P",)
-    trail: tuple[int, ...] = (2, 4, 8)
-    dilations: tuple[int, ...] = (1, 2, 4)
-    pool: int = Field(1, ge=1)
+    trail: tuple[Positive, ...] = (2, 4, 8)
+    dilations: tuple[Positive, ...] = (1, 2, 4)
+    pool: Positive = 1
     origin: str | None = None
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
@@ -51,8 +52,8 @@ class LabelSection(Section):
     """What of a recording is no lesson, in seconds: late: the beginning of a gesture, of which half at most, when it
     cannot be known yet; after: what follows its end."""
 
-    late: float = Field(0.15, ge=0)
-    after: float = Field(0.15, ge=0)
+    late: float = Field(0.15, ge=0, le=3600)
+    after: float = Field(0.15, ge=0, le=3600)
 
 
 class OnlineAugmentSection(Section):
@@ -61,11 +62,11 @@ class OnlineAugmentSection(Section):
     standard deviation of a frame's joints, in units of the scale bone; thin: a crop may be interpolated between every
     second, third … frame of the recording alone, up to this one, as if its source were as much slower."""
 
-    rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rotation: tuple[Degrees, Degrees, Degrees] = (0.0, 0.0, 0.0)
     scale: float = Field(0.0, ge=0, lt=1)
     speed: float = Field(0.0, ge=0, lt=1)
     bones: float = Field(0.0, ge=0, lt=0.5)
-    noise: float = Field(0.0, ge=0)
+    noise: float = Field(0.0, ge=0, le=100)
     thin: int = Field(1, ge=1, le=16)
 
 
@@ -76,14 +77,14 @@ class OnlineSchedule(Section):
     lie about a gesture, others lie anywhere; distillation: weight of the dearest branch's probabilities for the others.
     """
 
-    epochs: int = Field(40, ge=1)
-    steps: int = Field(60, ge=1)
-    batch: int = Field(16, ge=2)
-    rows: int = Field(128, ge=1)
+    epochs: Positive = 40
+    steps: Positive = 60
+    batch: int = Field(16, ge=2, le=10**6)
+    rows: Positive = 128
     gestures: float = Field(0.5, ge=0, le=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    warmup_steps: int = Field(100, ge=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1e3)
+    weight_decay: float = Field(1e-2, ge=0, le=1e3)
+    warmup_steps: Count = 100
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     ema: float = Field(0.998, ge=0, lt=1)
     distillation: float = Field(0.25, ge=0, le=1)
@@ -97,7 +98,7 @@ class OnlineSchedule(Section):
 class OnlineRecipe(Section):
     """A whole run; see the sections for their fields. stages: those that are trained where none are named."""
 
-    name: str
+    name: RunName
     kind: Literal["online"]
     dataset: str
     grid: GridSection = GridSection()
@@ -145,7 +146,7 @@ def load_online_recipe(name: str, changes: dict[str, Any] | None = None) -> Onli
         raise RecipeError(f"recipe {name}: {problems_of(error, OnlineRecipe)}") from None
     if recipe.dataset not in ONLINE_DATASETS:
         known = ", ".join(ONLINE_DATASETS)
-        raise RecipeError(f"recipe {name}: dataset {recipe.dataset[:80]!r}: expected one of {known}")
+        raise RecipeError(f"recipe {name}: dataset {shown(recipe.dataset, 80)}: expected one of {known}")
     return recipe
 
 
@@ -167,5 +168,5 @@ def plan_online_stages(
     stages = {"stream": own, "stream-sgn": dense}
     for name in only or recipe.stages:
         if name not in stages:
-            raise RecipeError(f"expected stages among {', '.join(stages)}, found {name[:80]!r}")
+            raise RecipeError(f"expected stages among {', '.join(stages)}, found {shown(name, 80)}")
     return [OnlineStage(name, config) for name, config in stages.items() if name in (only or recipe.stages)]
