@@ -239,8 +239,8 @@ class BuildParts(build_ext):
 
     def get_ext_filename(self, fullname: str) -> str:
         """The plugin is no module of Python's, so its name has nothing of Python's version."""
-        if fullname == TENSORRT_PLUGIN:
-            return TENSORRT_PLUGIN.replace(".", "/") + ".so"
+        if fullname in (TENSORRT_PLUGIN, TENSORRT_PLUGIN.rpartition(".")[2]):
+            return fullname.replace(".", "/") + ".so"
         return str(super().get_ext_filename(fullname))
 
     def _compiler_version(self) -> str:

@@ -1,6 +1,5 @@
 #include "fields.h"
 
-#include <cmath>
 #include <cstring>
 #include <string>
 

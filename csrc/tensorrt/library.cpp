@@ -36,8 +36,8 @@ int find_tensorrt(dl_phdr_info* info, std::size_t, void* path) {
 std::int32_t loaded_major() noexcept {
     void* function = dlsym(RTLD_DEFAULT, kMajorFunction);
     char path[PATH_MAX];
-    if (function == nullptr &&
-        dl_iterate_phdr(find_tensorrt, path) != 0) {  // loaded as Python does: its names are its own
+    // Python loads it so that its names are its own.
+    if (function == nullptr && dl_iterate_phdr(find_tensorrt, path) != 0) {
         if (void* const library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD)) {
             function = dlsym(library, kMajorFunction);
             dlclose(library);

@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "adasgn/cuda/device_engine.h"
 #include "fields.h"

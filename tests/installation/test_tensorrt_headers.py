@@ -1,9 +1,12 @@
-"""Where the build looks for TensorRT's headers, and what it makes of those that it finds."""
+"""Where the build looks for TensorRT's headers, what it makes of what it finds, and what the library is called."""
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +80,32 @@ def test_switched_off_without_headers_or_without_cuda(tmp_path):
     with pytest.raises(BuildError, match="ADASGN_BUILD_TENSORRT=on, but no nvcc; get one"):
         find_tensorrt({**named, "ADASGN_BUILD_TENSORRT": "on"}, Absent("no nvcc", "get one"))
     assert find_tensorrt({}, CUDA, NOWHERE).reason == "this machine had no NvInferRuntime.h when it was built"
+
+
+NAMES = """
+import runpy
+import setuptools
+
+setuptools.setup = lambda **ignored: None
+BuildParts = runpy.run_path("setup.py")["BuildParts"]
+for in_place in (True, False):
+    command = BuildParts(setuptools.Distribution({"name": "adasgn-edge", "packages": ["adasgn_edge"]}))
+    command.inplace, command.build_lib = in_place, "somewhere"
+    command.ensure_finalized()
+    print(command.get_ext_fullpath("adasgn_edge.libadasgn_tensorrt"), command.get_ext_fullpath("adasgn_edge._native"))
+"""
+
+
+def test_the_library_is_called_so_in_place_and_elsewhere():
+    """TensorRT looks for a file, not for a module of some Python's."""
+    pytest.importorskip("setuptools")
+    pytest.importorskip("pybind11")
+    environment = {**os.environ, "ADASGN_BUILD_CUDA": "off", "ADASGN_BUILD_TORCH": "off"}
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-W", "ignore", "-c", NAMES]
+    said = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout
+    in_place, elsewhere = (line.split() for line in said.splitlines())
+    assert Path(in_place[0]) == root / "adasgn_edge/libadasgn_tensorrt.so"
+    assert elsewhere[0] == "somewhere/adasgn_edge/libadasgn_tensorrt.so"
+    assert "cpython" in in_place[1]
+    assert "cpython" in elsewhere[1]
