@@ -272,7 +272,10 @@ def run_plan(model: Model, plan: bytes) -> TensorRTEngine:
 
 
 class _Network:
-    """What :class:`Engine` asks of a native engine, over TensorRT's execution context."""
+    """What :class:`Engine` asks of a native engine, over TensorRT's execution context.
+
+    staging: the memory, stream and graphs of a run; graph: the number of the last shape's, None while there is none.
+    """
 
     def __init__(self, model: Model, plan: bytes) -> None:
         self._description = model.cpu.description
@@ -293,7 +296,7 @@ class _Network:
             raise TensorRTError(f"TensorRT: expected memory to run the engine in, found none; it said: {self._said()}")
         self._place(trt, model)
         self._shape: tuple[int, ...] = ()  # of the last run
-        self._graph: int | None = None  # of that shape
+        self.graph: int | None = None
         self._capturable = True
 
     def _place(self, trt: Any, model: Model) -> None:
@@ -365,19 +368,19 @@ class _Network:
         if shape != self._shape:
             # A graph is good for the shape that it was captured with, as long as the context has no other.
             self.staging.release_graphs()
-            self._graph, self._shape = None, ()
+            self.graph, self._shape = None, ()
             if not self.context.set_input_shape(self.input, shape):
                 raise TensorRTError(f"TensorRT: expected a batch that it was built for, found {shape}: {self._said()}")
             self._enqueue(sizes)
             self.staging.synchronise()
             self._shape = shape
             return
-        if self._graph is None and self._capturable:
+        if self.graph is None and self._capturable:
             self._capture(sizes)
-        if self._graph is None:
+        if self.graph is None:
             self._enqueue(sizes)
         else:
-            self.staging.launch(self._graph)
+            self.staging.launch(self.graph)
         self.staging.synchronise()
 
     def _capture(self, sizes: list[int]) -> None:
@@ -385,7 +388,7 @@ class _Network:
         self.staging.begin_capture()
         try:
             self._enqueue(sizes)
-            self._graph = self.staging.end_capture()
+            self.graph = self.staging.end_capture()
         except EngineError as error:
             self.staging.drop_capture()
             self._capturable = False
