@@ -30,7 +30,7 @@ from adasgn_edge.regular_file import read_regular_file, shown_path
 from adasgn_edge.tensorrt.build import WORKSPACE, Profile, Report, build_plan, expect_memory
 from adasgn_edge.tensorrt.cache import EngineCache, EngineFacts
 from adasgn_edge.tensorrt.plugin import expect_library, find_creator, library_digest
-from adasgn_edge.tensorrt.runtime import expect_supported, find_tensorrt, make_logger, unfit
+from adasgn_edge.tensorrt.runtime import expect_supported, find_tensorrt, make, shared_logger, unfit
 from adasgn_edge.tensorrt.self_check import Outcome, check_against
 from adasgn_edge.wording import shown
 
@@ -112,7 +112,7 @@ class Model:
             persons=persons,
             tensorrt=str(version),
             plugin="" if self.library is None else library_digest(self.library),
-            gpu=gpu.name,
+            gpu=f"{gpu.name}, {native.cuda_devices()[0][2]} multiprocessors",  # all Orins have the same name
             capability="{}.{}".format(*gpu.capability),
             driver=driver.cuda,
         )
@@ -286,8 +286,8 @@ class _Network:
         trt = model.trt
         if model.library is not None:
             find_creator(trt, model.library)  # TensorRT looks for the plugin when it reads the engine
-        self._logger = make_logger(trt)
-        self._runtime = trt.Runtime(self._logger)
+        self._logger = shared_logger(trt)
+        self._runtime = make("runtime", trt.Runtime, self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise TensorRTError(f"TensorRT: expected an engine that it reads, found another; it said: {self._said()}")

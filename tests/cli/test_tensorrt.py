@@ -39,7 +39,7 @@ def model(tmp_path):
 def test_what_is_built_is_checked_and_kept(machine, run, model, tmp_path):
     status, out, errors = run("build", model, "--max-batch", 8)
     assert (status, errors) == (0, "")
-    assert out.startswith("TensorRT 10.3.0 on Orin (8.7), f16 checked: 16 clips, logits within ")
+    assert out.startswith("TensorRT 10.3.0 on Orin, 16 multiprocessors (8.7), f16 checked: 16 clips, logits within ")
     assert out.endswith("MB, up to 8 clips")
     (engine,) = (tmp_path / "cache" / "tensorrt").glob("*.engine")
     assert str(engine) in out
@@ -55,7 +55,7 @@ def test_a_file_of_ones_own_is_checked_against_its_model(machine, run, model, tm
     assert sorted(path.name for path in tmp_path.glob("model.*")) == ["model.adasgn", "model.engine", "model.json"]
     status, out, errors = run("check", engine, "--model", model)
     assert (status, errors) == (0, "")
-    assert "TensorRT 10.3.0 on Orin, f32; 16 clips, logits within" in out
+    assert "TensorRT 10.3.0 on Orin, 16 multiprocessors, f32; 16 clips, logits within" in out
     machine.state.wrong = 0.5
     status, _, errors = run("check", engine, "--model", model)
     assert status == 2

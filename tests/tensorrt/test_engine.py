@@ -130,14 +130,16 @@ def test_it_is_built_once(machine, files):
     assert engine.checked is None  # by whoever built it
 
 
-@pytest.mark.parametrize("change", ["precision", "max_batch", "library", "gpu", "driver", "version"])
+@pytest.mark.parametrize("change", ["precision", "max_batch", "library", "gpu", "module", "driver", "version"])
 def test_another_one_is_built_for_whatever_differs(machine, files, monkeypatch, change):
     options = {"precision": "f16", "max_batch": 8}
     tensorrt.load(files["policy"], **options)
     if change == "library":
         machine.library.write_bytes(b"a newer plugin")
     elif change == "gpu":
-        machine.driver = Driver("12.6", (Gpu("Orin NX", (8, 7)),))
+        machine.driver = Driver("12.6", (Gpu("another", (8, 7)),))
+    elif change == "module":
+        machine.multiprocessors = 8
     elif change == "driver":
         machine.driver = Driver("13.2", machine.driver.gpus)
     elif change == "version":
