@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -46,6 +47,26 @@ def test_what_is_built_is_checked_and_kept(machine, run, model, tmp_path):
     from adasgn_edge import load
 
     load(model, device="tensorrt", max_batch=8)
+    assert machine.names.count("build_serialized_network") == 1
+
+
+def test_classify_runs_on_it(machine, run, model, tmp_path, monkeypatch, capsys):
+    import numpy as np
+
+    from adasgn_edge.hands import animate
+
+    np.savez(tmp_path / "hand.npz", positions=animate("Tap"))
+    said = {}
+    for device in ("cpu", "tensorrt"):
+        arguments = ["classify", str(tmp_path / "hand.npz"), "--model", str(model), "--device", device, "--json"]
+        monkeypatch.setattr(sys, "argv", ["adasgn-edge", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        said[device] = json.loads(capsys.readouterr().out)
+    assert (said["tensorrt"].pop("device"), said["cpu"].pop("device")) == ("tensorrt", "cpu")
+    assert (said["tensorrt"].pop("precision"), said["cpu"].pop("precision")) == ("f16", "f32")
+    assert said["tensorrt"] == said["cpu"]
     assert machine.names.count("build_serialized_network") == 1
 
 
