@@ -389,8 +389,10 @@ class _Network:
         try:
             self._enqueue(sizes)
             self.graph = self.staging.end_capture()
-        except EngineError as error:
+        except BaseException as error:
             self.staging.drop_capture()
+            if not isinstance(error, EngineError):  # Ctrl-C
+                raise
             self._capturable = False
             warnings.warn(f"TensorRT: runs without a CUDA graph, which is slower: {error}", stacklevel=2)
 

@@ -115,6 +115,22 @@ def test_without_graphs_it_runs_all_the_same_and_says_so(machine, files):
             assert_same(engine.run(clips(2)), adasgn_edge.load(files["policy"]).run(clips(2)))
 
 
+def test_ctrl_c_in_a_capture_leaves_an_engine_that_runs(machine, files, monkeypatch):
+    engine = adasgn_edge.load(files["policy"], device="tensorrt", max_batch=4)
+    staging = engine._native.staging
+    engine.run(clips(2))
+
+    def interrupted(index, size=None):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(staging, "upload", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(clips(2))
+    for _ in range(3):
+        assert_same(engine.run(clips(2)), adasgn_edge.load(files["policy"]).run(clips(2)))
+
+
 # -- the cache --------------------------------------------------------------------------------------------------------
 
 
