@@ -1,10 +1,11 @@
 """Everything that only a GPU can show, in one command and within ten minutes: ``make gpu``, or
 ``python3 tools/prove_on_gpu.py`` with the python3 at hand; nothing is downloaded.
 
-Builds the package (in place) and a C++ program for this GPU's architecture; then runs the GPU's tests, the parity of
-every test clip in both precisions, the program under each tool of compute-sanitizer, and the benchmark. A step that
-fails is reported and the others still run. $OUT (by default build/gpu) gets summary.md, log.txt with the whole output
-of every step, parity/ and the benchmark's gpu.json and gpu.md.
+Builds the package (in place) and a C++ program for this GPU's architecture; then runs the GPU's tests, those of
+TensorRT (skipped where that is not, and the log says so), the parity of every test clip in both precisions, the program
+under each tool of compute-sanitizer, and the benchmark. A step that fails is reported and the others still run. $OUT
+(by default build/gpu) gets summary.md, log.txt with the whole output of every step, parity/ and the benchmark's
+gpu.json and gpu.md.
 
 Recorded clips: --data, else the newest shrec14-*.skeletons in $ADASGN_CACHE (docs/data.md), else SHREC'17 in
 $ADASGN_DATA, else animated hands. Exit status: 0 all steps succeeded, 1 one failed, 2 there is no GPU.
@@ -122,6 +123,7 @@ def plan(architecture: str, out: Path, data: str | None) -> list[list[Step]]:
         ],
         [Step("C++ program: every mode", [str(PROGRAM)], 30)],
         [Step("tests", [python, "-m", "pytest", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider"], 120)],
+        [Step("tensorrt", [python, "-m", "pytest", "-m", "tensorrt", "tests/tensorrt", "-p", "no:cacheprovider"], 150)],
         [
             Step(
                 "parity of every clip",

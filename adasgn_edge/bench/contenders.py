@@ -321,7 +321,7 @@ def _absent_runtimes(shared: Field) -> list[Absent]:
             found.append(Absent(runtime, f"dense SGN, {RUNTIME_NAMES[runtime]}", "framework", reason, remedy))
     trt = importlib.util.find_spec("tensorrt") is None
     reason = "not installed" if trt else "installed, but not timed by this benchmark"
-    remedy = "comes with JetPack" if trt else "trtexec --onnx, on what `adasgn-edge export --onnx` writes"
+    remedy = "adasgn-edge doctor says what brings it" if trt else "`python -m bench.gpu` of the source tree times it"
     return [*found, Absent("tensorrt", "dense SGN, TensorRT", "framework", reason, remedy)]
 
 

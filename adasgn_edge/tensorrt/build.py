@@ -12,7 +12,7 @@ from typing import Any
 from adasgn_edge.engine import ModelDescription
 from adasgn_edge.errors import TensorRTError
 from adasgn_edge.tensorrt.plugin import NAME, fields, find_creator
-from adasgn_edge.tensorrt.runtime import make_logger, make_monitor
+from adasgn_edge.tensorrt.runtime import make, make_monitor, shared_logger
 from adasgn_edge.wording import shortened
 
 __all__ = ["WORKSPACE", "Profile", "Report", "build_plan", "expect_memory"]
@@ -65,8 +65,8 @@ def build_plan(
     content: of the model file, for the plugin in `library`; or graph: an ONNX file's content. Raises TensorRTError with
     TensorRT's last lines where it does not build. Ctrl-C ends it at TensorRT's next step.
     """
-    logger = make_logger(trt)
-    builder = trt.Builder(logger)
+    logger = shared_logger(trt)
+    builder = make("builder", trt.Builder, logger)
     # Strongly typed: the types of the network are kept. The number of the flag differs between versions.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     if graph is not None:

@@ -35,8 +35,8 @@ class EngineFacts:
 
     model: SHA-256 of the model file; graph: of the ONNX file that was built in place of the plugin, empty for the
     plugin; precision, effort, max_batch, typical_batch, persons: as of adasgn_edge.tensorrt.load; tensorrt: its full
-    version; plugin: SHA-256 of its library, empty for a graph; gpu, capability: "Orin", "8.7"; driver: the CUDA that
-    the driver serves.
+    version; plugin: SHA-256 of its library, empty for a graph; gpu, capability: "Orin, 16 multiprocessors",
+    "8.7"; driver: the CUDA that the driver serves.
     """
 
     model: str
@@ -61,7 +61,7 @@ class EngineFacts:
     def differences(self, other: EngineFacts) -> list[str]:
         """What another one has different, in words."""
         names = [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
-        return [f"{name} {shown(getattr(other, name), 20)} and not {shown(getattr(self, name), 20)}" for name in names]
+        return [f"{name} {shown(getattr(other, name), 40)} and not {shown(getattr(self, name), 40)}" for name in names]
 
     @classmethod
     def from_json(cls, values: Any) -> EngineFacts:

@@ -30,7 +30,7 @@ from adasgn_edge.regular_file import read_regular_file, shown_path
 from adasgn_edge.tensorrt.build import WORKSPACE, Profile, Report, build_plan, expect_memory
 from adasgn_edge.tensorrt.cache import EngineCache, EngineFacts
 from adasgn_edge.tensorrt.plugin import expect_library, find_creator, library_digest
-from adasgn_edge.tensorrt.runtime import expect_supported, find_tensorrt, make_logger, unfit
+from adasgn_edge.tensorrt.runtime import expect_supported, find_tensorrt, make, shared_logger, unfit
 from adasgn_edge.tensorrt.self_check import Outcome, check_against
 from adasgn_edge.wording import shown
 
@@ -112,7 +112,7 @@ class Model:
             persons=persons,
             tensorrt=str(version),
             plugin="" if self.library is None else library_digest(self.library),
-            gpu=gpu.name,
+            gpu=f"{gpu.name}, {native.cuda_devices()[0][2]} multiprocessors",  # all Orins have the same name
             capability="{}.{}".format(*gpu.capability),
             driver=driver.cuda,
         )
@@ -272,7 +272,10 @@ def run_plan(model: Model, plan: bytes) -> TensorRTEngine:
 
 
 class _Network:
-    """What :class:`Engine` asks of a native engine, over TensorRT's execution context."""
+    """What :class:`Engine` asks of a native engine, over TensorRT's execution context.
+
+    staging: the memory, stream and graphs of a run; graph: the number of the last shape's, None while there is none.
+    """
 
     def __init__(self, model: Model, plan: bytes) -> None:
         self._description = model.cpu.description
@@ -283,8 +286,8 @@ class _Network:
         trt = model.trt
         if model.library is not None:
             find_creator(trt, model.library)  # TensorRT looks for the plugin when it reads the engine
-        self._logger = make_logger(trt)
-        self._runtime = trt.Runtime(self._logger)
+        self._logger = shared_logger(trt)
+        self._runtime = make("runtime", trt.Runtime, self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise TensorRTError(f"TensorRT: expected an engine that it reads, found another; it said: {self._said()}")
@@ -293,7 +296,7 @@ class _Network:
             raise TensorRTError(f"TensorRT: expected memory to run the engine in, found none; it said: {self._said()}")
         self._place(trt, model)
         self._shape: tuple[int, ...] = ()  # of the last run
-        self._graph: int | None = None  # of that shape
+        self.graph: int | None = None
         self._capturable = True
 
     def _place(self, trt: Any, model: Model) -> None:
@@ -365,19 +368,19 @@ class _Network:
         if shape != self._shape:
             # A graph is good for the shape that it was captured with, as long as the context has no other.
             self.staging.release_graphs()
-            self._graph, self._shape = None, ()
+            self.graph, self._shape = None, ()
             if not self.context.set_input_shape(self.input, shape):
                 raise TensorRTError(f"TensorRT: expected a batch that it was built for, found {shape}: {self._said()}")
             self._enqueue(sizes)
             self.staging.synchronise()
             self._shape = shape
             return
-        if self._graph is None and self._capturable:
+        if self.graph is None and self._capturable:
             self._capture(sizes)
-        if self._graph is None:
+        if self.graph is None:
             self._enqueue(sizes)
         else:
-            self.staging.launch(self._graph)
+            self.staging.launch(self.graph)
         self.staging.synchronise()
 
     def _capture(self, sizes: list[int]) -> None:
@@ -385,9 +388,11 @@ class _Network:
         self.staging.begin_capture()
         try:
             self._enqueue(sizes)
-            self._graph = self.staging.end_capture()
-        except EngineError as error:
+            self.graph = self.staging.end_capture()
+        except BaseException as error:
             self.staging.drop_capture()
+            if not isinstance(error, EngineError):  # Ctrl-C
+                raise
             self._capturable = False
             warnings.warn(f"TensorRT: runs without a CUDA graph, which is slower: {error}", stacklevel=2)
 

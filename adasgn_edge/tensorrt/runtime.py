@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from adasgn_edge.errors import TensorRTError
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shortened, shown
 
 __all__ = [
     "MAJORS",
@@ -27,8 +27,10 @@ __all__ = [
     "find_tensorrt",
     "is_jetson",
     "look_for_tensorrt",
+    "make",
     "make_logger",
     "make_monitor",
+    "shared_logger",
     "unfit",
 ]  # fmt: skip
 
@@ -166,8 +168,24 @@ def _for_machine(root: Path) -> str:
 # -- classes that are derived from its own ----------------------------------------------------------------------------
 
 
-def make_logger(trt: Any, tell: Callable[[str], None] | None = None) -> Any:
-    """A logger for TensorRT whose `last` holds its latest warnings and errors; tell: is given every such line."""
+def shared_logger(trt: Any) -> Any:
+    """The logger of this process, whose `last` holds TensorRT's latest warnings and errors; emptied by this call.
+
+    There is one, and it stays: TensorRT keeps the first that it is given for all that has none of its own, plugins
+    among them, and does not keep it alive.
+    """
+    if id(trt) not in _loggers:
+        _loggers[id(trt)] = (trt, make_logger(trt))
+    logger = _loggers[id(trt)][1]
+    logger.last.clear()
+    return logger
+
+
+_loggers: dict[int, tuple[Any, Any]] = {}
+
+
+def make_logger(trt: Any) -> Any:
+    """A logger for TensorRT; :func:`shared_logger` is the one to use."""
 
     class Logger(trt.ILogger):
         def __init__(self) -> None:
@@ -177,10 +195,17 @@ def make_logger(trt: Any, tell: Callable[[str], None] | None = None) -> Any:
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR, trt.ILogger.WARNING):
                 self.last.append(" ".join(str(message).split()))
-                if tell is not None:
-                    tell(self.last[-1])
 
     return Logger()
+
+
+def make(what: str, kind: Callable[[Any], Any], logger: Any) -> Any:
+    """A builder or runtime; TensorRTError, with TensorRT's last lines, where it gives none, as without a GPU."""
+    try:
+        return kind(logger)
+    except TypeError as error:  # of a null pointer
+        said = "; ".join(logger.last) or str(error)
+        raise TensorRTError(f"TensorRT: making a {what} failed; it said: {shortened(said, 400)}") from None
 
 
 def make_monitor(trt: Any, step: Callable[[str, int, int], None], wanted: Callable[[], bool]) -> Any:

@@ -31,6 +31,7 @@ from bench.gpu.measure import Plan, measure
 from bench.gpu.measured import HALF_TOLERANCE, Measured, ValidationError, load_measured
 from bench.gpu.page import to_markdown
 from bench.gpu.peers import Peers
+from bench.gpu.tensorrt_sides import TensorRTSides
 from bench.models import DENSE_HANDS
 
 __all__ = ["make_report"]
@@ -150,7 +151,8 @@ def _report(options: argparse.Namespace, deadline: float, keep: Callable[[dict[s
         if dense is not None and dense.suffix != ".adasgn":
             model = load_weights(dense).model
             assert isinstance(model, SGN)
-            peers = Peers(model, folder, deadline)
+            sides = TensorRTSides(model, {name: one.path for name, one in models.items()}, folder)
+            peers = Peers(model, folder, deadline, sides.makers())
         else:
             missing["other runtimes"] = "the weights of dense SGN are not at hand"
         command = shlex.join(["python", "-m", "bench.gpu", *sys.argv[1:]])

@@ -84,7 +84,7 @@ def _group(models: Mapping[str, Measured], plan: Plan, size: int, peers: Sequenc
                 }
     left_out = {}
     for peer in peers:
-        model = models["dense"]
+        model = models[peer.model]
         batches = model.batches(size)
         try:
             if peer.tolerance is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ NAMES = {
     "eager": "PyTorch eager, float16",
     "compile": "torch.compile max-autotune with a CUDA graph, float16",
     "onnxruntime": "ONNX Runtime CUDA, float16",
+    "tensorrt-dense-f16": "TensorRT from ONNX, float16",
+    "tensorrt-dense-f32": "TensorRT from ONNX, float32",
+    "tensorrt-adasgn": "AdaSGN in TensorRT by our plugin, float16",
 }
 UNTIMED = 10
 COMPILE_SECONDS = 75.0
@@ -36,12 +39,13 @@ COMPILE_SECONDS = 75.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A runtime ready for one batch size. call: clips (B, T, V, 3) of the host → logits (B, K)."""
+    """A runtime ready for one batch size. call: clips (B, T, V, 3) of the host → logits (B, K), of this model."""
 
     name: str
     call: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     on_device: OnDevice | None
     tolerance: float | None = HALF_TOLERANCE
+    model: str = "dense"
 
 
 class _Halved(nn.Module):
@@ -58,18 +62,27 @@ class _Halved(nn.Module):
 class Peers:
     """Makes the runtimes that are here; `missing` says which are not, and why.
 
-    deadline: of time.monotonic(), after which nothing more is compiled.
+    deadline: of time.monotonic(), after which nothing more is compiled; others: more of them by name, and what makes
+    one for a batch size.
     """
 
-    def __init__(self, dense: SGN, folder: Path, deadline: float) -> None:
+    def __init__(
+        self, dense: SGN, folder: Path, deadline: float, others: Sequence[tuple[str, Callable[[int], Peer]]] = ()
+    ) -> None:
         self._module = _Halved(Conv2dSGN(dense.cpu().float()))
         self._shape = (dense.config.frames, dense.config.joints, 3)
         self._folder, self._deadline = folder, deadline
+        self._makers = [
+            ("eager", self._eager),
+            ("compile", self._compiled),
+            ("onnxruntime", self._onnxruntime),
+            *others,
+        ]
         self.missing: dict[str, str] = {}
 
     def of(self, batch: int) -> Iterator[Peer]:
         """Those for one batch size. What a runtime raises is kept in `missing`, and the others go on."""
-        for name, make in (("eager", self._eager), ("compile", self._compiled), ("onnxruntime", self._onnxruntime)):
+        for name, make in self._makers:
             try:
                 yield make(batch)
             except Exception as error:  # runtimes raise errors of their own kinds

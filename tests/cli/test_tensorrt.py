@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -39,7 +40,7 @@ def model(tmp_path):
 def test_what_is_built_is_checked_and_kept(machine, run, model, tmp_path):
     status, out, errors = run("build", model, "--max-batch", 8)
     assert (status, errors) == (0, "")
-    assert out.startswith("TensorRT 10.3.0 on Orin (8.7), f16 checked: 16 clips, logits within ")
+    assert out.startswith("TensorRT 10.3.0 on Orin, 16 multiprocessors (8.7), f16 checked: 16 clips, logits within ")
     assert out.endswith("MB, up to 8 clips")
     (engine,) = (tmp_path / "cache" / "tensorrt").glob("*.engine")
     assert str(engine) in out
@@ -49,13 +50,33 @@ def test_what_is_built_is_checked_and_kept(machine, run, model, tmp_path):
     assert machine.names.count("build_serialized_network") == 1
 
 
+def test_classify_runs_on_it(machine, run, model, tmp_path, monkeypatch, capsys):
+    import numpy as np
+
+    from adasgn_edge.hands import animate
+
+    np.savez(tmp_path / "hand.npz", positions=animate("Tap"))
+    said = {}
+    for device in ("cpu", "tensorrt"):
+        arguments = ["classify", str(tmp_path / "hand.npz"), "--model", str(model), "--device", device, "--json"]
+        monkeypatch.setattr(sys, "argv", ["adasgn-edge", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        said[device] = json.loads(capsys.readouterr().out)
+    assert (said["tensorrt"].pop("device"), said["cpu"].pop("device")) == ("tensorrt", "cpu")
+    assert (said["tensorrt"].pop("precision"), said["cpu"].pop("precision")) == ("f16", "f32")
+    assert said["tensorrt"] == said["cpu"]
+    assert machine.names.count("build_serialized_network") == 1
+
+
 def test_a_file_of_ones_own_is_checked_against_its_model(machine, run, model, tmp_path):
     engine = tmp_path / "model.engine"
     assert run("build", model, "-o", engine, "--precision", "f32")[0] == 0
     assert sorted(path.name for path in tmp_path.glob("model.*")) == ["model.adasgn", "model.engine", "model.json"]
     status, out, errors = run("check", engine, "--model", model)
     assert (status, errors) == (0, "")
-    assert "TensorRT 10.3.0 on Orin, f32; 16 clips, logits within" in out
+    assert "TensorRT 10.3.0 on Orin, 16 multiprocessors, f32; 16 clips, logits within" in out
     machine.state.wrong = 0.5
     status, _, errors = run("check", engine, "--model", model)
     assert status == 2

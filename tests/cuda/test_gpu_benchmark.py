@@ -113,7 +113,8 @@ def test_command(emulated, tmp_path, monkeypatch, capsys):
     report = json.loads((tmp_path / "gpu.json").read_text())
     assert report["format"] == "adasgn_edge.gpu_speed.1"
     assert report["command"] == f"python -m bench.gpu --quick --out {tmp_path}"
-    assert list(report["missing"]) == [f"{peer}, batch 1" for peer in ("eager", "compile", "onnxruntime")]
+    names = ("eager", "compile", "onnxruntime", "tensorrt-dense-f16", "tensorrt-dense-f32", "tensorrt-adasgn")
+    assert list(report["missing"]) == [f"{peer}, batch 1" for peer in names]
 
 
 @pytest.mark.parametrize(

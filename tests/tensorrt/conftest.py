@@ -29,6 +29,7 @@ class Machine:
         self.part = Part(True, "10.3.0")
         self.driver = Driver("12.6", (Gpu("Orin", (8, 7)),))
         self.staging: Any = fake_tensorrt.FakeStaging
+        self.multiprocessors = 16
 
     @property
     def names(self) -> list[str]:
@@ -59,6 +60,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
                 if made.staging is None:
                     raise AttributeError(name)
                 return made.staging
+            if name == "cuda_devices":
+                return lambda: [("Orin", 87, made.multiprocessors)]
             return getattr(native, name)
 
     monkeypatch.setattr(engines, "_native", lambda: WithStaging("adasgn_edge._native"))

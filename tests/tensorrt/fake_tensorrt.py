@@ -42,6 +42,13 @@ class State:
 state = State()
 
 
+def refuse_null(name: str, logger: ILogger) -> None:
+    """What the bindings make of a null pointer, which TensorRT gives without a GPU."""
+    if name in state.fails:
+        logger.log(Severity.ERROR, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+
 class Severity(enum.Enum):
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
@@ -219,6 +226,7 @@ class Builder:
     def __init__(self, logger: ILogger) -> None:
         assert logger.ready
         self._logger = logger
+        refuse_null("Builder", logger)
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         state.calls.append(("create_network", flags))
@@ -255,6 +263,7 @@ class Builder:
 class Runtime:
     def __init__(self, logger: ILogger) -> None:
         self._logger = logger
+        refuse_null("Runtime", logger)
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
         if not state.readable:

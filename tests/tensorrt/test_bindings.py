@@ -72,6 +72,13 @@ monitor.phase_finish("build")
 print(seen)
 given = fields(trt, b"model", "f16", 0.5)
 print([(field.name, field.type.name, field.size) for field in given])
+from adasgn_edge.errors import TensorRTError
+from adasgn_edge.tensorrt.runtime import make
+for kind in (trt.Builder, trt.Runtime):
+    try:
+        make("builder", kind, logger)
+    except TensorRTError as error:
+        print(error)
 """
 
 
@@ -175,11 +182,12 @@ def test_the_flag_of_strong_typing_has_another_number_in_11(real):
 
 
 def test_loggers_monitors_and_fields_are_made_of_their_classes(bindings):
-    version, last, goes_on, seen, given = ask(bindings, DERIVE).splitlines()
+    version, last, goes_on, seen, given, *null = ask(bindings, DERIVE).splitlines()
     assert version == bindings["VERSION"]
     assert last == "['no memory']"
     assert goes_on == "[True, False]"
     assert seen == "[('build', 0, 2), ('build', 1, 2), ('build', 2, 2), ('build', 2, 2)]"
+    assert null == ["TensorRT: making a builder failed; it said: no memory"] * 2
     assert given == "[('model', 'INT8', 5), ('precision', 'INT32', 1), ('effort', 'FLOAT32', 1)]"
 
 

@@ -98,6 +98,23 @@ def test_a_gpu_that_the_builder_refuses_is_said(machine, files):
         tensorrt.load(files["policy"])
 
 
+@pytest.mark.parametrize(("kind", "what"), [("Builder", "builder"), ("Runtime", "runtime")])
+def test_tensorrt_that_sees_no_gpu(machine, files, kind, what):
+    machine.state.fails = {kind}
+    with pytest.raises(TensorRTError, match=f"making a {what} failed; it said: CUDA initialization failure"):
+        tensorrt.load(files["policy"])
+
+
+def test_one_logger_serves_a_process(machine, files):
+    from adasgn_edge.tensorrt.runtime import shared_logger
+
+    first = shared_logger(machine.trt)
+    tensorrt.load(files["policy"])
+    first.last.append("of another build")
+    assert shared_logger(machine.trt) is first
+    assert not first.last
+
+
 def test_a_library_that_tensorrt_does_not_load(machine, files):
     machine.state.fails = {"load_library"}
     with pytest.raises(TensorRTError, match=r"expected a library that TensorRT 10\.3\.0 loads: .*libadasgn_tensorrt"):

@@ -115,6 +115,22 @@ def test_without_graphs_it_runs_all_the_same_and_says_so(machine, files):
             assert_same(engine.run(clips(2)), adasgn_edge.load(files["policy"]).run(clips(2)))
 
 
+def test_ctrl_c_in_a_capture_leaves_an_engine_that_runs(machine, files, monkeypatch):
+    engine = adasgn_edge.load(files["policy"], device="tensorrt", max_batch=4)
+    staging = engine._native.staging
+    engine.run(clips(2))
+
+    def interrupted(index, size=None):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(staging, "upload", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(clips(2))
+    for _ in range(3):
+        assert_same(engine.run(clips(2)), adasgn_edge.load(files["policy"]).run(clips(2)))
+
+
 # -- the cache --------------------------------------------------------------------------------------------------------
 
 
@@ -130,14 +146,16 @@ def test_it_is_built_once(machine, files):
     assert engine.checked is None  # by whoever built it
 
 
-@pytest.mark.parametrize("change", ["precision", "max_batch", "library", "gpu", "driver", "version"])
+@pytest.mark.parametrize("change", ["precision", "max_batch", "library", "gpu", "module", "driver", "version"])
 def test_another_one_is_built_for_whatever_differs(machine, files, monkeypatch, change):
     options = {"precision": "f16", "max_batch": 8}
     tensorrt.load(files["policy"], **options)
     if change == "library":
         machine.library.write_bytes(b"a newer plugin")
     elif change == "gpu":
-        machine.driver = Driver("12.6", (Gpu("Orin NX", (8, 7)),))
+        machine.driver = Driver("12.6", (Gpu("another", (8, 7)),))
+    elif change == "module":
+        machine.multiprocessors = 8
     elif change == "driver":
         machine.driver = Driver("13.2", machine.driver.gpus)
     elif change == "version":
