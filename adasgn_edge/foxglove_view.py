@@ -66,14 +66,16 @@ class FoxgloveView:
         self._events = sdk.Channel("/events", message_encoding="json", context=context)
         self._gestures: dict[str, str] = {}
         self._colours: dict[str, tuple[float, float, float]] = {}
+        self._file: _File | None = None
         self._writer: foxglove.MCAPWriter | None = None
         self._server: foxglove.WebSocketServer | None = None
         if mcap is not None:
             try:
-                self._writer = sdk.open_mcap(mcap, context=context)
+                self._file = _File(mcap)
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise OutputError(f"--mcap: expected a new file that can be written, found {mcap} ({reason})") from None
+            self._writer = sdk.open_mcap(self._file, context=context)
         if port is not None:
             try:
                 self._server = sdk.start_server(name="adasgn-edge", host=host, port=port, context=context)
@@ -99,7 +101,10 @@ class FoxgloveView:
         steps: list[dict[str, Any]],
         events: list[dict[str, Any]],
     ) -> None:
-        """A moment: joints (V, 3) of everybody by name, NaN = not seen; steps and events as they are printed."""
+        """A moment: joints (V, 3) of everybody by name, NaN = not seen; steps and events as they are printed.
+
+        Raises OutputError once the file cannot be written any more; what it holds by then stays.
+        """
         for event in events:
             if event["type"] == "ended":
                 self._gestures.pop(event["track"], None)
@@ -110,14 +115,19 @@ class FoxgloveView:
             self._steps.log(step, log_time=stamp_ns)
         entities = [self._entity(stamp_ns, name, joints) for name, joints in tracks.items()]
         self._skeletons.log(self._sdk.messages.SceneUpdate(entities=entities), log_time=stamp_ns)
+        if self._file is not None:
+            self._file.check()
 
     def close(self) -> None:
-        """End the file and the socket."""
-        if self._writer is not None:
-            self._writer.close()
-        if self._server is not None:
-            self._server.stop()
-        self._writer = self._server = None
+        """End the file and the socket; raises OutputError for a file that could not be written to its end."""
+        file, writer, server = self._file, self._writer, self._server
+        self._file = self._writer = self._server = None
+        if server is not None:
+            server.stop()
+        if file is not None and writer is not None:
+            writer.close()
+            file.close()
+            file.check()
 
     def _entity(self, stamp_ns: int, name: str, joints: NDArray[np.float32]) -> SceneEntity:
         made = self._sdk.messages
@@ -167,6 +177,38 @@ class FoxgloveView:
             lines=[lines] if ends else [],
             texts=texts,
         )
+
+
+class _File:
+    """A new file for the SDK's writer, which tells nobody but a log of a write that failed: it is kept here."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._error = path, ""
+        self._file = path.open("xb", buffering=0)
+
+    def write(self, data: bytes) -> int:
+        """Write all, unless a write has failed; what the SDK is told in either case."""
+        left = memoryview(data)
+        try:
+            while left and not self._error:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._error = error.strerror or str(error)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        self._file.close()
+
+    def check(self) -> None:
+        """Raise OutputError after a write that failed."""
+        if self._error:
+            raise OutputError(f"{self._path}: cannot be written ({self._error})")
 
 
 def _foxglove() -> Any:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from adasgn_edge import files
 from adasgn_edge.errors import OutputError
-from adasgn_edge.files import atomic_path, check_output, write_text
+from adasgn_edge.files import atomic_path, check_output, locked, write_text
+from tests.faults import largest_file, nth_call
 
 
 def names(folder: Path) -> list[str]:
@@ -192,3 +196,167 @@ def test_a_write_within_a_write_of_the_same_file(tmp_path):
         assert outer.exists()
     assert (tmp_path / "model").read_text() == "outer"
     assert not files._open_files
+
+
+def in_a_child(action: Callable[[], object]) -> int:
+    """The status of a process that did this and ended, or was killed at it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("place", ["old.txt", "new/folder/new.txt"])
+def test_each_call_of_a_write_fails(tmp_path, place):
+    """The n-th call fails, for every n: a named error, the old content or the new, and nothing beside it."""
+    number = 1
+    while True:
+        path = tmp_path / str(number) / place
+        path.parents[place.count("/")].mkdir()
+        if place == "old.txt":
+            path.write_text("old")
+        with nth_call(number) as seen:
+            try:
+                write_text(path, "new")
+            except OutputError as error:
+                assert f"{path}: cannot be written (No space left on device)" == str(error)  # noqa: PT017
+            else:
+                assert len(seen) < number
+        found = path.read_text() if path.exists() else "old"
+        # Once it has its name, the new content stays: what failed is to put the name on the disk.
+        assert found == ("new" if "replace" in seen[:-1] or len(seen) < number else "old"), seen
+        assert not path.parent.exists() or names(path.parent) in ([], [path.name])
+        if len(seen) < number:
+            assert seen.count("fsync") == 1 + 1 + 2 * (place != "old.txt"), "the file, and each folder that has changed"
+            break
+        number += 1
+    assert number > 6
+
+
+def test_a_kill_at_each_call_of_a_write(tmp_path):
+    """SIGKILL at the n-th call, for every n: the old content or the new, and the next write removes what is left."""
+    path, number, killed = tmp_path / "file.txt", 1, True
+    path.write_text("old")
+    left = 0
+    while killed:
+
+        def write(number: int = number) -> None:
+            with nth_call(number, die):
+                write_text(path, "new")
+
+        killed = in_a_child(write) == signal.SIGKILL
+        assert path.read_text() in ("old", "new")
+        left += len(names(tmp_path)) > 1
+        write_text(path, "old")
+        assert names(tmp_path) == ["file.txt"]
+        number += 1
+    assert number > 6
+    assert left > 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 9999])
+def test_a_disk_that_is_full_at_some_byte(tmp_path, size):
+    (tmp_path / "file.txt").write_text("old")
+    with largest_file(size), pytest.raises(OutputError, match=r"file\.txt: cannot be written \(File too large\)"):
+        write_text(tmp_path / "file.txt", 10_000 * "x")
+    assert names(tmp_path) == ["file.txt"]
+    assert (tmp_path / "file.txt").read_text() == "old"
+
+
+# -- locks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_for_one_at_a_time(tmp_path):
+    folder = tmp_path / "a" / "b"
+    with locked(folder):
+        with (
+            pytest.raises(OutputError, match=rf"b: taken by process {os.getpid()}; wait until it ends"),
+            locked(folder),
+        ):
+            pass
+        assert names(folder) == [".lock"]
+    assert names(folder) == []
+    with locked(folder):
+        pass
+
+
+def test_a_killed_process_holds_no_lock(tmp_path):
+    def hold() -> None:
+        with locked(tmp_path):
+            die()
+
+    assert in_a_child(hold) == signal.SIGKILL
+    assert names(tmp_path) == [".lock"]
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").read_text().startswith(f"{os.getpid()} ")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"12 far-away\n", "process 12 of the machine far-away"),
+        (b"", "another process"),
+        (b"12 \x1b[31m\n", "another process"),
+        (b"\xff" * 1000, "another process"),
+    ],
+)
+def test_what_a_lock_says_of_its_process(tmp_path, content, said):
+    with locked(tmp_path):
+        (tmp_path / ".lock").write_bytes(content)
+        with pytest.raises(OutputError, match=f"taken by {said}; wait"), locked(tmp_path):
+            pass
+
+
+def test_a_lock_whose_file_is_removed_in_between(tmp_path, monkeypatch):
+    """By the process that held it: the lock on what was the file is none."""
+    real, calls = fcntl.flock, []
+
+    def flock(descriptor: int, operation: int) -> None:
+        calls.append(operation)
+        if len(calls) == 1:
+            (tmp_path / ".lock").unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(tmp_path):
+        assert len(calls) == 2
+        with pytest.raises(OutputError, match="taken by"), locked(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize(("number", "works"), [(errno.ENOTSUP, True), (errno.ENOLCK, True), (errno.EIO, False)])
+def test_a_file_system_without_locks(tmp_path, monkeypatch, number, works):
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    if works:
+        with pytest.warns(UserWarning, match=r"cannot be locked \(.*\); see to it that no other"), locked(tmp_path):
+            pass
+    else:
+        with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path):
+            pass
+
+
+def test_each_call_of_a_lock_fails(tmp_path):
+    number = 1
+    while True:
+        with nth_call(number) as seen:
+            try:
+                with locked(tmp_path / "folder"):
+                    pass
+            except OutputError as error:
+                assert str(error).endswith("folder: cannot be written (No space left on device)")  # noqa: PT017
+        if len(seen) < number:
+            break
+        assert not (tmp_path / "folder").exists() or names(tmp_path / "folder") == []
+        number += 1
+    assert number > 4

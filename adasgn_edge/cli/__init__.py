@@ -5,6 +5,7 @@ Modules import torch and other heavy packages inside their functions, so that ``
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -89,8 +90,11 @@ def _run() -> int:
     except OSError as error:
         if error.errno is None:
             raise
-        place = "" if error.filename is None or isinstance(error.filename, int) else os.fsdecode(error.filename) + ": "
-        complain(f"{place}{error.strerror}")
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):  # of a file the name is known
+            complain(f"standard output: cannot be written ({error.strerror})")
+        else:
+            named = error.filename is not None and not isinstance(error.filename, int)
+            complain(f"{os.fsdecode(error.filename)}: {error.strerror}" if named else error.strerror)
     return 2
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TextIO
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -156,7 +156,7 @@ def command(
 
     Ctrl-C, SIGTERM, the end of the input and a closed output end it, with a summary on standard error. The exit status
     is 0 at the end of the input, 130 after Ctrl-C, 143 after SIGTERM, 1 when nobody reads the output any more, 2 when
-    the input cannot be used.
+    the input cannot be used or a file not be written.
 
     Examples:
 
@@ -175,7 +175,8 @@ def command(
     from adasgn_edge.cli.terminal import complain
     from adasgn_edge.data.sources import Orientation
     from adasgn_edge.data.stream_frames import FrameParser
-    from adasgn_edge.errors import LayoutError, RecognitionError, SourceError
+    from adasgn_edge.errors import LayoutError, OutputError, RecognitionError, SourceError
+    from adasgn_edge.files import lines_to
 
     check_input(
         file, fps, camera, fov, calibration, source=source, axes=axes, units=units, mirrored=mirrored,
@@ -210,7 +211,7 @@ def command(
             )  # fmt: skip
             frames = iter(hands)
         if record is not None:
-            frames = _recorded(frames, stack.enter_context(_opened(record)), layout)
+            frames = _recorded(frames, stack.enter_context(lines_to(record)), layout)
         paces = in_real_time and is_file and hands is None
         skipped_before = (lambda: 0) if hands is None else (lambda: hands.skipped)
         feed = feed_of(stack, frames, stopped, skipped_before, paces=paces, newest_wins=in_real_time)
@@ -223,7 +224,7 @@ def command(
             ended, status = "nobody reads the output any more", 1
         except KeyboardInterrupt:
             ended, status = "interrupted", 130
-        except (LayoutError, RecognitionError, SourceError) as error:
+        except (LayoutError, OutputError, RecognitionError, SourceError) as error:
             ended, status = str(error), 2
         else:
             if stopping.signal is not None:
@@ -270,26 +271,16 @@ def _make(model: Path | None, default: str, *, mode: str, effort: float | None, 
     return Recogniser(path, mode=mode, effort=effort, max_tracks=max_tracks)
 
 
-@contextmanager
-def _opened(record: Path) -> Iterator[TextIO]:
-    from adasgn_edge.errors import OutputError
-
-    try:
-        file = record.open("w", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"--record: expected a file that can be written, found {record} ({error.strerror})") from None
-    with file:
-        yield file
-
-
-def _recorded(frames: Iterator[StreamFrame], file: TextIO, layout: SkeletonLayout) -> Iterator[StreamFrame]:
+def _recorded(
+    frames: Iterator[StreamFrame], add: Callable[[str], None], layout: SkeletonLayout
+) -> Iterator[StreamFrame]:
     """The same frames, each written down when it comes, after a header."""
     from adasgn_edge.data.description import StreamDescription
     from adasgn_edge.data.stream_frames import frame_line, header_line
 
-    file.write(header_line(StreamDescription.as_model(layout)) + "\n")
+    add(header_line(StreamDescription.as_model(layout)))
     for frame in frames:
-        file.write(frame_line(frame) + "\n")
+        add(frame_line(frame))
         yield frame
 
 

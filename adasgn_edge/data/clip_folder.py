@@ -7,11 +7,10 @@ line after it, so that a kill between the two leaves a clip that the table does 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -28,8 +27,8 @@ from adasgn_edge.data.label_table import (
 from adasgn_edge.data.reading import read_bytes
 from adasgn_edge.data.recorder import Clip
 from adasgn_edge.data.recordings import CLASS_LIST, LAYOUT, read_layout
-from adasgn_edge.errors import DatasetError, OutputError
-from adasgn_edge.files import atomic_path, write_text
+from adasgn_edge.errors import DatasetError
+from adasgn_edge.files import atomic_path, locked, write_text
 from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
 from adasgn_edge.wording import shown
 
@@ -47,7 +46,7 @@ class ClipFolder:
     """
 
     def __init__(self, folder: Path, asked: SkeletonLayout | None = None, default: str = "shrec22") -> None:
-        self.folder, self._lock = folder, -1
+        self.folder, self._locked = folder, ExitStack()
         self.layout = self._agreed(asked, default)
 
     def check(self, label: str, subject: str = "") -> None:
@@ -66,24 +65,18 @@ class ClipFolder:
             numbered_labels(LabelTable(self.folder / LABEL_TABLE, (*rows, new), ()), classes)
 
     def __enter__(self) -> ClipFolder:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.folder, os.O_RDONLY)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise OutputError(f"{self.folder}: another program records into this folder") from None
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written ({error.strerror})") from None
-        if not (self.folder / LAYOUT).exists():
-            named = self.layout.name if _is_builtin(self.layout) else self.layout.to_dict()
-            write_text(self.folder / LAYOUT, json.dumps(named, indent=1) + "\n")
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.folder))
+            if not (self.folder / LAYOUT).exists():
+                named = self.layout.name if _is_builtin(self.layout) else self.layout.to_dict()
+                write_text(self.folder / LAYOUT, json.dumps(named, indent=1) + "\n")
+            self._locked = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        os.close(self._lock)
+        self._locked.close()
 
     def add(self, clip: Clip, label: str, subject: str = "") -> str:
         """Write a clip and its line; the file's name, below the folder. Nothing that is there is written over."""

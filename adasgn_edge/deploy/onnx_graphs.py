@@ -28,7 +28,7 @@ import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,7 +98,7 @@ def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None) -> 
     """Write a model's graphs: to the file `out` (ending in ``.onnx``), or for AdaSGN into the folder `out`.
 
     Returns the files. Raises ModelConfigError when `out` is a file's name for AdaSGN or a folder's for another model,
-    MissingDependencyError without the packages ``onnx`` and ``onnxscript``.
+    MissingDependencyError without the packages ``onnx`` and ``onnxscript``, OutputError where not all can be written.
     """
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
@@ -108,21 +108,21 @@ def write_onnx(model: AnyModel, out: Path, progress: Progress | None = None) -> 
         expected = "a folder for AdaSGN's graphs" if adaptive else "a file ending in .onnx"
         raise ModelConfigError(f"ONNX export: expected {expected}, found {str(out)!r}")
     graphs = _adaptive_graphs(model, out) if isinstance(model, AdaSGN) else [_whole_graph(model, out)]
-    with _quiet():
+    with _quiet(), ExitStack() as stack:  # all of the graphs or none
         for graph in (progress or Progress()).track(graphs, "writing ONNX"):
-            with atomic_path(graph.path) as temporary:
-                torch.onnx.export(
-                    graph.module.eval(),
-                    (graph.example,),
-                    temporary,
-                    input_names=[graph.input],
-                    output_names=graph.outputs,
-                    dynamic_shapes=({0: torch.export.Dim(graph.rows)},),
-                    opset_version=OPSET,
-                    dynamo=True,
-                    external_data=False,
-                    verbose=False,
-                )
+            temporary = stack.enter_context(atomic_path(graph.path))
+            torch.onnx.export(
+                graph.module.eval(),
+                (graph.example,),
+                temporary,
+                input_names=[graph.input],
+                output_names=graph.outputs,
+                dynamic_shapes=({0: torch.export.Dim(graph.rows)},),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
     return [graph.path for graph in graphs]
 
 

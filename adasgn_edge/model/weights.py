@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save_file
-
 from adasgn_edge.effort import EffortTable
 from adasgn_edge.errors import AdaSGNError, CheckpointError
-from adasgn_edge.files import atomic_path
 from adasgn_edge.model.adasgn import AnyModel, build_model
 from adasgn_edge.model.config import ModelConfig
+from adasgn_edge.model.tensor_file import read_tensors, write_tensors
 from adasgn_edge.recognition import Recognition
-from adasgn_edge.regular_file import read_regular_file
 from adasgn_edge.shipped import shipped_file
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.text_file import parse_json
@@ -29,8 +25,6 @@ WEIGHTS = "model.safetensors"
 """The name of a stage's weights in the folder of a run."""
 FORMAT = "adasgn_edge.weights"
 VERSION = 1
-LARGEST_FILE = 1 << 30
-"""Bytes; the largest model has a hundredth."""
 Kind = TypeVar("Kind")
 
 
@@ -55,7 +49,7 @@ class TrainedModel:
 
 
 def save_weights(path: Path, trained: TrainedModel) -> None:
-    """Write `trained` to a ``.safetensors`` file, atomically."""
+    """Write `trained` to a ``.safetensors`` file with a checksum, atomically."""
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -69,28 +63,22 @@ def save_weights(path: Path, trained: TrainedModel) -> None:
     }
     if trained.recognition is not None:
         header["recognition"] = trained.recognition.to_json()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
+    write_tensors(path, trained.model.state_dict(), {FORMAT: json.dumps(header)})
 
 
 def load_weights(path: str | Path) -> TrainedModel:
     """Read a weights file; the model is on the CPU and in evaluation mode.
 
-    Raises CheckpointError for a file that is missing, half-written, of another version or of another shape.
+    Raises CheckpointError for a file that is missing, damaged, of another version or of another shape. Of files from
+    before they had a checksum only damage to their form is noticed.
     """
     path = Path(path)
-    content = read_regular_file(path, "a weights file", LARGEST_FILE, CheckpointError)
-    try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
-        found = shown(str(error), 200)
-        raise CheckpointError(f"{path}: expected a complete safetensors file, found a damaged one ({found})") from None
-    header = _header(path, content)
+    file = read_tensors(path, "a weights file")
+    header = _header(path, file.metadata)
     try:
         layout = SkeletonLayout.from_dict(header["layout"])
         model = build_model(ModelConfig.from_dict(header["config"]), layout)
-        model.load_state_dict(tensors)
+        model.load_state_dict(file.tensors)
         shares = header.get("action_shares")  # weights from before they were measured have none
         trained = TrainedModel(
             model.eval(),
@@ -107,10 +95,8 @@ def load_weights(path: str | Path) -> TrainedModel:
     return trained
 
 
-def _header(path: Path, content: bytes) -> dict[str, Any]:
-    """What is said of the weights in the metadata of a safetensors file that was found sound."""
-    (length,) = struct.unpack_from("<Q", content)
-    metadata = parse_json(content[8 : 8 + length], f"{path}: header:", CheckpointError).get("__metadata__") or {}
+def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What is said of the weights in the metadata of their file."""
     if FORMAT not in metadata:
         raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them")
     header = parse_json(metadata[FORMAT], f"{path}: description:", CheckpointError)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -43,15 +43,6 @@ class WarmAverage(Generic[Model]):
         current = [parameter.detach() for parameter in model.parameters()]
         get_ema_multi_avg_fn(self.factor())(averaged, current, None)
         self.updates += 1
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        return {"module": self.module.state_dict(), "updates": self.updates}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of :meth:`state_dict`."""
-        self.module.load_state_dict(state["module"])
-        self.updates = state["updates"]
 
 
 @torch.no_grad()

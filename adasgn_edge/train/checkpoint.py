@@ -1,27 +1,34 @@
-"""The state of a run between two epochs: written atomically, so a kill at any moment loses at most one epoch.
+"""The state of a stage between two epochs, in one file with a checksum: a kill at any moment loses at most one epoch.
 
 A state and finished weights say what they come from (:class:`Origin`), so that a changed recipe or changed data is
-noticed by whoever gives the same command again.
+noticed by whoever gives the same command again. The log's rows are in the state: how many there are is the epoch.
 """
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from adasgn_edge.errors import CheckpointError
-from adasgn_edge.files import atomic_path
+from adasgn_edge.model.tensor_file import read_tensors, write_tensors
 from adasgn_edge.model.weights import TrainedModel
+from adasgn_edge.wording import shown
 
-__all__ = ["Origin", "load_state", "save_state"]
+__all__ = ["AGAIN", "STATE", "Origin", "State", "load_state", "save_state"]
 
-VERSION = 2
-"""2: the moving average counts its updates, and the data set's digest stands beside the settings'."""
+STATE = "state.safetensors"
+"""File of the state between two epochs."""
+FORMAT = "adasgn_edge.state"
+VERSION = 3
+"""3: safetensors with the log's rows; 1 and 2 were a pickle of torch's."""
+
+AGAIN = "delete it to start this stage again"
+"""What every message about a state ends with."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Origin:
         if found.settings != self.settings:
             raise CheckpointError(
                 f"{path}: trained with other settings (expected {self.settings}, found {found.settings}); "
-                "use another --out folder, or delete it to start again"
+                f"use another --out folder, or {AGAIN}"
             )
         self.check_data(path, found)
 
@@ -54,33 +61,46 @@ class Origin:
             raise CheckpointError(
                 f"{path}: trained on other data: clips, labels, split or class names have changed since "
                 f"(expected {str(self.data)[:12]}, found {str(found.data)[:12]}); "
-                "use another --out folder, or delete it to start again"
+                f"use another --out folder, or {AGAIN}"
             )
 
 
-def save_state(path: Path, origin: Origin, epoch: int, **states: Any) -> None:
-    """Write the state after `epoch` finished epochs of the run that `origin` describes."""
-    about = {"version": VERSION, "settings": origin.settings, "data": origin.data, "epoch": epoch}
-    with atomic_path(path) as temporary:
-        torch.save({**about, **states}, temporary)
+@dataclass(frozen=True)
+class State:
+    """Rows of the log, one per finished epoch; tensors by name, all that the next epoch depends on."""
+
+    rows: list[dict[str, Any]]
+    tensors: dict[str, Tensor]
 
 
-def load_state(path: Path, origin: Origin, device: torch.device) -> dict[str, Any]:
+def save_state(path: Path, origin: Origin, rows: Sequence[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:
+    """Write the state of the run that `origin` describes, atomically."""
+    about = {"version": VERSION, "settings": origin.settings, "data": origin.data, "rows": list(rows)}
+    write_tensors(path, tensors, {FORMAT: json.dumps(about)})
+
+
+def load_state(path: Path, origin: Origin) -> State:
     """Read a state back; raises CheckpointError when it is damaged or belongs to a run of another origin."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        version = state["version"]
-        found = Origin(state["settings"], state["data"]) if version == VERSION else None
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        file = read_tensors(path, "a complete training state")
+        about = json.loads(file.metadata[FORMAT])
+        version = about["version"]
+        if version == VERSION and not file.sealed:
+            raise CheckpointError(f"{path}: expected a training state with a checksum, found one without")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; {AGAIN}") from None
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise CheckpointError(f"{path}: expected a training state, found another safetensors file; {AGAIN}") from None
+    if version != VERSION:
         raise CheckpointError(
-            f"{path}: expected a complete checkpoint, found a damaged one ({reason}); "
-            "delete it to start this stage again"
-        ) from None
-    if found is None:
-        raise CheckpointError(
-            f"{path}: expected version {VERSION} of the checkpoint format, found {version}; "
-            "delete it to start this stage again"
+            f"{path}: expected version {VERSION} of the training state, found {shown(str(version), 20)}; {AGAIN}"
         )
-    origin.check(path, found)
-    return state
+    origin.check(path, Origin(about.get("settings"), about.get("data")))
+    rows = about.get("rows")
+    if not isinstance(rows, list) or [_epoch(row) for row in rows] != list(range(1, len(rows) + 1)):
+        raise CheckpointError(f"{path}: expected a row of the log for each epoch, found others; {AGAIN}")
+    return State(rows, file.tensors)
+
+
+def _epoch(row: object) -> object:
+    return row.get("epoch") if isinstance(row, dict) else None

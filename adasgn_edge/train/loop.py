@@ -17,9 +17,9 @@ from adasgn_edge.data.folds import Fold, fold_dataset
 from adasgn_edge.errors import DatasetError, RecipeError
 from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, build_model
 from adasgn_edge.model.config import Branch
-from adasgn_edge.model.weights import WEIGHTS, TrainedModel, load_weights, save_weights
+from adasgn_edge.model.weights import WEIGHTS, TrainedModel
 from adasgn_edge.train.checkpoint import Origin
-from adasgn_edge.train.course import STATE, Reporter, Silent, run_course
+from adasgn_edge.train.course import Reporter, Silent, finished_weights, run_course
 from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
 from adasgn_edge.train.evaluate import policy_shares
 from adasgn_edge.train.recipe import Recipe
@@ -97,7 +97,7 @@ class Trainer:
         self.test_clips = ClipSampler(dataset, "test", frames, stream, self.device) if tested else None
 
     def folder(self, stage: str) -> Path:
-        """Files of a stage: ``state.pt`` while it runs, ``log.jsonl``, ``model.safetensors`` when done."""
+        """Where a stage keeps its files, see :mod:`adasgn_edge.train.course`."""
         return stage_folder(self.out, self.seed, stage, self.fold)
 
     def origin(self, stage: Stage) -> Origin:
@@ -106,11 +106,7 @@ class Trainer:
 
     def finished(self, stage: Stage) -> bool:
         """Whether a stage has its final weights; raises CheckpointError when they come from other settings or data."""
-        path = self.folder(stage.name) / WEIGHTS
-        if not path.exists():
-            return False
-        self.origin(stage).check(path, Origin.of(load_weights(path)))
-        return True
+        return finished_weights(self.folder(stage.name) / WEIGHTS, self.origin(stage)) is not None
 
     def build(self, stage: Stage) -> AnyModel:
         """The stage's model before its first epoch: seeded weights, and for AdaSGN the single models' branches."""
@@ -120,12 +116,11 @@ class Trainer:
         if isinstance(model, AdaSGN):
             for branch in model.config.branches:
                 path = self.folder(str(branch)) / WEIGHTS
-                if not path.exists():
+                single = finished_weights(path, self.origin(self._single(branch)))
+                if single is None:
                     raise RecipeError(
                         f"stage {stage.name} needs the single model {branch} first: expected {path}, found nothing"
                     )
-                single = load_weights(path)
-                self.origin(self._single(branch)).check(path, Origin.of(single))
                 assert isinstance(single.model, SGN)
                 model.load_branch(branch, single.model)
         return model.to(self.device)
@@ -138,17 +133,21 @@ class Trainer:
 
     def train(self, stage: Stage) -> Path:
         """Train a stage to its last epoch and return the path of its weights; a finished one is left alone."""
-        folder = self.folder(stage.name)
-        weights = folder / WEIGHTS
-        if self.finished(stage):
-            return weights
         origin, epochs = self.origin(stage), stage.schedule.epochs
-        run = StageRun(self, stage, self.build(stage))
-        rows = run_course(run, stage.name, epochs, folder, origin, self.reporter, self.device)
-        run.prepare(epochs - 1)  # a run that was killed after its last epoch has trained none
-        save_weights(weights, self._trained(run.kept(epochs - 1), stage, origin, rows))
-        (folder / STATE).unlink()
-        return weights
+
+        def trained(run: StageRun, rows: list[dict[str, Any]]) -> TrainedModel:
+            run.prepare(epochs - 1)  # a run that was killed after its last epoch has trained none
+            return self._trained(run.kept(epochs - 1), stage, origin, rows)
+
+        return run_course(
+            self.folder(stage.name),
+            origin,
+            stage.name,
+            epochs,
+            lambda: StageRun(self, stage, self.build(stage)),
+            trained,
+            self.reporter,
+        )
 
     def _trained(self, model: AnyModel, stage: Stage, origin: Origin, rows: list[dict[str, Any]]) -> TrainedModel:
         layout, stream, data = self.dataset.layout, self.recipe.data.stream, self.dataset

@@ -190,7 +190,7 @@ def test_output_that_does_not_fit(arguments):
         command = [sys.executable, "-m", "adasgn_edge", *arguments]
         done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode in (1, 2)
-    assert b"No space left on device" in done.stderr
+    assert b"standard output: cannot be written (No space left on device)" in done.stderr
     assert b"Traceback" not in done.stderr
 
 

@@ -12,7 +12,13 @@ from adasgn_edge.data.dataset import DatasetBuilder  # noqa: E402
 from adasgn_edge.deploy.export import DEFAULT_WINDOW, export_weights, to_model_file  # noqa: E402
 from adasgn_edge.deploy.model_file import read_model_file  # noqa: E402
 from adasgn_edge.deploy.onnx_graphs import OPSET, write_onnx  # noqa: E402
-from adasgn_edge.errors import CheckpointError, MissingDependencyError, ModelConfigError, ModelFileError  # noqa: E402
+from adasgn_edge.errors import (  # noqa: E402
+    CheckpointError,
+    MissingDependencyError,
+    ModelConfigError,
+    ModelFileError,
+    OutputError,
+)
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid  # noqa: E402
 from adasgn_edge.model.weights import load_weights, save_weights  # noqa: E402
 from adasgn_edge.skeletons import load_layout  # noqa: E402
@@ -229,6 +235,26 @@ def test_onnx_of_adasgn_is_a_folder_and_of_others_a_file(adaptive_trained, rando
         write_onnx(adaptive_trained.model, tmp_path / "model.onnx")
     with pytest.raises(ModelConfigError, match=r"expected a file ending in \.onnx"):
         write_onnx(random_trained(ModelConfig.dense(22, 3), LAYOUT).model, tmp_path / "folder")
+
+
+def test_of_several_graphs_all_are_written_or_none(adaptive_trained, tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
+    written = []
+
+    def export(module, example, path, **options):
+        path.write_bytes(b"graph")
+        written.append(path)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    with pytest.raises(OutputError, match=r"branch-1\.onnx: cannot be written \(No space left on device\)"):
+        write_onnx(adaptive_trained.model, tmp_path)
+    assert len(written) == 2
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in write_onnx(adaptive_trained.model, tmp_path)) == sorted(
+        path.name for path in tmp_path.iterdir()
+    )
 
 
 def test_missing_onnx_packages_are_named(adaptive_trained, tmp_path, monkeypatch):

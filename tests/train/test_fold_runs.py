@@ -15,7 +15,6 @@ from adasgn_edge.model.config import ModelConfig, branch_grid
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.weights import load_weights, save_weights
 from adasgn_edge.train.comparison import compare
-from adasgn_edge.train.course import Silent
 from adasgn_edge.train.evaluate import Evaluation, evaluate
 from adasgn_edge.train.fusion import fuse
 from adasgn_edge.train.loop import Trainer
@@ -23,7 +22,7 @@ from adasgn_edge.train.report import Measurement, Model, find_weights, measure, 
 from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stages import fingerprint
 from tests.train.conftest import stick_subjects
-from tests.train.test_loop import assert_equal_weights, recipe, stage_of
+from tests.train.test_loop import Stopping, assert_equal_weights, recipe, stage_of
 
 WHOLE = stick_subjects()
 DATASET = dataclasses.replace(WHOLE, labels=np.where(np.arange(len(WHOLE)) % 5 == 0, 0, WHOLE.labels))
@@ -79,32 +78,23 @@ def test_where_a_fold_lies_and_what_is_noted(finished):
 
 
 def test_a_fold_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
-    class Stopping(Silent):
-        def epoch(self, row):
-            if row["epoch"] == 2:
-                raise KeyboardInterrupt
-
     t = trainer(tmp_path, FOLDS[1])
-    t.reporter = Stopping()
+    t.reporter = Stopping(2)
     with pytest.raises(KeyboardInterrupt):
         t.train(single(t))
     folder = tmp_path / "fold-2-of-3" / "seed-1" / "S-1"
-    assert (folder / "state.pt").exists()
+    assert (folder / "state.safetensors").exists()
     t = trainer(tmp_path, FOLDS[1])
     weights = t.train(single(t))
     assert weights == folder / "model.safetensors"
     assert_equal_weights(finished / "fold-2-of-3" / "seed-1" / "S-1" / "model.safetensors", weights)
 
 
-@pytest.mark.parametrize("file", ["state.pt", "model.safetensors"])
+@pytest.mark.parametrize("file", ["state.safetensors", "model.safetensors"])
 def test_another_fold_in_its_place_is_refused(finished, tmp_path, file):
-    class Stopping(Silent):
-        def epoch(self, row):
-            raise KeyboardInterrupt
-
     t = trainer(tmp_path, FOLDS[0])
-    if file == "state.pt":
-        t.reporter = Stopping()
+    if file == "state.safetensors":
+        t.reporter = Stopping(1)
         with pytest.raises(KeyboardInterrupt):
             t.train(single(t))
     else:

@@ -1,19 +1,18 @@
 """Training: it learns, it is deterministic, and a kill at any moment loses at most an epoch."""
 
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from adasgn_edge.errors import CheckpointError, RecipeError
+from adasgn_edge.errors import CheckpointError, OutputError, RecipeError
 from adasgn_edge.model.weights import load_weights
-from adasgn_edge.train.checkpoint import Origin, load_state, save_state
+from adasgn_edge.train.course import Silent
 from adasgn_edge.train.devices import choose_device
 from adasgn_edge.train.evaluate import evaluate
 from adasgn_edge.train.log import read_log
@@ -39,9 +38,6 @@ def recipe(**changes) -> Recipe:
         "evaluate_every": 2,
     }
     return Recipe.model_validate({**data, **changes})
-
-
-ORIGIN = Origin("abc", "1234")
 
 
 def trainer(out: Path, seed: int = 1, changes: dict | None = None) -> Trainer:
@@ -85,7 +81,7 @@ def test_all_stages_learn(finished):
         assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
         assert rows[-1]["loss"] < rows[0]["loss"]
         assert rows[-1]["test_accuracy"] > 0.5, folder  # chance is 1 in 3
-        assert not (finished / "seed-1" / folder / "state.pt").exists()
+        assert not (finished / "seed-1" / folder / "state.safetensors").exists()
     row = read_log(finished / "seed-1" / "adasgn-shared" / "log.jsonl")[-1]
     assert row["test_branch_accuracies"][0] == row["test_accuracy"]
     assert min(row["test_branch_accuracies"]) > 0.5, "each branch alone, in the same space of features"
@@ -151,7 +147,38 @@ def test_adasgn_keeps_the_branches_while_frozen(finished, tmp_path, batch_norm):
         assert torch.equal(tensor, after[name]), name
 
 
-# A child process that trains one stage; it is killed and started again. The pause makes the kill hit the middle.
+class Stopping(Silent):
+    """Stops after an epoch."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def epoch(self, row):
+        if row["epoch"] == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("name", "after"), [("sgn", 3), ("P-3", 1), ("adasgn-a2", 1), ("adasgn-shared", 4)])
+def test_every_kind_of_stage_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path, name, after):
+    """Stopped within and after the frozen epochs, and after the last; the process that goes on has drawn other random
+    numbers before."""
+    for single in ("S-1", "S-3", "B-1", "B-3"):
+        shutil.copytree(finished / "seed-1" / single, tmp_path / "seed-1" / single)
+    t = trainer(tmp_path)
+    t.reporter = Stopping(after)
+    with pytest.raises(KeyboardInterrupt):
+        t.train(stage_of(t, name))
+    assert len(read_log(tmp_path / "seed-1" / name / "log.jsonl")) == after
+    torch.manual_seed(99)
+    t = trainer(tmp_path)
+    weights = t.train(stage_of(t, name))
+    assert_equal_weights(finished / "seed-1" / name / "model.safetensors", weights)
+    assert weights.parent == tmp_path / "seed-1" / name
+    rows, expected = (read_log(out / "seed-1" / name / "log.jsonl") for out in (tmp_path, finished))
+    assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in expected]
+
+
+# A child process that trains one stage, and is killed. The pause makes the kill hit the middle.
 CHILD = """
 import sys, time
 from pathlib import Path
@@ -164,56 +191,32 @@ class Slow:
     def epoch(self, row): print("epoch", row["epoch"], flush=True)
 t = trainer(Path(sys.argv[1])); t.reporter = Slow()
 t.train(stage_of(t, "S-1"))
-print("done", flush=True)
 """
 
 
 def test_kill_and_resume_gives_the_same_weights(finished, tmp_path):
-    """SIGKILL at several moments of training; the run that goes on ends with the weights of one never interrupted."""
+    """SIGKILL in the middle of an epoch; the run that goes on ends with the weights of one never interrupted."""
     folder = tmp_path / "seed-1" / "S-1"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    kills = 0
-    for delay in (0.05, 0.3, 0.15):
-        process = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        while process.stdout.readline().startswith("epoch") is False:  # one epoch each time, of four
-            assert process.poll() is None, "the child ended on its own"
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += not (folder / "model.safetensors").exists()
-    assert kills == 3, "the kills came too late to test anything"
-    assert (folder / "state.pt").exists()
-    subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], check=True, env=environment, capture_output=True)
-    assert_equal_weights(finished / "seed-1" / "S-1" / "model.safetensors", folder / "model.safetensors")
-    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    leftovers = [p.name for p in folder.iterdir() if p.name not in ("log.jsonl", "model.safetensors")]
-    assert all(name.startswith(".state.pt.") or name.startswith(".log.jsonl.") for name in leftovers)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    while process.stdout.readline().startswith("epoch") is False:
+        assert process.poll() is None, "the child ended on its own"
+    t = trainer(tmp_path)
+    with pytest.raises(OutputError, match=rf"S-1: taken by process {process.pid}; wait until it ends"):
+        t.train(stage_of(t, "S-1"))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (folder / "model.safetensors").exists(), "the kill came too late to test anything"
+    assert (folder / "state.safetensors").exists()
+    t = trainer(tmp_path)
+    assert_equal_weights(finished / "seed-1" / "S-1" / "model.safetensors", t.train(stage_of(t, "S-1")))
+    assert [row["epoch"] for row in read_log(folder / "log.jsonl")] == [1, 2, 3, 4]
+    assert sorted(path.name for path in folder.iterdir()) == ["log.jsonl", "model.safetensors"]
 
 
-def test_half_written_checkpoint_is_named(tmp_path):
-    path = tmp_path / "state.pt"
-    save_state(path, ORIGIN, 3, model={"w": torch.zeros(1000)})
-    assert load_state(path, ORIGIN, torch.device("cpu"))["epoch"] == 3
-    whole = path.read_bytes()
-    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match=r"state\.pt: expected a complete checkpoint"):
-            load_state(path, ORIGIN, torch.device("cpu"))
-
-
-def test_checkpoint_of_other_settings_is_refused(finished, tmp_path):
-    path = tmp_path / "state.pt"
-    save_state(path, ORIGIN, 3)
-    with pytest.raises(CheckpointError, match=r"other settings.*expected xyz, found abc"):
-        load_state(path, Origin("xyz", ORIGIN.data), torch.device("cpu"))
-    with pytest.raises(CheckpointError, match=r"other data.*expected 4321, found 1234"):
-        load_state(path, Origin("abc", "4321"), torch.device("cpu"))
-    torch.save({"version": 1, "fingerprint": "abc", "epoch": 3}, path)
-    with pytest.raises(CheckpointError, match=r"expected version 2 .*found 1; delete it"):
-        load_state(path, ORIGIN, torch.device("cpu"))
+def test_finished_weights_of_other_settings_are_refused(finished):
     t = trainer(finished, changes={"precision": "float32", "augment": {"scale": 0.5}})
     with pytest.raises(CheckpointError, match="trained with other settings"):
         t.train(stage_of(t, "S-1"))

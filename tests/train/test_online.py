@@ -24,7 +24,6 @@ from adasgn_edge.online_calibration import (
     write_recognition,
 )
 from adasgn_edge.skeletons import SkeletonLayout, load_layout
-from adasgn_edge.train.course import Silent
 from adasgn_edge.train.log import LOG, read_log
 from adasgn_edge.train.online.loop import OnlineTrainer
 from adasgn_edge.train.online.recipe import (
@@ -40,6 +39,7 @@ from adasgn_edge.train.online.sampler import CropSampler
 from adasgn_edge.train.recipe import load_recipe
 from tests.cli.conftest import status_of
 from tests.data.online_sets import CLASSES, online_dataset
+from tests.train.test_loop import Stopping
 
 NONE = len(CLASSES)
 BONE = 0.09
@@ -220,13 +220,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, branches: lis
     run = recipe(model={"branches": branches, "dilations": [1, 2], "origin": "palm", "dropout": 0.1})
     whole = train(tmp_path / "whole", run)
 
-    class Stopping(Silent):
-        def epoch(self, row: dict[str, object]) -> None:
-            if row["epoch"] == 2:
-                raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "parts", run, reporter=Stopping())
+        train(tmp_path / "parts", run, reporter=Stopping(2))
+    torch.manual_seed(99)
     resumed = train(tmp_path / "parts", run)
     first, second = weights_of(whole), weights_of(resumed)
     assert first.keys() == second.keys()

@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from adasgn_edge.data.online import OnlineDataset, SequenceFold
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.model.adasgn import AnyModel, EscalatingSGN, build_model
-from adasgn_edge.model.weights import WEIGHTS, TrainedModel, load_weights, save_weights
+from adasgn_edge.model.weights import TrainedModel
 from adasgn_edge.recognition import Recognition
 from adasgn_edge.train.average import measure_statistics
 from adasgn_edge.train.checkpoint import Origin
-from adasgn_edge.train.course import STATE, Course, Reporter, Silent, run_course
+from adasgn_edge.train.course import Course, Reporter, Silent, run_course
 from adasgn_edge.train.devices import hardware, seeded_number
 from adasgn_edge.train.online.recipe import NONE, OnlineRecipe, OnlineStage
 from adasgn_edge.train.online.sampler import Crops, CropSampler
@@ -60,7 +60,7 @@ class OnlineTrainer:
         self.crops = CropSampler(dataset, sequences, recipe.grid.step, recipe.labels, self.none)
 
     def folder(self, stage: OnlineStage) -> Path:
-        """Files of a stage: ``state.pt`` while it runs, ``log.jsonl``, ``model.safetensors`` when done."""
+        """Where a stage keeps its files, see :mod:`adasgn_edge.train.course`."""
         out = self.out if self.fold is None else self.out / f"fold-{self.fold.number}-of-{self.fold.count}"
         return out / f"seed-{self.seed}" / stage.name
 
@@ -69,18 +69,17 @@ class OnlineTrainer:
 
         Raises CheckpointError for files of other settings or data, RecipeError when the loss is no number.
         """
-        folder, epochs = self.folder(stage), self.recipe.schedule.epochs
         held = None if self.fold is None else self.fold.held
         origin = Origin(stage.fingerprint(self.recipe, self.seed, held), self.dataset.digest)
-        weights = folder / WEIGHTS
-        if weights.exists():
-            origin.check(weights, Origin.of(load_weights(weights)))
-            return weights
-        run = _Run(self, stage)
-        rows = run_course(run, stage.name, epochs, folder, origin, self.reporter, self.device)
-        save_weights(weights, self._trained(run.kept(), origin, rows))
-        (folder / STATE).unlink()
-        return weights
+        return run_course(
+            self.folder(stage),
+            origin,
+            stage.name,
+            self.recipe.schedule.epochs,
+            lambda: _Run(self, stage),
+            lambda run, rows: self._trained(run.kept(), origin, rows),
+            self.reporter,
+        )
 
     def _trained(self, model: AnyModel, origin: Origin, rows: Sequence[dict[str, Any]]) -> TrainedModel:
         data, recipe = self.dataset, self.recipe
