@@ -131,7 +131,7 @@ def command(
         train_online(
             recipe,
             out=out,
-            seeds=numbers(seeds, int, "--seeds"),
+            seeds=numbers(seeds, int, "--seeds", least=0),
             only=tuple(name.strip() for name in only.split(",")) if only else (),
             epochs=epochs,
             folds=folds,
@@ -173,6 +173,8 @@ def command(
     from adasgn_edge.train.loop import Trainer, check_training_set
     from adasgn_edge.train.stages import plan_stages
 
+    chosen_seeds = numbers(seeds, int, "--seeds", least=0)
+    target = choose_device(device, threads)
     is_own = recipe == "own" and folds is None
     with plain_warnings():
         if is_own:  # what it says of a split that is made up does not hold for the folds
@@ -213,13 +215,11 @@ def command(
             None, (chosen.name, variant and Path(variant).stem, chosen.data.stream, "folds" if chosen_folds else None)
         )
     )
-    target = choose_device(device, threads)
     if not chosen_folds:
         console.print(
             f"{dataset.name}: {train} training and {test} test clips of {len(dataset.class_names)} classes",
             markup=False,
         )
-    chosen_seeds = numbers(seeds, int, "--seeds")
     for seed in chosen_seeds:
         for part in parts:
             if part is not None:
@@ -308,11 +308,16 @@ def _absolute(data: str) -> str:
     return data if data in DATASETS or not Path(data).exists() else str(Path(data).resolve())
 
 
-def numbers(text: str, kind: type, option: str) -> tuple[Any, ...]:
-    """The numbers of a comma-separated option; raises RecipeError for a word that is none."""
+def numbers(text: str, kind: type, option: str, least: float = -(2**63)) -> tuple[Any, ...]:
+    """The numbers of a comma-separated option; raises RecipeError for a word that is none, NaN, or out of 64 bits."""
     from adasgn_edge.errors import RecipeError
+    from adasgn_edge.wording import shown
 
     try:
-        return tuple(kind(word) for word in text.split(","))
-    except ValueError:
-        raise RecipeError(f"{option}: expected numbers with commas between, found {text!r}") from None
+        found = tuple(kind(word) for word in text.split(","))
+    except (ValueError, OverflowError):
+        found = ()
+    if not found or not all(least <= number < 2**63 for number in found):
+        from_least = f" from {least:g}" if least >= 0 else ""
+        raise RecipeError(f"{option}: expected numbers{from_least} with commas between, found {shown(text)}")
+    return found

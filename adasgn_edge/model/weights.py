@@ -96,7 +96,7 @@ def load_weights(path: str | Path) -> TrainedModel:
 
 
 def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What is said of the weights in the metadata of a safetensors file that was found sound."""
+    """What is said of the weights in the metadata of their file."""
     if FORMAT not in metadata:
         raise CheckpointError(f"{path}: expected weights written by adasgn_edge, found a safetensors file without them")
     header = parse_json(metadata[FORMAT], f"{path}: description:", CheckpointError)

@@ -151,6 +151,17 @@ TEST_CASE("a file on disk; a missing one; a folder") {
     CHECK(reading_fails_with(".", "found a folder"));
 }
 
+TEST_CASE("nothing in a message acts on a terminal, whatever is quoted in it") {
+    const auto said = [](const std::string& text) { return std::string(Error(ErrorKind::model_file, text).what()); };
+    CHECK(said("plain, Grüße, 日本") == "plain, Grüße, 日本");
+    CHECK(said("\x1b]0;owned\x07\n\x7f") == "\\x1b]0;owned\\x07\\x0a\\x7f");
+    CHECK(said("\xc2\x9b, \xe2\x80\xae, \xe2\x81\xa9, \xe2\x80\xa8") ==
+          "\\xc2\\x9b, \\xe2\\x80\\xae, \\xe2\\x81\\xa9, \\xe2\\x80\\xa8");
+    CHECK(said(std::string("a\0b", 3)) == "a\\x00b");
+    CHECK(said("\xe2\x80") == "\xe2\x80");  // cut short
+    CHECK(reading_fails_with("/no\x1b[31m.adasgn", "/no\\x1b[31m.adasgn: expected"));
+}
+
 TEST_CASE("what is no regular file is not waited for, and nothing is read of what is no model") {
     const std::string path = "test_model_file.special";
     std::remove(path.c_str());

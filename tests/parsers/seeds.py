@@ -284,10 +284,13 @@ epochs = 3
 
 def models() -> dict[str, Seeds]:
     """Files too small to be whole models, whose weights take megabytes: what a reader sees first of them."""
+    import torch
+
     import adasgn_edge
     from adasgn_edge.deploy.model_container import header_length
     from adasgn_edge.deploy.model_file import read_model_file
     from adasgn_edge.model.weights import FORMAT, VERSION
+    from adasgn_edge.train.checkpoint import Origin, save_state
 
     found: dict[str, Seeds] = {}
     headers: dict[str, bytes] = {}
@@ -315,6 +318,10 @@ def models() -> dict[str, Seeds]:
         "layout": stick().to_dict(), "stream": "joint", "class_names": ["wave", "nod"],
         "provenance": {"dataset": "stick", "seed": 0}, "action_shares": None, "effort": None,
     }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        save_state(path, Origin("settings", "data"), [{"epoch": 1, "loss": 0.5}], {"x": torch.zeros(2)})
+        found["state"] = {"valid": path.read_bytes()}
     found["weights_header"] = {"seed": dumped(metadata)}
     tensors = {"classifier.bias": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
     header = dumped({"__metadata__": {FORMAT: json.dumps(metadata)}, **tensors})

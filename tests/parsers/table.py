@@ -461,6 +461,12 @@ def weights(path: Path) -> object:
     return load_weights(path)
 
 
+def state(path: Path) -> object:
+    from adasgn_edge.train.checkpoint import Origin, load_state
+
+    return load_state(path, Origin("settings", "data"))
+
+
 def weights_header(folder: Path) -> Run:
     """The metadata of weights, as JSON, beside one tensor."""
     from adasgn_edge.model.weights import FORMAT
@@ -691,7 +697,10 @@ PARSERS: tuple[Parser, ...] = (
     Parser("fused", of_file("input.fused", fused, replay), (
         "deploy.fused_file.read_fused_file", "replay.Replay.load",
     ), NATIVE),
-    Parser("weights", of_file("input.safetensors", weights), ("model.weights.load_weights",), TORCH),
+    Parser("weights", of_file("input.safetensors", weights), (
+        "model.weights.load_weights", "model.tensor_file.read_tensors",
+    ), TORCH),
+    Parser("state", of_file("state.safetensors", state), ("train.checkpoint.load_state",), TORCH),
     Parser("weights_header", weights_header, ("model.weights.load_weights",), TORCH),
     Parser("values", of_json(*json_values()), (
         "data.description.StreamDescription.from_dict", "data.perspective.Intrinsics.from_dict",
@@ -719,6 +728,5 @@ UNTABLED = {
     "regular_file.read_regular_file": "reads bytes and takes them for nothing",
     "torch_ops.library.load_library": "loads compiled code of the installation",
     "torch_ops.module.load": "reads a model file by engine.load",
-    "train.checkpoint.load_state": "state of one's own interrupted training, with its own tests",
 }
 """Functions whose names are those of readers, and why no parser stands for them."""
