@@ -45,6 +45,10 @@ class Settings:
     loop: LoopSettings | None = None
     sysfs_root: Path = Path("/")
 
+    def __post_init__(self) -> None:
+        if self.device == "tensorrt":  # whose networks have no stages and one batch size to be good at
+            raise BenchError("device: expected cpu or cuda, found tensorrt, which `python -m bench.gpu` times")
+
     @property
     def group_seconds(self) -> float:
         """How long the sides of a group take turns."""

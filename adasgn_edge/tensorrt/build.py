@@ -152,9 +152,18 @@ def _interruptibly(trt: Any, builder: Any, network: Any, config: Any, report: Re
     TensorRT works in C++, and an exception out of its callbacks would end the process: they are only told to stop.
     """
     stop = threading.Event()
-    monitor = make_monitor(trt, report, lambda: not stop.is_set())
-    config.progress_monitor = monitor
+    failed: list[BaseException] = []  # of `report`
     made: list[Any] = []
+
+    def step(*where: Any) -> None:
+        try:
+            report(*where)
+        except BaseException as error:
+            failed.append(error)
+            stop.set()
+
+    monitor = make_monitor(trt, step, lambda: not stop.is_set())
+    config.progress_monitor = monitor
 
     def work() -> None:
         try:
@@ -171,6 +180,8 @@ def _interruptibly(trt: Any, builder: Any, network: Any, config: Any, report: Re
         stop.set()
         thread.join()  # a second Ctrl-C leaves it
         raise
+    if failed:
+        raise failed[0]
     if isinstance(made[0], BaseException):
         raise made[0]
     return made[0]

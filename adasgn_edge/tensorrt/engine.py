@@ -148,7 +148,7 @@ class TensorRTEngine(Engine):
                 f"effort: expected {'that of the model file' if self.effort is None else self.effort}, with which it "
                 f"was built, found {effort}; adasgn_edge.tensorrt.load(…, effort={effort}) builds another"
             )
-        return super().run(clips, effort=self.effort)
+        return super().run(clips)
 
     def run_fuse(self, clips: ArrayLike) -> Result:
         """TensorRTError: not what was built."""

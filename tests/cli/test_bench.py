@@ -105,6 +105,7 @@ def test_a_model_of_ones_own_is_timed(tmp_path: Path) -> None:
         (("--html", "a.txt"), "--html: expected a name ending in .html"),
         (("--model", "none.adasgn"), "none.adasgn"),
         (("--device", "tpu"), 'device: expected "cpu", "cuda", "cuda:<index>" or "tensorrt"'),
+        (("--device", "tensorrt"), "device: expected cpu or cuda, found tensorrt, which `python -m bench.gpu` times"),
         (("compare", "none.json", "none.json"), "none.json: expected a file of `adasgn-edge bench --json`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

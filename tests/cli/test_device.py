@@ -80,7 +80,7 @@ def test_the_error_is_a_line_and_the_exit_status_2(clip: Path) -> None:
 @pytest.mark.parametrize("command", ["classify", "demo"])
 def test_help_names_the_devices_and_who_knows_what_works(command: str) -> None:
     words = " ".join(run(command, "--help").stdout.replace("│", " ").split())
-    assert "cpu, cuda (the GPU) or cuda:1 (the second GPU)" in words
+    assert "cpu, cuda (the GPU), cuda:1 (the second GPU) or tensorrt (built at the first run)" in words
     assert "adasgn-edge doctor" in words
 
 

@@ -152,6 +152,21 @@ def test_the_plugin_for_other_programs(machine, run, model, tmp_path, monkeypatc
     assert "found that no headers were found; sudo apt install libnvinfer-dev" in errors
 
 
+def test_phases_are_bars_on_a_terminal(monkeypatch, capsys):
+    from adasgn_edge.cli.tensorrt import _Phases
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with _Phases() as step:
+        for phase, done, steps in (("outer", 0, 2), ("inner \x1b[2J", 0, 3), ("inner \x1b[2J", 3, 3), ("outer", 2, 2)):
+            step(phase, done, steps)
+        step("outer", 2, 2)  # as when TensorRT says that it has finished
+        step("empty", 0, 0)
+    shown = capsys.readouterr().err
+    assert "outer" in shown
+    assert "\x1b[2J" not in shown
+
+
 def test_without_tensorrt_the_command_that_brings_it_is_said(run, model, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     status, _, errors = run("build", model)

@@ -145,6 +145,15 @@ def test_an_error_in_the_builder_is_passed_on(machine, files):
         tensorrt.load(files["policy"])
 
 
+def test_an_error_of_who_shows_the_progress_ends_the_build(machine, files):
+    def show(phase, done, steps):
+        raise ValueError(f"{phase}: no terminal")
+
+    with pytest.raises(ValueError, match="Building Engine: no terminal"):
+        tensorrt.load(files["policy"], report=show)
+    assert not EngineCache().folder.exists()
+
+
 # -- memory -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from adasgn_edge.deploy.model_file import read_model_file, write_model_file
 from adasgn_edge.deploy.onnx_graphs import write_onnx
 from adasgn_edge.errors import MissingDependencyError, ModelConfigError, TensorRTError
 from adasgn_edge.model.config import ModelConfig, branch_grid
-from adasgn_edge.model.weights import load_weights
+from adasgn_edge.model.weights import TrainedModel, load_weights
 from adasgn_edge.skeletons import load_layout
 from adasgn_edge.tensorrt.plugin_graph import write_plugin_graph
 from tests.conftest import POLICY_WEIGHTS
@@ -125,3 +127,51 @@ def test_without_onnx_the_node_is_a_named_error(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'adasgn-edge\[onnx\]'"):
         write_plugin_graph(file, tmp_path / "model.onnx")
+
+
+@pytest.fixture
+def export(monkeypatch, capsys, tmp_path):
+    """`adasgn-edge export` of small weights into a folder: its exit status and what it says of an error."""
+    pytest.importorskip("typer")
+    from adasgn_edge.cli import main
+    from adasgn_edge.model.weights import save_weights
+    from tests.deploy.conftest import random_model
+
+    config = ModelConfig(22, 5, branch_grid((1,)), frames=6)
+    trained = TrainedModel(
+        random_model(config, load_layout("shrec22")), load_layout("shrec22"), "joint", tuple("abcde")
+    )
+    save_weights(tmp_path / "weights.safetensors", trained)
+    monkeypatch.chdir(tmp_path)
+
+    def command(*options):
+        monkeypatch.setattr(sys, "argv", ["adasgn-edge", "export", "weights.safetensors", *options])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, " ".join(capsys.readouterr().err.split())
+
+    return command
+
+
+def test_export_writes_the_node_beside_the_model_file(export, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    assert export("--tensorrt-onnx", "node.onnx") == (0, "")
+    (node,) = onnx.load(tmp_path / "node.onnx").graph.node
+    given = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    assert onnx.numpy_helper.to_array(given["model"]).tobytes() == (tmp_path / "model.adasgn").read_bytes()
+    assert given["precision"] == 16
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--onnx-precision", "f16"), "--onnx-precision: expected it beside --onnx or --tensorrt-onnx, found 'f16'"),
+        (("--onnx", "graphs", "--onnx-precision", "f8"), "--onnx-precision: expected f32 or f16, found 'f8'"),
+        (("--tensorrt-onnx", "node.pb"), "--tensorrt-onnx: expected a name ending in .onnx, found 'node.pb'"),
+    ],
+)
+def test_options_of_export_that_cannot_be(export, tmp_path, options, said):
+    status, errors = export(*options)
+    assert status == 2
+    assert said in errors
+    assert not (tmp_path / "model.adasgn").exists()
