@@ -260,8 +260,8 @@ class Recogniser:
         that nobody is. Bodies may also come in pushes of their own with one stamp, or somewhat out of order. What comes
         late or twice is counted and changes nothing. update_state=False: what would come of it, while nothing changes.
 
-        Raises RecognitionError for a stamp or a number that is no int64 and for tracks that are no mapping, ClipError for joints of another shape or
-        coordinates that are infinite.
+        Raises RecognitionError for a stamp or a number that is no int64 and for tracks that are no mapping, ClipError
+        for joints of another shape or coordinates that are infinite.
         """
         if not isinstance(stamp_ns, int | np.integer) or isinstance(stamp_ns, bool):
             raise RecognitionError(f"stamp_ns: expected whole nanoseconds, found {shown(stamp_ns)}")
@@ -276,8 +276,8 @@ class Recogniser:
             joints[place] = values if plain else self._frame(track, values)
         if np.isinf(joints).any():
             body, joint, _ = np.argwhere(np.isinf(joints))[0].tolist()
-            name = self.description.layout.joints[joint]
-            raise ClipError(f"track {shown(bodies[body][0])}: expected finite coordinates or NaN, found infinity in {name!r}")
+            name, track = self.description.layout.joints[joint], bodies[body][0]
+            raise ClipError(f"track {shown(track)}: expected finite coordinates or NaN, found infinity in {name!r}")
         identities = np.fromiter((_identity(track) for track, _ in bodies), dtype=np.int64, count=len(bodies))
         results, events = self._native.push(int(stamp_ns), identities, joints, bool(update_state))
         return Output([_result(row) for row in results], [_event(row) for row in events])
