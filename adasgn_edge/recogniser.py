@@ -276,10 +276,8 @@ class Recogniser:
             joints[place] = values if plain else self._frame(track, values)
         if np.isinf(joints).any():
             body, joint, _ = np.argwhere(np.isinf(joints))[0].tolist()
-            name = self.description.layout.joints[joint]
-            raise ClipError(
-                f"track {shown(bodies[body][0])}: expected finite coordinates or NaN, found infinity in {name!r}"
-            )
+            name, track = self.description.layout.joints[joint], bodies[body][0]
+            raise ClipError(f"track {shown(track)}: expected finite coordinates or NaN, found infinity in {name!r}")
         identities = np.fromiter((_identity(track) for track, _ in bodies), dtype=np.int64, count=len(bodies))
         results, events = self._native.push(int(stamp_ns), identities, joints, bool(update_state))
         return Output([_result(row) for row in results], [_event(row) for row in events])

@@ -105,14 +105,14 @@ class Computing {
         return sums;
     }
 
-    static Bounds expect(Bounds sums, const std::string& where) {
+    Bounds expect(Bounds sums, const std::string& where) const {
         const double most = largest(sums);
         if (!(most <= kMostSum)) {
             char found[32];
             std::snprintf(found, sizeof found, "%.2g", most);
-            throw Error(ErrorKind::model_file, "model: expected weights whose sums stay within float's range for " +
-                                                   std::string("every clip, found them too large: up to ") + found +
-                                                   " after " + where);
+            throw Error(ErrorKind::model_file,
+                        model_.name + ": expected weights whose sums stay within float's range for every clip, found " +
+                            "them too large: up to " + found + " after " + where);
         }
         return sums;
     }

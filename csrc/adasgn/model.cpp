@@ -13,10 +13,10 @@ int BranchShape::layer_outputs(int layer) const {
     return big() && layer == 0 ? kNode : kFeature;
 }
 
-const Tensor& Model::tensor(const std::string& name) const {
-    const auto found = tensors.find(name);
+const Tensor& Model::tensor(const std::string& wanted) const {
+    const auto found = tensors.find(wanted);
     if (found == tensors.end()) {
-        throw Error(ErrorKind::model_file, "model: expected a tensor " + name + ", found none");
+        throw Error(ErrorKind::model_file, name + ": expected a tensor " + wanted + ", found none");
     }
     return found->second;
 }

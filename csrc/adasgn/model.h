@@ -110,6 +110,7 @@ struct Tensor {
 struct Model {
     Description description;
     std::map<std::string, Tensor> tensors;
+    std::string name = "model";  // of the file, in messages
 
     const Tensor& tensor(const std::string& name) const;
 };

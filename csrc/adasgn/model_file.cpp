@@ -240,6 +240,7 @@ Model parse_model(const void* data, std::size_t size, const std::string& name) {
     expect_checksum(bytes, size, header_text, file);
 
     Model model;
+    model.name = name;
     if (!metadata["model"].is_string()) {
         at.inside("model").fail("expected a JSON object in a string", metadata["model"]);
     }

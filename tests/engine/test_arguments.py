@@ -212,6 +212,18 @@ def test_coordinates_have_a_bound(engine):
     assert text.startswith("features: expected finite values of at most 1e+18, found 3e+38 at position 0")
 
 
+@pytest.mark.parametrize("name", ["position.hidden.weight", "adjacency.q", "layers.0.itself"])
+def test_weights_beyond_what_can_be_computed_are_refused(tmp_path, name):
+    """They are finite, and so were the logits: of the NaN that came of them ReLU made zeros."""
+    model = to_model_file(load_weights(POLICY_WEIGHTS))
+    model.folded.tensors()[f"branches.4.{name}"][:] = 1e37
+    path = tmp_path / "model.adasgn"
+    write_model_file(path, model)
+    text = refusal(ModelFileError, lambda: adasgn_edge.load(path))
+    assert "model.adasgn: expected weights whose sums stay within float's range" in text
+    assert "after branches.4." in text
+
+
 def test_persons_and_batches(engine):
     for shape in ((5, 20, 22, 3), (1, 5, 20, 22, 3), (3, 2, 20, 22, 3)):
         assert "max_batch is the most" in refusal(ClipError, lambda shape=shape: engine.run(np.zeros(shape)))

@@ -1,5 +1,5 @@
-"""An engine belongs to the process that loaded it. Everything runs in a process of its own with a time limit: what
-hangs or crashes fails here, and takes nothing with it."""
+"""An engine, or a recogniser, belongs to the process that loaded it. Everything runs in a process of its own with a
+time limit: what hangs or crashes fails here, and takes nothing with it."""
 
 from __future__ import annotations
 
@@ -214,6 +214,50 @@ assert found == [0] * 6, found
 assert torch.equal(model(tensor).logits, expected)
 """
 
+STREAM = """
+PATH = adasgn_edge.shipped_model("hands")
+BODY = np.random.default_rng(1).standard_normal((22, 3)).astype(np.float32)
+recogniser = adasgn_edge.Recogniser(PATH, threads=3)
+
+def labels(recogniser):
+    outputs = [recogniser.push(33_000_000 * i, {7: BODY + 0.01 * i}) for i in range(60)]
+    return [result.label for output in outputs for result in output.results]
+
+def calls():
+    for call in (
+        lambda: recogniser.push(10**12, {7: BODY}), lambda: recogniser.push(10**12, {}), lambda: recogniser.ready(7),
+        lambda: recogniser.state(7), recogniser.stats, recogniser.reset, lambda: recogniser.reset(7),
+    ):
+        refused(call)
+    assert recogniser.labels
+
+def let_go():
+    global recogniser
+    del recogniser
+    gc.collect()
+    assert labels(adasgn_edge.Recogniser(PATH, threads=3)) == expected
+
+expected = labels(recogniser)
+stop = threading.Event()
+
+def push():
+    while not stop.is_set():
+        recogniser.push(10**12, {7: BODY})
+
+thread = threading.Thread(target=push)
+thread.start()
+found = [in_child(work) for work in (calls, let_go) * 3]
+stop.set()
+thread.join()
+assert found == [0] * 6, found
+
+def own(_):
+    return labels(adasgn_edge.Recogniser(PATH))
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map_async(own, range(2)).get(60) == [expected] * 2
+"""
+
 SPAWN = """
 import pickle
 engine = adasgn_edge.load(PATH)
@@ -291,6 +335,7 @@ SCRIPTS = {
     "multiprocessing by fork": POOL,
     "a DataLoader's workers": LOADER,
     "torch ops": TORCH,
+    "a recogniser": STREAM,
     "pickled for another process": SPAWN,
     "a process whose memory is limited": LIMITED,
     "Ctrl-C in a large run": INTERRUPTED,

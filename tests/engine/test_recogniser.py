@@ -280,10 +280,14 @@ def test_models_that_cannot_be_had_are_named(single: Path, several: Path, tmp_pa
         (0, {7: [["a"] * 3] * 22}, ClipError, "track 7: expected real numbers"),
         (0, {7: np.full((22, 3), np.inf)}, ClipError, "track 7: .* NaN, found infinity in 'wrist'"),
         (0, {7: np.full((22, 3), 1e39)}, ClipError, "infinity"),
+        (0, [(7, np.zeros((22, 3)))], RecognitionError, "tracks: expected joints by number, found"),
+        (0, None, RecognitionError, "tracks: expected joints by number, found None"),
+        (np.nan, {}, RecognitionError, "stamp_ns: expected whole nanoseconds, found nan"),
+        (np.inf, {}, RecognitionError, "stamp_ns: expected whole nanoseconds, found inf"),
     ],
 )
 def test_pushes_that_cannot_be_used_are_named(
-    single: Path, stamp: Any, tracks: dict[Any, Any], kind: type[AdaSGNError], said: str
+    single: Path, stamp: Any, tracks: Any, kind: type[AdaSGNError], said: str
 ) -> None:
     recogniser = Recogniser(single)
     with pytest.raises(kind, match=said):
@@ -321,9 +325,10 @@ def test_it_stays_where_it_was_made(single: Path, stream: np.ndarray) -> None:
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
-    native = type(recogniser._native)
-    with pytest.raises(TypeError):
-        native.__new__(native)
+    decisions = Decisions(DECISION, classes=3, none=2)
+    for native in (type(recogniser._native), type(decisions._native)):
+        with pytest.raises(TypeError):  # not an object whose use would be a crash
+            native.__new__(native)
 
 
 # -- decisions alone ------------------------------------------------------------------------------------------------

@@ -220,6 +220,37 @@ def test_what_does_not_fit_is_refused_by_name(model, call, message):
         call(model.engine)
 
 
+def test_actions_that_another_thread_changes_meanwhile(model):
+    """What is used is what was checked: the caller's actions, or an error; never memory that is nobody's."""
+    actions, stop = torch.zeros(6, 20, dtype=torch.int32), threading.Event()
+    clips = torch.zeros(6, 20, 22, 3)
+
+    def change():
+        while not stop.is_set():
+            for value in (1, 10**9, 5, -(10**9)):
+                actions.fill_(value)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    outcomes = set()
+    calls = (
+        lambda: ops.run_forced(clips, actions, model.engine, False),
+        lambda: ops.branch_features(clips.flatten(0, 1), None, actions.view(-1), None, model.engine),
+        lambda: ops.route(actions.view(-1), 6),
+        lambda: ops.scatter(clips.view(120, -1), actions.view(-1), 10**4),
+    )
+    for call in calls * 40:
+        try:
+            call()
+            outcomes.add("ran")
+        except ValueError as error:
+            outcomes.add(str(error).split(":")[0])
+    stop.set()
+    thread.join()
+    assert outcomes <= {"ran", "actions", "order"}
+    assert len(outcomes) > 1
+
+
 def test_actions_of_64_bits_do_not_wrap(model):
     for action in (1 << 32, -1, 6, -(1 << 40)):
         with pytest.raises(ValueError, match="actions: expected branch numbers 0 to 5"):
