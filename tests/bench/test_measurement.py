@@ -295,7 +295,14 @@ class Links(HTMLParser):
 
 def test_the_page_loads_nothing(report: dict[str, Any]) -> None:
     spoken = copy.deepcopy(report)
-    spoken["command"] = 'adasgn-edge bench --model "<script>alert(1)</script>.adasgn"'
+    evil = "<script>alert(1)</script>"
+    spoken["command"] = f'adasgn-edge bench --model "{evil}.adasgn"'
+    spoken["machine"] |= {"processor": evil, "clocks": evil, "versions": {evil: evil}}
+    spoken["settings"]["clips"] = evil
+    for row in spoken["contenders"]:
+        row["title"] = evil
+    for row in spoken["frontier"]:
+        row |= {"label": evil, "source": evil}
     page = to_html(spoken)
     links = Links()
     links.feed(page)

@@ -34,7 +34,8 @@ def make(tmp_path, recordings):
     dataset = read_recordings(recordings)
 
     def run(name, stream="joint", seeds=(1,), stages=("S-1",), digest=dataset.digest, best=0.77, **single) -> Path:
-        about = {"name": name, "data": {"dataset": str(recordings), "stream": stream}, "model": {"frames": 4}}
+        data = {"dataset": str(recordings), "stream": stream}
+        about = {"name": name.replace("/", "-"), "data": data, "model": {"frames": 4}}
         recipe = Recipe.model_validate({**about, "single": single})
         for seed in seeds:
             for stage in plan_stages(recipe, STICK, 3, 36, stages):

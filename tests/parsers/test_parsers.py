@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 import re
 import time
@@ -14,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import adasgn_edge
-from tests.parsers.table import CORPUS, PARSERS, PIECES, UNTABLED, Parser, outcome
+from adasgn_edge.data.recordings import read_recordings
+from adasgn_edge.errors import AdaSGNError
+from tests.parsers.table import CORPUS, PARSERS, PIECES, UNTABLED, Parser, outcome, stick
 
 READS = re.compile(r"(read|load|open|parse|from)_\w+|read|load|open|parse|described|parsed")
 """What functions that read something of somebody are called."""
@@ -77,6 +80,27 @@ def test_the_corpus(parser, tmp_path):
         assert peak < MOST_MEMORY, path.name
         if path.name.startswith("valid"):
             assert error is None, f"{path.name}: {error}"
+
+
+def test_skipping_broken_samples_survives_every_file(tmp_path):
+    """A folder of all clips of the corpus, sound and broken, and of broken ones cut short."""
+    endings = {"npz": "npz", "npy": "npy", "csv": "csv", "tsv": "tsv", "txt": "txt", "json": "json", "jsonl": "jsonl"}
+    sound = []
+    for name, ending in {**endings, "csv_gz": "csv.gz"}.items():
+        for path in sorted((CORPUS / name).iterdir()):
+            content = path.read_bytes()
+            (tmp_path / f"{name}-{path.name}.{ending}").write_bytes(content)
+            (tmp_path / f"cut-{name}-{path.name}.{ending}").write_bytes(content[: len(content) // 2])
+            sound += [f"{name}-{path.name}.{ending}"] if path.name.startswith("valid") else []
+    files = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{f},{n % 2}\n" for n, f in enumerate(files)))
+    (tmp_path / "layout.json").write_text(json.dumps(stick().to_dict()))
+    with pytest.raises(AdaSGNError, match="on_bad_sample"):
+        read_recordings(tmp_path)
+    with pytest.warns(UserWarning, match="broken samples left out"):
+        dataset = read_recordings(tmp_path, on_bad_sample="skip")
+    assert set(sound) <= set(dataset.names)
+    assert len(dataset.names) + len(dataset.left_out) == len(files)
 
 
 def test_every_reader_is_in_the_table():
