@@ -87,8 +87,8 @@ Content::Content(Settings given, nvinfer1::TensorRTPhase phase)
         threshold = threshold_of(model.description, settings.effort);
     }
     if (phase == nvinfer1::TensorRTPhase::kBUILD) {
-        static_cast<void>(
-            cuda::PackedModel(model, precision));  // or a model beyond the kernels' limits comes to light late
+        // A model beyond the kernels' limits is refused now, not on the first context.
+        static_cast<void>(cuda::PackedModel(model, precision));
     }
     description = std::move(model.description);
 }
@@ -202,9 +202,6 @@ std::int32_t Plugin::enqueue(const PluginTensorDesc* input_desc, const PluginTen
                              void* const* outputs, void*, cudaStream_t stream) noexcept {
     return status(guarded("a run", [&] {
         const Batch batch = batch_of(content_->description, input_desc[0].dims);
-        if (batch.samples == 0) {
-            return;
-        }
         engine().run(static_cast<const float*>(inputs[0]), nullptr, batch.samples, batch.persons,
                      {static_cast<float*>(outputs[0]), static_cast<std::int32_t*>(outputs[1])}, stream,
                      {content_->threshold});

@@ -198,10 +198,11 @@ TEST_CASE("tensors that do not fit") {
     CHECK(configure(*plugin, {{1, 3, 5, 3}, {1, 3, 5, 4}}) != 0);
     CHECK(take_log().find("found (1, 3, 5, 4)") != std::string::npos);
 
-    const PluginPointer loaded = create(file_for(model), TensorRTPhase::kRUNTIME);
-    REQUIRE(loaded != nullptr);
-    {
-        Context context(*loaded, model.description, {2, 3, 5, 3});
+    for (const Shape* const shape : {&kDense, &kLevels}) {
+        const Model other = random_model(*shape, 86);
+        const PluginPointer loaded = create(file_for(other), TensorRTPhase::kRUNTIME);
+        REQUIRE(loaded != nullptr);
+        Context context(*loaded, other.description, {2, 3, 5, 3});
         REQUIRE(context.usable());
         CHECK(context.enqueue({2, 4, 5, 3}) != 0);
         CHECK(context.enqueue({2, 0, 3, 5, 3}) != 0);
