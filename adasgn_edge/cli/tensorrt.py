@@ -96,7 +96,9 @@ def build(
         typical_batch=typical_batch,
         graph=graph,
     )
-    facts = wanted.facts
+    facts, cache = wanted.facts, EngineCache()
+    if out is None:
+        cache.check(facts)
     typer.echo(f"TensorRT {facts.tensorrt} on {printable(facts.gpu)} ({facts.capability}), {facts.precision}")
     with _Phases() as report:
         plan, engine = build_engine(wanted, workspace=workspace, force=force, report=report)
@@ -104,7 +106,7 @@ def build(
     if out is not None:
         write_engine(out, plan, facts)
     else:
-        out = EngineCache().write(facts, plan)
+        out = cache.write(facts, plan)
     typer.echo(f"{printable(out)}: {len(plan) / 1e6:.2f} MB, up to {max_batch} clips")
 
 

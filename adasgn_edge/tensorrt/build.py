@@ -69,18 +69,20 @@ def build_plan(
     builder = make("builder", trt.Builder, logger)
     # Strongly typed: the types of the network are kept. The number of the flag differs between versions.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    # What the network is made of must outlive the build: the parser owns the weights.
     if graph is not None:
-        _parse(trt, network, graph, logger)
+        source = _parse(trt, network, graph, logger)
     else:
         assert content is not None
         assert library is not None
-        _add_plugin(trt, network, content, library, description, precision, profile, effort, logger)
+        source = _add_plugin(trt, network, content, library, description, precision, profile, effort, logger)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace << 20)
     if precision == "f32":
         config.clear_flag(trt.BuilderFlag.TF32)  # set by default: products of ten bits
     config.add_optimization_profile(_profile(builder, network, profile, description))
     plan = _interruptibly(trt, builder, network, config, report or (lambda phase, done, steps: None))
+    del source
     if plan is None:
         raise _failed("building the engine", logger)
     return bytes(plan)
@@ -104,11 +106,13 @@ def expect_memory(workspace: int, meminfo: Path = Path("/proc/meminfo")) -> None
         )
 
 
-def _parse(trt: Any, network: Any, graph: bytes, logger: Any) -> None:
+def _parse(trt: Any, network: Any, graph: bytes, logger: Any) -> Any:
+    """Fill the network; the parser, which owns its weights."""
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(graph):
         found = "; ".join(str(parser.get_error(index).desc()) for index in range(parser.num_errors))
         raise TensorRTError(f"TensorRT: expected an ONNX graph that its parser takes, found: {shortened(found, 300)}")
+    return parser
 
 
 def _add_plugin(
@@ -121,11 +125,11 @@ def _add_plugin(
     profile: Profile,
     effort: float | None,
     logger: Any,
-) -> None:
+) -> Any:
+    """Make the network of one layer; the plugin."""
     creator = find_creator(trt, library)
-    # The fields lie in memory of ours, which must live until the plugin has been made.
-    given = fields(trt, content, precision, effort)
-    plugin = creator.create_plugin(NAME, given, trt.TensorRTPhase.BUILD)
+    given = fields(trt, content, precision, effort)  # lives until the plugin has been made
+    plugin = creator.create_plugin(NAME, trt.PluginFieldCollection(given), trt.TensorRTPhase.BUILD)
     if plugin is None:
         raise _failed("making the plugin", logger)
     clips = network.add_input("clips", trt.float32, profile.shape(-1, description.clip_shape))
@@ -136,6 +140,7 @@ def _add_plugin(
         output = layer.get_output(index)
         output.name = name
         network.mark_output(output)
+    return plugin
 
 
 def _profile(builder: Any, network: Any, profile: Profile, description: ModelDescription) -> Any:

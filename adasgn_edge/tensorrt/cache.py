@@ -17,7 +17,7 @@ from typing import Any
 
 from adasgn_edge.data.registry import user_cache_folder
 from adasgn_edge.errors import TensorRTError
-from adasgn_edge.files import atomic_path
+from adasgn_edge.files import atomic_path, check_output
 from adasgn_edge.regular_file import read_regular_file
 from adasgn_edge.wording import shown
 
@@ -98,6 +98,12 @@ class EngineCache:
         if different := facts.differences(found):
             return None, f"{path}: expected what its name says, found {', '.join(different)}"
         return plan, ""
+
+    def check(self, facts: EngineFacts) -> None:
+        """Raise now what :meth:`write` would raise after minutes of building."""
+        check_output(self.path(facts))
+        if self.folder.exists():
+            self._expect_private()
 
     def write(self, facts: EngineFacts, plan: bytes) -> Path:
         """Keep an engine; the path of its file. Raises OutputError, and TensorRTError for a folder of somebody else."""

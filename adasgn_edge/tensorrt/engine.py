@@ -232,6 +232,7 @@ def load_model(
             problem = str(error)
     if problem:
         warnings.warn(f"TensorRT: the cached engine is built anew: {problem}", stacklevel=2)
+    cache.check(model.facts)
     plan, engine = build_engine(model, workspace=workspace, report=report)
     cache.write(model.facts, plan)
     return engine

@@ -71,8 +71,12 @@ def find_creator(trt: Any, library: Path) -> Any:
     return creator
 
 
-def fields(trt: Any, content: bytes, precision: str, effort: float | None) -> Any:
-    """What the plugin is given: the bytes of a model file, the precision ("f16" or "f32"), the effort or None."""
+def fields(trt: Any, content: bytes, precision: str, effort: float | None) -> list[Any]:
+    """What the plugin is given: the bytes of a model file, the precision ("f16" or "f32"), the effort or None.
+
+    A field keeps its array alive, but TensorRT's collection of fields only points to what they hold: keep this list
+    until the plugin has been made.
+    """
     import numpy as np  # doctor rests on Python alone
 
     given = [
@@ -81,7 +85,7 @@ def fields(trt: Any, content: bytes, precision: str, effort: float | None) -> An
     ]
     if effort is not None:
         given.append(trt.PluginField("effort", np.array([effort], np.float32), trt.PluginFieldType.FLOAT32))
-    return trt.PluginFieldCollection(given)
+    return given
 
 
 def trtexec_lines(

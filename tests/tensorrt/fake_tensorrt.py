@@ -11,7 +11,8 @@ from __future__ import annotations
 import ctypes
 import enum
 import json
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -108,8 +109,17 @@ class PluginField:
         self.name, self.data = name, data
 
 
-class PluginFieldCollection(list):  # type: ignore[type-arg]
-    pass
+class PluginFieldCollection:
+    """Points to its fields, as TensorRT's does, and does not keep them alive."""
+
+    def __init__(self, arg0: Iterable[PluginField]) -> None:
+        self._fields = [weakref.ref(field) for field in arg0]
+
+    def __iter__(self) -> Iterator[PluginField]:
+        for field in self._fields:
+            found = field()
+            assert found is not None, "this field is gone: TensorRT would read memory that was given back"
+            yield found
 
 
 class IPluginCreatorV3One:
@@ -154,6 +164,7 @@ class INetworkDefinition:
         self.outputs: list[ITensor] = []
         self.plugin: Any = None
         self.graph = b""
+        self.parser: Any = None  # which owns the weights of a graph
 
     def add_input(self, name: str, dtype: Any, shape: tuple[int, ...]) -> ITensor:
         assert dtype == float32
@@ -191,6 +202,7 @@ class OnnxParser:
             self.num_errors = 1
             return False
         self._network.graph = model
+        self._network.parser = weakref.ref(self)
         self._network.inputs.append(ITensor("clip"))
         self._network.outputs.append(ITensor("logits"))
         return True
@@ -240,6 +252,7 @@ class Builder:
 
     def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> Any:
         monitor = config.progress_monitor
+        assert not network.graph or network.parser() is not None, "the parser is gone, and the weights with it"
         state.calls.append(("build_serialized_network",))
         for line in state.logs:
             self._logger.log(*line)

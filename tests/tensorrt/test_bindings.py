@@ -53,6 +53,7 @@ print(json.dumps(found))
 """
 
 DERIVE = """
+import sys
 import numpy as np
 import tensorrt_bindings as trt
 from adasgn_edge.tensorrt.plugin import fields
@@ -70,8 +71,15 @@ monitor.phase_start("build", None, 2)
 print([monitor.step_complete("build", 0), monitor.step_complete("build", 1)])
 monitor.phase_finish("build")
 print(seen)
+array = np.zeros(1, np.int32)
+before = sys.getrefcount(array)
+field = trt.PluginField("one", array, trt.PluginFieldType.INT32)
+kept = sys.getrefcount(array) - before
+before = sys.getrefcount(field)
+held = trt.PluginFieldCollection([field])
+print(kept, sys.getrefcount(field) - before)
 given = fields(trt, b"model", "f16", 0.5)
-print([(field.name, field.type.name, field.size) for field in given])
+print(len(trt.PluginFieldCollection(given)), [(field.name, field.type.name, field.size) for field in given])
 from adasgn_edge.errors import TensorRTError
 from adasgn_edge.tensorrt.runtime import make
 for kind in (trt.Builder, trt.Runtime):
@@ -182,13 +190,14 @@ def test_the_flag_of_strong_typing_has_another_number_in_11(real):
 
 
 def test_loggers_monitors_and_fields_are_made_of_their_classes(bindings):
-    version, last, goes_on, seen, given, *null = ask(bindings, DERIVE).splitlines()
+    version, last, goes_on, seen, kept, given, *null = ask(bindings, DERIVE).splitlines()
     assert version == bindings["VERSION"]
     assert last == "['no memory']"
     assert goes_on == "[True, False]"
     assert seen == "[('build', 0, 2), ('build', 1, 2), ('build', 2, 2), ('build', 2, 2)]"
     assert null == ["TensorRT: making a builder failed; it said: no memory"] * 2
-    assert given == "[('model', 'INT8', 5), ('precision', 'INT32', 1), ('effort', 'FLOAT32', 1)]"
+    assert kept == "1 0"  # a field keeps its array, a collection keeps no field
+    assert given == "3 [('model', 'INT8', 5), ('precision', 'INT32', 1), ('effort', 'FLOAT32', 1)]"
 
 
 def test_signatures_are_read_as_pybind11_writes_them():

@@ -189,6 +189,14 @@ def test_what_is_no_graph_is_refused(machine, files, tmp_path):
         tensorrt.load(files["dense"], graph=tmp_path / "graph.onnx")
 
 
+def test_the_parser_lives_as_long_as_the_build(machine, files, tmp_path):
+    (tmp_path / "graph.onnx").write_bytes(b"\x08 what the stand-in takes for a graph")
+    machine.state.readable = False  # it is built, and cannot be run
+    with pytest.raises(TensorRTError, match="expected an engine that it reads"):
+        tensorrt.load(files["dense"], graph=tmp_path / "graph.onnx")
+    assert "build_serialized_network" in machine.names
+
+
 # -- the self-check ---------------------------------------------------------------------------------------------------
 
 

@@ -177,6 +177,15 @@ def test_a_torn_file_is_built_anew_with_a_note(machine, files):
     assert builds(machine) == 2
 
 
+def test_a_cache_that_others_can_write_to_is_refused_before_a_build(machine, files):
+    folder = EngineCache().folder
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    with pytest.raises(TensorRTError, match="expected a folder that only you can write to"):
+        tensorrt.load(files["policy"])
+    assert builds(machine) == 0
+
+
 def test_an_engine_that_tensorrt_does_not_read_is_built_anew(machine, files, monkeypatch):
     tensorrt.load(files["policy"])
     machine.state.readable = False
