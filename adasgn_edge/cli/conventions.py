@@ -81,7 +81,7 @@ def check_rate(value: float, option: str) -> None:
     """Raise BadParameter for what is no frames a second, and no speed either: infinity and NaN too."""
     if not SLOWEST <= value <= FASTEST:
         raise typer.BadParameter(
-            f"expected a number from {SLOWEST:g} to {FASTEST:g}, found {value:g}", param_hint=option
+            f"expected a positive number, {SLOWEST:g} to {FASTEST:g}, found {value:g}", param_hint=option
         )
 
 
