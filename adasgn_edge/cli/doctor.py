@@ -74,13 +74,14 @@ def _print(text: str) -> None:
 
 def _table(found: Diagnosis) -> str:
     lines = [", ".join(f"{name} {value}" for name, value in found.machine.items()), ""]
+    width = max(12, *(len(name) + 2 for name in found.parts))
     for name, part in found.parts.items():
         state = "works" if part.works else "unusable" if part.facts.get("built") else "missing"
-        lines.append(f"{name:12s}{state:9s}{part.summary}")
+        lines.append(f"{name:{width}s}{state:9s}{part.summary}")
         if part.reason:
-            lines.append(f"{'':21s}{'why' if not part.works else 'note'}: {part.reason}")
+            lines.append(f"{'':{width + 9}s}{'why' if not part.works else 'note'}: {part.reason}")
         if part.remedy:
-            lines.append(f"{'':21s}{'for it' if not part.works else 'better'}: {part.remedy}")
+            lines.append(f"{'':{width + 9}s}{'for it' if not part.works else 'better'}: {part.remedy}")
     if any("adasgn-edge" in part.remedy for part in found.parts.values()):
         lines += ["", "In a source tree write `.` in place of adasgn-edge."]
     return "\n".join(lines)

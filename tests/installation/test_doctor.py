@@ -142,7 +142,7 @@ def test_numpy_alone_is_enough(installation):
     installation.hide("typer", "rich", "click", "torch", "safetensors", "pydantic", "matplotlib", "onnx", "onnxscript")
     done = installation.python("-m", "adasgn_edge", "doctor")
     assert done.returncode == 0, done.stderr
-    assert "core        works" in done.stdout
+    assert ["core", "works"] in [line.split()[:2] for line in done.stdout.splitlines()]
     code = "import numpy, adasgn_edge.hands as hands; numpy.savez('hand.npz', positions=1000 * hands.animate('Tap'))"
     installation.python("-c", code, check=True)
     looked = installation.python("-m", "adasgn_edge", "doctor", "--source", "hand.npz")
