@@ -213,7 +213,7 @@ class Piped:
         self._frames = parsed(lines, parser)
         self._newest: StreamFrame | None = None
         self._lock = threading.Lock()  # held for the exchange of two references
-        self.ended, self.skipped = False, 0
+        self._read_all, self.skipped = False, 0
         self.error: AdaSGNError | None = None
         threading.Thread(target=self._read, name="frames", daemon=True).start()
 
@@ -225,7 +225,12 @@ class Piped:
                     self._newest = frame
         except AdaSGNError as error:
             self.error = error
-        self.ended = True
+        self._read_all = True
+
+    @property
+    def ended(self) -> bool:
+        """Whether all have been taken, or skipped for newer ones."""
+        return self._read_all and self._newest is None
 
     def take(self, now_ns: int) -> StreamFrame | None:
         """The newest frame that has not been taken."""

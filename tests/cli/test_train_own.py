@@ -128,7 +128,7 @@ def test_train_takes_what_convert_kept(tmp_path, run, monkeypatch):
         (("shrec14", "--data", "nowhere"), "data.dataset 'nowhere'"),
         (("my gestures", "--stream", "smell"), "data.stream"),
         (("my gestures", "--epochs", "0"), "single.epochs"),
-        (("my gestures", "--threads", "0"), "threads: expected at least 1"),
+        (("my gestures", "--threads", "0"), "threads: expected 1 to 4096"),
         (("my gestures", "--on-bad-sample", "maybe"), "expected one of error, skip"),
     ],
 )

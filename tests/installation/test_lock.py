@@ -13,7 +13,7 @@ import pytest
 tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 ROOT = Path(__file__).parents[2]
-NOT_THERE = {"bench", "camera"}
+NOT_THERE = {"bench", "camera", "fuzz"}
 """Extras that `make test` and `make lint` do not install."""
 
 

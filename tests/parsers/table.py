@@ -410,6 +410,22 @@ def build_facts(path: Path) -> object:
     return read_build(path.parent)
 
 
+def engine_facts(folder: Path) -> Run:
+    """What stands beside an engine of TensorRT, which is a program and no parser's business."""
+    from adasgn_edge.tensorrt.cache import read_engine
+
+    engine, facts = folder / "input.engine", folder / "input.json"
+    for file in (engine, facts):
+        file.write_bytes(b"engine")
+        file.chmod(0o600)  # others could write to it else
+
+    def run(content: bytes) -> None:
+        facts.write_bytes(content)
+        read_engine(engine)
+
+    return run
+
+
 def model(path: Path) -> object:
     """Both readers of model files, and what is made of one that they take."""
     from adasgn_edge.deploy.model_file import ModelFile, read_model_file
@@ -530,13 +546,14 @@ def names(folder: Path) -> Run:
     from adasgn_edge.data.sources import load_source
     from adasgn_edge.model.config import Branch
     from adasgn_edge.skeletons import load_layout
+    from adasgn_edge.tensorrt.runtime import Version
     from adasgn_edge.train.online.recipe import load_online_recipe
     from adasgn_edge.train.recipe import load_recipe
 
     readers: tuple[Callable[[str], object], ...] = (
         partial(open_dataset, root=folder, cache_dir=folder), partial(open_online_dataset, root=folder), load_layout,
         load_source, load_recipe, partial(load_recipe, "shrec14"), load_online_recipe, Branch.parse, Degradation.parse,
-        SampleName.parse, parse_rate,
+        SampleName.parse, parse_rate, Version.parse,
     )  # fmt: skip
 
     def run(content: bytes) -> None:
@@ -714,7 +731,9 @@ PARSERS: tuple[Parser, ...] = (
     Parser("names", names, (
         "data.registry.open_dataset", "data.registry.open_online_dataset", "model.config.Branch.parse",
         "data.degrade.Degradation.parse", "data.ntu_protocol.SampleName.parse", "bench.settings.parse_rate",
+        "tensorrt.runtime.Version.parse",
     ), RECIPES),
+    Parser("engine_facts", engine_facts, ("tensorrt.cache.read_engine", "tensorrt.cache.EngineFacts.from_json")),
     Parser("environment", environment, ("data.registry.open_dataset",)),
 )  # fmt: skip
 """Every one by name; names are those of the corpus' folders."""
@@ -726,6 +745,9 @@ UNTABLED = {
     "cli.feed.open_pipe": "opens a pipe and reads nothing",
     "data.hand_streams.read_hand_streams": "joins what read_shrec21 and read_shrec give",
     "regular_file.read_regular_file": "reads bytes and takes them for nothing",
+    "tensorrt.engine.load": "opens a model file and an engine of the cache",
+    "tensorrt.engine.load_model": "opens an engine of the cache by read_engine",
+    "tensorrt.runtime.Version.from_number": "takes a number of TensorRT's own",
     "torch_ops.library.load_library": "loads compiled code of the installation",
     "torch_ops.module.load": "reads a model file by engine.load",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
 
@@ -127,7 +128,15 @@ def test_no_memory_to_run_in(machine, files):
         tensorrt.load(files["policy"])
 
 
-def test_ctrl_c_ends_a_build_and_nothing_is_kept(machine, files):
+@pytest.fixture
+def interruptible():
+    """What runs in the background of a shell ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_build_and_nothing_is_kept(machine, files, interruptible):
     machine.state.steps = 1000
     machine.state.step = lambda done: _thread.interrupt_main() if done == 2 else time.sleep(0.001)
     with pytest.raises(KeyboardInterrupt):

@@ -236,7 +236,8 @@ def test_half_written_weights_are_named(finished, tmp_path):
 
 
 def test_diverging_loss_is_an_error(tmp_path):
-    t = trainer(tmp_path, changes={"single": {"epochs": 3, "batch": 16, "learning_rate": 1e30}})
+    t = trainer(tmp_path, changes={"single": {"epochs": 3, "batch": 16}})
+    t.recipe = t.recipe.model_copy(update={"single": t.recipe.single.model_copy(update={"learning_rate": 1e30})})
     with pytest.raises(RecipeError, match="lower learning_rate"):
         t.train(stages(t)[0])
 
