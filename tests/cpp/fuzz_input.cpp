@@ -32,8 +32,8 @@ std::string quoted(const std::string& text) {
 }  // namespace
 
 Bytes input_of_file(const std::vector<char>& file) {
-    Bytes input{'F'};
-    input.insert(input.end(), file.begin(), file.end());
+    Bytes input(1 + file.size(), 'F');
+    std::copy(file.begin(), file.end(), input.begin() + 1);
     return input;
 }
 
