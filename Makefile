@@ -17,8 +17,9 @@ PYTHONS ?= $(PYTHON)
 # MediaPipe wants an older NumPy than everything else here may have, so its tests have an environment of their own.
 CAMERA_VENV ?= .venv-camera
 # How long `make fuzz` looks for inputs that break the reader of model files (`make fuzz-parsers`: any parser in Python),
-# and where it keeps what it learnt.
+# and where it keeps what it learnt; with which random numbers, 0 standing for other ones each time.
 FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 FUZZ_CORPUS ?= build/fuzz/corpus
 
 # The CUDA engine takes minutes to compile, so it is built where it can run: demo on a Jetson, tests beside any GPU's
@@ -187,7 +188,7 @@ fuzz:  ## Fuzz the reader of model files for FUZZ_SECONDS (needs clang with its 
 	cmake --build build/fuzz --parallel 2 --target fuzz_model_file fuzz_seeds
 	mkdir -p $(FUZZ_CORPUS) build/fuzz/failures
 	build/fuzz/fuzz_seeds $(FUZZ_CORPUS)
-	build/fuzz/fuzz_model_file -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -timeout=10 -rss_limit_mb=2048 \
+	build/fuzz/fuzz_model_file -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -timeout=10 -rss_limit_mb=2048 \
 	    -dict=tests/cpp/fuzz_model_file.dict -artifact_prefix=build/fuzz/failures/ -print_final_stats=1 \
 	    $(FUZZ_CORPUS) \
 	    || { echo "The reader failed on the newest input in build/fuzz/failures. To reproduce:"; \
@@ -199,7 +200,7 @@ $(VENV)/fuzz-installed: $(VENV)/installed
 	@touch $@
 
 fuzz-parsers: $(VENV)/fuzz-installed  ## Fuzz every parser written in Python, FUZZ_SECONDS for all together (x86-64, Python 3.11 or newer)
-	OMP_NUM_THREADS=1 $(RUN)python tools/fuzz_parsers.py --seconds $(FUZZ_SECONDS)
+	OMP_NUM_THREADS=1 $(RUN)python tools/fuzz_parsers.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 $(VENV)/lint-installed: $(VENV)/installed
 	grep '^lint = ' pyproject.toml | grep -o '[a-z-]*==[^"]*' > $(VENV)/lint.txt

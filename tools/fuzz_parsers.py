@@ -60,6 +60,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="of the inputs; 0, the default: other ones each time")
     parser.add_argument("--corpus", type=Path, default=ROOT / "build/fuzz/parsers")
     parser.add_argument("--failures", type=Path, default=ROOT / "build/fuzz/parser-failures")
     parser.add_argument("--replay", nargs=2, metavar=("PARSER", "FILE"))
@@ -79,7 +80,7 @@ def _run(name: str, seconds: int, options: argparse.Namespace) -> tuple[int, int
     command = [sys.executable, __file__, "--child", name, "--failures", str(options.failures), *LIMITS]
     words = options.corpus / "words.dict"
     words.write_text("".join(f'"{_escaped(piece)}"\n' for piece in PIECES if 0 < len(piece) < 32))
-    command.append(f"-dict={words}")
+    command += [f"-dict={words}", f"-seed={options.seed}"]
     command += [f"-max_total_time={seconds}", f"-artifact_prefix={options.failures}/{name}-", str(learnt), str(seeds)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:  # libFuzzer's own findings: a crash of native code, a limit; or the tool does not run at all

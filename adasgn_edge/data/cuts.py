@@ -35,8 +35,11 @@ def read_cuts(path: Path) -> list[Cut]:
     """The table's cuts in order of time; raises DatasetError that names the line of what is none."""
     lines = read_lines(path)
     delimiter = max(",;\t", key=lambda mark: lines[0].count(mark)) if lines else ","
-    rows = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
-    header = [name.strip().lower() for name in next(rows, [])]
+    try:
+        header, *rows = list(csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)) or [[]]
+    except csv.Error as error:
+        raise DatasetError(f"{path}: expected lines of cells, found others ({error})") from None
+    header = [name.strip().lower() for name in header]
     if missing := [name for name in NEEDED if name not in header]:
         raise DatasetError(
             f"{path}, line 1: expected the columns start,end,label (and subject), found no {missing[0]!r}"

@@ -213,6 +213,8 @@ def test_a_long_recording_is_cut_as_a_table_says(tmp_path: Path) -> None:
     [
         ("", "line 1: expected the columns start,end,label"),
         ("start,end\n", "found no 'label'"),
+        ("x" * 140_000, "lines of cells"),
+        ("start,end,label\n0,1," + "x" * 140_000, "lines of cells"),
         ("start,end,label\n", "at least one line"),
         ("start,end,label\na,1,x\n", "line 2: expected start and end in seconds"),
         ("start,end,label\n2,1,x\n", "line 2: expected a start before an end"),
