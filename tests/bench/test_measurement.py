@@ -105,8 +105,8 @@ def test_energy_is_of_the_rails(report: dict[str, Any]) -> None:
     group = report["groups"]["streams"]
     assert group["idle_watts"] == pytest.approx(10.0)
     assert group["rails"] == "VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0"
-    for side in group["sides"].values():  # 10 W for about as long as a call takes
-        assert 10 * side["min"] < 1e-3 * side["millijoules"] < 10 * side["max"] * 20
+    for side in group["sides"].values():  # 10 W for about as long as a call takes; calls in a row may be quicker
+        assert 10 * side["min"] * 0.5 < 1e-3 * side["millijoules"] < 10 * side["max"] * 20
         assert side["millijoules_above_idle"] == pytest.approx(0.0, abs=1e-6)
     assert report["machine"]["board"]["start"]["power_mode"]["name"] == "MODE_30W"
     assert group["throttled"] == ["gpu-throttle-alert (cooling_device1): state 1"]  # and not that a fan turns
