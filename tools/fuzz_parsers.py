@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
 
 def _run(name: str, seconds: int, options: argparse.Namespace) -> tuple[int, int]:
     """Inputs tried and edges covered by a process for one parser."""
-    from tests.parsers.table import PIECES
+    from tests.parsers.parser import PIECES
 
     learnt, seeds = options.corpus / name, ROOT / "tests/corpus" / name
     learnt.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,8 @@ def _fuzz(name: str, failures: Path, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["adasgn_edge", "zipfile", "csv", "gzip", "tomllib"]):
-        from tests.parsers.table import PARSERS, outcome
+        from tests.parsers.parser import outcome
+        from tests.parsers.table import PARSERS
 
         parser = next(parser for parser in PARSERS if parser.name == name)
         with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +130,8 @@ def _keep_finding(run: Callable[[bytes], object], content: bytes, name: str, fai
 
 
 def _replay(name: str, file: str) -> int:
-    from tests.parsers.table import PARSERS, outcome
+    from tests.parsers.parser import outcome
+    from tests.parsers.table import PARSERS
 
     parser = next(parser for parser in PARSERS if parser.name == name)
     with tempfile.TemporaryDirectory() as folder:

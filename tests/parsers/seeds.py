@@ -20,7 +20,8 @@ from adasgn_edge.model.config import Branch, CausalShape, ModelConfig
 from adasgn_edge.recognition import Recognition
 from adasgn_edge.skeletons import load_layout
 from tests.data.ntu_files import FIRST, SECOND, body_track, frames_of, skeleton_text
-from tests.parsers.table import CORPUS, positions, stick
+from tests.parsers.parser import CORPUS
+from tests.parsers.recordings import positions, stick
 
 Seeds = Mapping[str, bytes]
 HEADER = "frame,foot_x,foot_y,foot_z,hip_x,hip_y,hip_z,head_x,head_y,head_z\n"

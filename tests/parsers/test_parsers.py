@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 import adasgn_edge
 from adasgn_edge.data.recordings import read_recordings
 from adasgn_edge.errors import AdaSGNError
-from tests.parsers.table import CORPUS, PARSERS, PIECES, UNTABLED, Parser, outcome, stick
+from tests.parsers.parser import CORPUS, PIECES, Parser, outcome
+from tests.parsers.recordings import stick
+from tests.parsers.table import PARSERS, UNTABLED
 
 READS = re.compile(r"(read|load|open|parse|from)_\w+|read|load|open|parse|described|parsed")
 """What functions that read something of somebody are called."""
