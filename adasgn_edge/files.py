@@ -11,12 +11,12 @@ import platform
 import re
 import stat
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adasgn_edge.errors import OutputError
+from adasgn_edge.wording import warn
 
 __all__ = ["atomic_path", "check_output", "lines_to", "locked", "write_text"]
 
@@ -163,10 +163,7 @@ def _open_lock(folder: Path, path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _NO_LOCKS:
-                warnings.warn(
-                    f"{folder}: cannot be locked ({error.strerror}); see to it that no other process writes to it",
-                    stacklevel=1,
-                )
+                warn(f"{folder}: cannot be locked ({error.strerror}); see to it that no other process writes to it")
                 return descriptor
             try:
                 if error.errno in _HELD:

@@ -29,10 +29,7 @@ def printable(text: object, longest: int | None = None) -> str:
     shown = str(text)
     if not shown.isprintable():
         shown = "".join(spelt(character) if acts(character) else character for character in shown)
-    if longest is not None and len(shown) > longest:
-        end = (longest - 3) // 3
-        shown = f"{shown[: longest - 3 - end]} … {shown[-end:]}"
-    return shown
+    return shown if longest is None else shortened(shown, longest)
 
 
 def warn(text: str, stacklevel: int = 1) -> None:

@@ -161,13 +161,12 @@ class _Datasets:
         self._opened: dict[str, SkeletonDataset] = {}
 
     def of(self, path: Path) -> SkeletonDataset:
-        import warnings
-
         from adasgn_edge.cli.console import plain_warnings
         from adasgn_edge.data.registry import open_dataset
         from adasgn_edge.model.weights import load_weights
         from adasgn_edge.progress import RichProgress
         from adasgn_edge.train.own import all_training, trained_on_all
+        from adasgn_edge.wording import warn
 
         provenance = load_weights(path).provenance
         name = self._data or provenance.get("dataset")
@@ -187,7 +186,7 @@ class _Datasets:
             and provenance.get("dataset_digest") not in (None, dataset.digest)
         ):
             with plain_warnings():
-                warnings.warn(f"{path}: {name} has changed since this model was trained on it", stacklevel=2)
+                warn(f"{path}: {name} has changed since this model was trained on it", stacklevel=2)
         return dataset
 
 

@@ -13,11 +13,10 @@ import sys
 import unicodedata
 from typing import Any
 
+from adasgn_edge.errors import LONGEST_MESSAGE
 from adasgn_edge.wording import acts, printable, spelt
 
 __all__ = ["complain", "finish_streams", "json_line", "prepare_streams", "printable"]
-
-LONGEST_MESSAGE = 600  # characters
 
 _PLAIN = {
     "α": "alpha",

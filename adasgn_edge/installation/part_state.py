@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["PartState", "end_tries", "try_statement"]
 
-_TORCH_SECONDS = 300  # importing torch from a cold disk on a board
+_MOST_SECONDS = 300  # importing torch from a cold disk on a board
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception|NotFound|Interrupt|Exit)\b")
 _tries: set[subprocess.Popen[str]] = set()
 """The other Pythons at work."""
@@ -40,12 +40,12 @@ def try_statement(statement: str) -> tuple[str, str]:
         with subprocess.Popen(command, **options) as python:
             _tries.add(python)
             try:
-                printed, said = python.communicate(timeout=_TORCH_SECONDS)
+                printed, said = python.communicate(timeout=_MOST_SECONDS)
             finally:
                 _tries.discard(python)
                 python.kill()  # nothing where it has ended
     except subprocess.TimeoutExpired:
-        return f"`{statement}` took more than {_TORCH_SECONDS} s", ""
+        return f"`{statement}` took more than {_MOST_SECONDS} s", ""
     except OSError as error:
         return f"{sys.executable!r} cannot be started to try it ({error.strerror or error})", ""
     if python.returncode == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from adasgn_edge.engine import ModelDescription
 from adasgn_edge.errors import TensorRTError
 from adasgn_edge.tensorrt.plugin import NAME, fields, find_creator
 from adasgn_edge.tensorrt.runtime import make, make_monitor, shared_logger
-from adasgn_edge.wording import shortened
+from adasgn_edge.wording import shortened, warn
 
 __all__ = ["WORKSPACE", "Profile", "Report", "build_plan", "expect_memory"]
 
@@ -96,7 +95,7 @@ def expect_memory(workspace: int, meminfo: Path = Path("/proc/meminfo")) -> None
         rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
         free = int(rows["MemAvailable"].split()[0]) >> 10
     except (OSError, KeyError, ValueError):
-        warnings.warn("TensorRT: how much memory is free cannot be told; building all the same", stacklevel=3)
+        warn("TensorRT: how much memory is free cannot be told; building all the same", stacklevel=3)
         return
     if free < needed:
         raise TensorRTError(

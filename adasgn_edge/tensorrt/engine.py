@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import warnings
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from adasgn_edge.tensorrt.cache import EngineCache, EngineFacts
 from adasgn_edge.tensorrt.plugin import expect_library, find_creator, library_digest
 from adasgn_edge.tensorrt.runtime import expect_supported, find_tensorrt, make, shared_logger, unfit
 from adasgn_edge.tensorrt.self_check import Outcome, check_against
-from adasgn_edge.wording import shown
+from adasgn_edge.wording import shown, warn
 
 __all__ = ["Model", "TensorRTEngine", "build_engine", "load", "load_model", "run_plan"]
 
@@ -231,7 +230,7 @@ def load_model(
         except TensorRTError as error:
             problem = str(error)
     if problem:
-        warnings.warn(f"TensorRT: the cached engine is built anew: {problem}", stacklevel=2)
+        warn(f"TensorRT: the cached engine is built anew: {problem}", stacklevel=2)
     cache.check(model.facts)
     plan, engine = build_engine(model, workspace=workspace, report=report)
     cache.write(model.facts, plan)
@@ -395,7 +394,7 @@ class _Network:
             if not isinstance(error, EngineError):  # Ctrl-C
                 raise
             self._capturable = False
-            warnings.warn(f"TensorRT: runs without a CUDA graph, which is slower: {error}", stacklevel=2)
+            warn(f"TensorRT: runs without a CUDA graph, which is slower: {error}", stacklevel=2)
 
     def _enqueue(self, sizes: list[int]) -> None:
         self.staging.upload(0, sizes[0])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.engine import Engine, Result
 from adasgn_edge.errors import TensorRTError
+from adasgn_edge.model.config import FEATURE
 
 __all__ = ["BOUNDS", "Outcome", "check_against", "made_clips"]
 
@@ -92,7 +93,7 @@ def _routed(
         for first in range(0, count, cpu.max_batch):
             some = slice(first, first + cpu.max_batch)
             now, before = (array[some].reshape(-1, *clips.shape[3:]) for array in rows)
-            features = cpu.policy_features(now, before).reshape(-1, frames, 256)
+            features = cpu.policy_features(now, before).reshape(-1, frames, FEATURE)
             wanted[some], scores = cpu.actions(features)
             assert scores is not None
             best = np.sort(scores, axis=-1)

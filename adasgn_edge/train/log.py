@@ -9,6 +9,7 @@ from typing import Any
 
 from adasgn_edge.errors import CheckpointError
 from adasgn_edge.files import write_text
+from adasgn_edge.text_file import read_text
 from adasgn_edge.wording import shown
 
 __all__ = ["LOG", "read_log", "write_log"]
@@ -26,14 +27,10 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
     Raises CheckpointError that names the line which is no row.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: expected a training log, found {error}") from None
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, "a training log", CheckpointError).splitlines(), 1):
         if not line.strip():
             continue
         try:
