@@ -155,7 +155,7 @@ build/ros/escalating.adasgn: tests/causal_models.py $(VENV)/installed
 # NVIDIA's bindings for TensorRT, a megabyte each, of what JetPack 6.2, 7.2 and the newest have; unpacked and not installed.
 TENSORRT_BINDINGS := tensorrt-cu12-bindings==10.3.0 tensorrt-cu13-bindings==10.16.1.11 tensorrt-cu13-bindings==11.4.0.106
 
-test-tensorrt-bindings: $(VENV)/installed  ## What is called of TensorRT against NVIDIA's Python bindings (downloads 4 MB)
+test-tensorrt-bindings: $(VENV)/installed  ## What is called of TensorRT against NVIDIA's Python bindings (downloads them)
 	for package in $(TENSORRT_BINDINGS); do \
 	    folder=build/tensorrt-bindings/$${package##*==}; \
 	    [ -d $$folder/tensorrt_bindings ] || $(INSTALL) --no-deps --target $$folder $$package \
@@ -163,13 +163,13 @@ test-tensorrt-bindings: $(VENV)/installed  ## What is called of TensorRT against
 	done
 	PYTHONPATH=. ADASGN_TENSORRT_BINDINGS=$(CURDIR)/build/tensorrt-bindings $(RUN)python -m pytest tests/tensorrt/test_bindings.py
 
-# TensorRT-RTX, which builds for GPUs that are not there: half a gigabyte, so that it is not part of CI.
+# TensorRT-RTX, which builds for GPUs that are not there: a large download, so that it is not part of CI.
 build/tensorrt-rtx/installed: $(VENV)/installed
 	$(INSTALL) --no-deps --target build/tensorrt-rtx tensorrt-rtx tensorrt-rtx-cu13 tensorrt-rtx-cu13-bindings \
 	    tensorrt-rtx-cu13-libs
 	@touch $@
 
-test-tensorrt-rtx: build/tensorrt-rtx/installed  ## Build dense graphs with TensorRT-RTX (downloads 0.5 GB; needs no GPU)
+test-tensorrt-rtx: build/tensorrt-rtx/installed  ## Build dense graphs with TensorRT-RTX (a large download; needs no GPU)
 	PYTHONPATH=.:build/tensorrt-rtx ADASGN_TENSORRT_RTX=1 $(RUN)python -m pytest tests/tensorrt/test_rtx.py
 
 test-ros: build/ros/interfaces-installed build/ros/escalating.adasgn  ## Run the ROS 2 node and its tests on the wheels of rclpy

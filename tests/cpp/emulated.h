@@ -1,5 +1,5 @@
-// Whether the tests run on an emulated processor (make test-arm). It computes each fused multiply-add in software, some
-// hundred times slower than a core, so there they keep to what depends on the processor and to small sizes.
+// Whether the tests run on an emulated processor (make test-arm). It computes each fused multiply-add in software, so
+// there they keep to what depends on the processor and to small sizes.
 #pragma once
 
 namespace adasgn::testing {

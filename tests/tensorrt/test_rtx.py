@@ -17,7 +17,7 @@ pytest.importorskip("adasgn_edge._native", reason="the native engine is not buil
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 if not os.environ.get("ADASGN_TENSORRT_RTX"):
-    pytest.skip("TensorRT-RTX is half a gigabyte: make test-tensorrt-rtx downloads it", allow_module_level=True)
+    pytest.skip("TensorRT-RTX is a large download: make test-tensorrt-rtx brings it", allow_module_level=True)
 
 from adasgn_edge.deploy.export import to_model_file
 from adasgn_edge.deploy.onnx_graphs import write_onnx
