@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -38,8 +39,11 @@ def main() -> None:
     status = 130
     atexit.register(gc.freeze)  # else Python goes through all objects of torch once more at the end: up to a second
     try:
+        from adasgn_edge.cli.stopping import interrupt
         from adasgn_edge.cli.terminal import finish_streams, prepare_streams
 
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in a shell's background it is ignored
+            signal.signal(signal.SIGINT, interrupt)
         prepare_streams()
         warnings.formatwarning = _format_warning
         status = _run()

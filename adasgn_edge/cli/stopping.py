@@ -1,4 +1,8 @@
-"""How a command that runs for ever ends: by Ctrl-C, by SIGTERM, or because nobody reads its output any more."""
+"""How a command that runs for ever ends: by Ctrl-C, by SIGTERM, or because nobody reads its output any more.
+
+Every command: an interruption that falls into ``import torch`` waits for its end. Torch's C++ calls Python there and
+aborts the process on any exception; in other places torch swallows one and goes on without a part.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,32 @@ import select
 import signal
 import stat
 import sys
+import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Stopping"]
+__all__ = ["Stopping", "interrupt"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN = 0.02
+"""Seconds after which a signal that came while torch was imported is sent once more."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle a signal by a KeyboardInterrupt; while torch is imported, once that is over."""
+    if not _imports_torch(frame):
+        raise KeyboardInterrupt
+    again = threading.Timer(_AGAIN, signal.pthread_kill, (threading.main_thread().ident, number))
+    again.daemon = True
+    again.start()
+
+
+def _imports_torch(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "torch":
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Stopping:
@@ -38,10 +62,11 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, _: FrameType | None) -> None:
+    def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.at_once or self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
+            interrupt(number, frame)
+        else:
+            self.signal = number
 
     @property
     def status(self) -> int:

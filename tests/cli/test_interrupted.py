@@ -66,7 +66,7 @@ CASES = {
         "adasgn_edge.cli.demo_stream:the_performance",
         f"demo --model {ROOT / 'adasgn_edge/weights/hands.adasgn'}",
     ),
-    "bench, preparing": ("adasgn_edge.bench.contenders:clip_contenders", "bench"),
+    "bench, preparing": ("adasgn_edge.bench.dense_torch:TorchDense", "bench"),
     "doctor": ("adasgn_edge.installation.diagnosis:diagnose", "doctor"),
     "eval-stream": ("adasgn_edge.data.registry:open_online_dataset", "eval-stream hands.adasgn"),
 }
@@ -131,16 +131,32 @@ def test_ctrl_c(case: str, desk: Path, tmp_path: Path, request: pytest.FixtureRe
     assert spent() - spent_before - until_then < SECONDS
 
 
-def test_ctrl_c_while_torch_loads_numpy() -> None:
-    """Torch goes on without NumPy if its own import of it is interrupted; so it is not the first to import it."""
-    code = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
+IN_NUMPY = """
 class Press:
     def find_spec(self, name, path=None, target=None):
         if name == "numpy._core._dtype_ctypes":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Press())
+"""
+IN_TORCH = """
+def watch(frame, event, function):
+    global inside
+    if event == "c_call" and function.__name__ == "_dist_autograd_init":
+        inside = True
+    elif event == "call" and inside:
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGINT)
+inside = False
+sys.setprofile(watch)
+"""
+
+
+@pytest.mark.parametrize("press", [IN_NUMPY, IN_TORCH], ids=["where torch goes on without NumPy", "where torch aborts"])
+def test_ctrl_c_while_torch_is_imported(press: str) -> None:
+    code = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{press}
 from adasgn_edge.cli import main
 main()
 """
