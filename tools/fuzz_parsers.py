@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.parsers.parser import Parser, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -29,25 +33,28 @@ EXECUTED, COVERED = re.compile(rb"stat::number_of_executed_units:\s*(\d+)"), re.
 
 
 def main() -> int:
-    """Run a parser after the other, each in a process of its own."""
+    """Run a parser after the other, each in a process of its own: a fork, as to import and instrument takes seconds."""
     options = _options()
     if options.replay:
         return _replay(*options.replay)
-    if options.child:
-        _fuzz(options.child, options.failures, options.rest)
-        return 0
-    from tests.parsers.table import PARSERS
+    import atheris
 
-    unknown = set(options.rest) - {parser.name for parser in PARSERS}
-    if unknown:
-        sys.exit(f"fuzz_parsers: expected names of parsers, found {', '.join(sorted(unknown))}")
-    names = options.rest or [parser.name for parser in PARSERS]
+    with atheris.instrument_imports(include=["adasgn_edge", "zipfile", "csv", "gzip", "tomllib"]):
+        from tests.parsers.table import PARSERS
+
+        unknown = set(options.rest) - {parser.name for parser in PARSERS}
+        if unknown:
+            sys.exit(f"fuzz_parsers: expected names of parsers, found {', '.join(sorted(unknown))}")
+        parsers = {parser.name: parser for parser in PARSERS if parser.name in options.rest or not options.rest}
+        for parser in parsers.values():
+            with tempfile.TemporaryDirectory() as folder:
+                _try_corpus(parser, parser.open(Path(folder)), options.failures)  # imports whatever it needs
     options.failures.mkdir(parents=True, exist_ok=True)
     before = set(options.failures.iterdir())
     end, total = time.monotonic() + options.seconds, 0
-    for place, name in enumerate(names):
-        seconds = max(SMALLEST, (end - time.monotonic()) / (len(names) - place))
-        executed, covered = _run(name, round(seconds), options)
+    for place, (name, parser) in enumerate(parsers.items()):
+        seconds = max(SMALLEST, (end - time.monotonic()) / (len(parsers) - place))
+        executed, covered = _run(parser, round(seconds), options)
         total += executed
         print(f"{name:24} {executed:9} inputs, {covered:5} edges", flush=True)
     found = sorted(set(options.failures.iterdir()) - before)
@@ -64,30 +71,41 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, default=ROOT / "build/fuzz/parsers")
     parser.add_argument("--failures", type=Path, default=ROOT / "build/fuzz/parser-failures")
     parser.add_argument("--replay", nargs=2, metavar=("PARSER", "FILE"))
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", metavar="PARSER")
-    options, more = parser.parse_known_args()
-    options.rest += more
-    return options
+    return parser.parse_args()
 
 
-def _run(name: str, seconds: int, options: argparse.Namespace) -> tuple[int, int]:
+def _run(parser: Parser, seconds: int, options: argparse.Namespace) -> tuple[int, int]:
     """Inputs tried and edges covered by a process for one parser."""
     from tests.parsers.parser import PIECES
 
+    name = parser.name
     learnt, seeds = options.corpus / name, ROOT / "tests/corpus" / name
     learnt.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, "--child", name, "--failures", str(options.failures), *LIMITS]
     words = options.corpus / "words.dict"
     words.write_text("".join(f'"{_escaped(piece)}"\n' for piece in PIECES if 0 < len(piece) < 32))
-    command += [f"-dict={words}", f"-seed={options.seed}"]
-    command += [f"-max_total_time={seconds}", f"-artifact_prefix={options.failures}/{name}-", str(learnt), str(seeds)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:  # libFuzzer's own findings: a crash of native code, a limit; or the tool does not run at all
-        print(done.stdout[-3000:].decode(errors="replace"))
-        if not EXECUTED.search(done.stdout) and b"Test unit written" not in done.stdout:
+    arguments = [*LIMITS, f"-dict={words}", f"-seed={options.seed}", f"-max_total_time={seconds}"]
+    arguments += [f"-artifact_prefix={options.failures}/{name}-", str(learnt), str(seeds)]
+    with tempfile.TemporaryFile() as output:
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            try:
+                _fuzz(parser, options.failures, arguments)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)  # libFuzzer ends the process itself
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        said = output.read()
+    if status:  # libFuzzer's own findings: a crash of native code, a limit; or the tool does not run at all
+        print(said[-3000:].decode(errors="replace"))
+        if not EXECUTED.search(said) and b"Test unit written" not in said:
             sys.exit(f"fuzz_parsers: {name} did not run")
-    executed, covered = EXECUTED.findall(done.stdout), COVERED.findall(done.stdout)
+    executed, covered = EXECUTED.findall(said), COVERED.findall(said)
     return int(executed[-1]) if executed else 0, int(covered[-1]) if covered else 0
 
 
@@ -95,25 +113,28 @@ def _escaped(piece: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in piece)
 
 
-def _fuzz(name: str, failures: Path, arguments: list[str]) -> None:
+def _fuzz(parser: Parser, failures: Path, arguments: list[str]) -> None:
     """Fuzz one parser in this process until libFuzzer's arguments end it."""
     import atheris
 
-    with atheris.instrument_imports(include=["adasgn_edge", "zipfile", "csv", "gzip", "tomllib"]):
-        from tests.parsers.parser import outcome
-        from tests.parsers.table import PARSERS
+    from tests.parsers.parser import outcome
 
-        parser = next(parser for parser in PARSERS if parser.name == name)
-        with tempfile.TemporaryDirectory() as folder:
-            run = parser.open(Path(folder))
-            outcome(run, b"")
-            for path in parser.corpus:  # imports whatever it needs
-                _keep_finding(lambda content: outcome(run, content), path.read_bytes(), name, failures)
-            atheris.Setup(
-                [sys.argv[0], *arguments],
-                lambda content: _keep_finding(lambda content: outcome(run, content), content, name, failures),
-            )
-            atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as folder:
+        run = parser.open(Path(folder))
+        _try_corpus(parser, run, failures)
+        atheris.Setup(
+            [sys.argv[0], *arguments],
+            lambda content: _keep_finding(lambda content: outcome(run, content), content, parser.name, failures),
+        )
+        atheris.Fuzz()
+
+
+def _try_corpus(parser: Parser, run: Run, failures: Path) -> None:
+    """What is known to be telling first."""
+    from tests.parsers.parser import outcome
+
+    for content in (b"", *(path.read_bytes() for path in parser.corpus)):
+        _keep_finding(lambda content: outcome(run, content), content, parser.name, failures)
 
 
 def _keep_finding(run: Callable[[bytes], object], content: bytes, name: str, failures: Path) -> None:
