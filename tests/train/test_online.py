@@ -215,6 +215,18 @@ def test_training_learns_and_says_where_its_weights_come_from(tmp_path: Path) ->
     assert model.window == pytest.approx(model.config.clip_frames * 0.05)
 
 
+def test_products_in_bfloat16(tmp_path: Path) -> None:
+    paths = {}
+    for precision in ("float32", "bfloat16"):
+        run = recipe(schedule={**recipe().schedule.model_dump(), "precision": precision})
+        paths[precision] = train(tmp_path / precision, run)
+        assert load_weights(paths[precision]).provenance["precision"] == precision
+    exact, rounded = (read_log(path.parent / LOG) for path in paths.values())
+    assert rounded[0]["loss"] != exact[0]["loss"]
+    assert rounded[0]["loss"] == pytest.approx(exact[0]["loss"], rel=0.02)
+    assert {tensor.dtype for tensor in weights_of(paths["bfloat16"]).values()} <= {torch.float32, torch.int64}
+
+
 @pytest.mark.parametrize("branches", [["P"], ["P", "S-14"]])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, branches: list[str]) -> None:
     run = recipe(model={"branches": branches, "dilations": [1, 2], "origin": "palm", "dropout": 0.1})

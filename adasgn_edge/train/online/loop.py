@@ -25,7 +25,7 @@ from adasgn_edge.recognition import Recognition
 from adasgn_edge.train.average import measure_statistics
 from adasgn_edge.train.checkpoint import Origin
 from adasgn_edge.train.course import Course, Reporter, Silent, run_course
-from adasgn_edge.train.devices import hardware, seeded_number
+from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
 from adasgn_edge.train.online.recipe import NONE, OnlineRecipe, OnlineStage
 from adasgn_edge.train.online.sampler import Crops, CropSampler
 
@@ -54,6 +54,7 @@ class OnlineTrainer:
     ) -> None:
         self.recipe, self.dataset, self.out, self.seed, self.fold = recipe, dataset, out, seed, fold
         self.device = torch.device(device)
+        self.dtype = autocast_dtype(recipe.schedule.precision, self.device)
         self.reporter: Reporter = reporter or Silent()
         sequences = fold.train if fold is not None else tuple(dataset.indices("train").tolist())
         self.none = len(dataset.class_names)
@@ -92,6 +93,7 @@ class OnlineTrainer:
             "epochs": recipe.schedule.epochs,
             "torch": torch.__version__,
             "hardware": hardware(self.device),
+            "precision": str(self.dtype or torch.float32).removeprefix("torch."),
             "seconds": round(sum(row["seconds"] for row in rows), 1),
         }
         if self.fold is not None:
@@ -128,7 +130,8 @@ class _Run(Course):
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             crops = self._crops(random)
-            loss, logits = self._loss(crops)
+            with torch.autocast(trainer.device.type, trainer.dtype, enabled=trainer.dtype is not None):
+                loss, logits = self._loss(crops)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -176,7 +179,7 @@ class _Run(Course):
     def _loss(self, crops: Crops) -> tuple[Tensor, Tensor]:
         """Loss, and the first branch's logits (B, R, K); of several branches as of clips: labels for all, and the
         dearest branch's word for the others."""
-        every = _rows(self.model, crops.frames)  # (A, B, R, K), of several branches the mixture last
+        every = _rows(self.model, crops.frames).float()  # (A, B, R, K), of several branches the mixture last
         dearest = len(self.stage.config.branches) - 1
         teacher = every[dearest].detach().softmax(-1)
         total = torch.zeros((), device=every.device)

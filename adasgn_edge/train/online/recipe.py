@@ -74,7 +74,8 @@ class OnlineSchedule(Section):
     """The optimiser (AdamW, cosine decay) and its course.
 
     steps: of an epoch; batch: crops in each; rows: frames of a crop that are judged; gestures: share of the crops that
-    lie about a gesture, others lie anywhere; distillation: weight of the dearest branch's probabilities for the others.
+    lie about a gesture, others lie anywhere; distillation: weight of the dearest branch's probabilities for the others;
+    precision: of products, "auto" is bfloat16 where hardware multiplies it.
     """
 
     epochs: Positive = 40
@@ -88,6 +89,7 @@ class OnlineSchedule(Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     ema: float = Field(0.998, ge=0, lt=1)
     distillation: float = Field(0.25, ge=0, le=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0 over all epochs."""
