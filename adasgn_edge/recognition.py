@@ -11,7 +11,7 @@ from adasgn_edge.errors import RecognitionError
 
 __all__ = ["Decision", "Recognition"]
 
-MAX_STEP = 10_000_000_000
+MIN_STEP, MAX_STEP = 1_000_000, 10_000_000_000
 """Nanoseconds."""
 MAX_TIME = 3_600_000_000_000
 """Nanoseconds: of the times of a decision."""
@@ -70,7 +70,8 @@ class Recognition:
     decision: Decision = field(default_factory=Decision)
 
     def __post_init__(self) -> None:
-        _expect(type(self.step) is int and 0 < self.step <= MAX_STEP, f"step: nanoseconds, 1 to {MAX_STEP}", self.step)
+        sound = type(self.step) is int and MIN_STEP <= self.step <= MAX_STEP
+        _expect(sound, f"step: nanoseconds, {MIN_STEP} to {MAX_STEP}", self.step)
         _expect(type(self.none) is int and self.none >= 0, "none: a class number", self.none)
 
     def to_json(self) -> dict[str, Any]:

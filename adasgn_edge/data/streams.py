@@ -14,8 +14,8 @@ STREAMS = ("joint", "bone", "velocity")
 def to_stream(clip: Any, stream: str, parents: Any) -> Any:
     """Turn joint positions ``(..., T, V, 3)`` into the input of a stream; same shape.
 
-    joint: as they are. bone: joint minus its parent (`parents`: (V,) indices, the root its own parent), the root as it
-    is, since the skeleton's way through space is in no bone. velocity: frame minus the frame before, zero for the first.
+    joint: as they are. bone: joint minus its parent (`parents`: (V,) indices, the root its own parent), the root as
+    it is, since the way through space is in no bone. velocity: frame minus the frame before, zero for the first.
     """
     if stream == "joint":
         return clip

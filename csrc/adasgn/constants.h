@@ -29,6 +29,7 @@ constexpr int kMaxWindow = 3600;  // seconds
 // Of causal models.
 constexpr int kMaxTrail = 16;
 constexpr int kMaxTemporalLayers = 16;
+constexpr std::int64_t kMinStep = 1'000'000;                  // nanoseconds
 constexpr std::int64_t kMaxStep = 10'000'000'000;             // nanoseconds
 constexpr std::int64_t kMaxDecisionTime = 3'600'000'000'000;  // nanoseconds
 constexpr std::int64_t kMaxCost = std::int64_t{1} << 62;

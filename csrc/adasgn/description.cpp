@@ -326,7 +326,7 @@ Decision parse_decision(const Json& json, const JsonContext& at) {
 
 Recognition parse_recognition(const Json& json, int classes, const JsonContext& at) {
     expect_keys(json, {"step", "none", "decision"}, at);
-    return {nanoseconds(json["step"], 1, kMaxStep, at.inside("step")),
+    return {nanoseconds(json["step"], kMinStep, kMaxStep, at.inside("step")),
             integer(json["none"], 0, classes - 1, at.inside("none")),
             parse_decision(json["decision"], at.inside("decision"))};
 }

@@ -198,7 +198,7 @@ SOUND_DECISION = asdict(Decision())
 SOUND_RULES: dict[str, dict[str, object]] = {
     "as it is": {},
     "the first class": {"none": 0},
-    "the shortest step": {"step": 1},
+    "the shortest step": {"step": 1_000_000},
     "the longest step": {"step": 10_000_000_000},
     "whole numbers": {"decision": {**SOUND_DECISION, "smoothing": 1, "start": 1, "end": 0}},
     "the same start and end": {"decision": {**SOUND_DECISION, "end": SOUND_DECISION["start"]}},
@@ -208,12 +208,13 @@ NO_RULES: dict[str, object] = {
     "null": None,
     "a list": [],
     "no step": {"none": 13, "decision": SOUND_DECISION},
-    "more keys": {"step": 1, "none": 13, "decision": SOUND_DECISION, "more": 1},
-    "no decision": {"step": 1, "none": 13, "decision": None},
-    "a decision as a list": {"step": 1, "none": 13, "decision": [0.7]},
+    "more keys": {"step": 1_000_000, "none": 13, "decision": SOUND_DECISION, "more": 1},
+    "no decision": {"step": 1_000_000, "none": 13, "decision": None},
+    "a decision as a list": {"step": 1_000_000, "none": 13, "decision": [0.7]},
 }
 HOSTILE_RULES: dict[str, dict[str, object]] = {
     "a step of 0": {"step": 0},
+    "a short step": {"step": 999_999},
     "a long step": {"step": 10_000_000_001},
     "a step of 64 bits": {"step": 2**64 - 1},
     "a step with a fraction": {"step": 5e7},
@@ -286,7 +287,7 @@ def test_recognition_that_both_accept(escalating, tmp_path, changes):
 
 RULES = [
     *NO_RULES.values(),
-    *({"step": 1, "none": 13, "decision": SOUND_DECISION, **one} for one in HOSTILE_RULES.values()),
+    *({"step": 1_000_000, "none": 13, "decision": SOUND_DECISION, **one} for one in HOSTILE_RULES.values()),
 ]
 
 

@@ -31,7 +31,7 @@ NONE = "none"
 class GridSection(Section):
     """step: seconds between two frames of the grid."""
 
-    step: float = Field(0.05, ge=1e-4, le=1)
+    step: float = Field(0.05, ge=1e-3, le=1)
 
 
 class CausalSection(Section):
