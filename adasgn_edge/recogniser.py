@@ -32,11 +32,14 @@ from adasgn_edge.regular_file import shown_path
 from adasgn_edge.wording import shown
 
 __all__ = [
-    "MODES", "NO_LABEL", "OVERFLOWS", "Decisions", "GestureEvent", "Output", "Recogniser", "Stats", "StepResult",
+    "MODES", "NO_LABEL", "OVERFLOWS", "WEIGHTS", "Decisions", "GestureEvent", "Output", "Recogniser", "Stats",
+    "StepResult",
 ]  # fmt: skip
 
 MODES = ("continual", "exact")
 """How a step is computed: with what earlier steps left, or anew over the whole window. Results agree to rounding."""
+WEIGHTS = ("f32", "bf16")
+"""What the continual mode keeps the temporal module's weights in; everything is computed in float."""
 OVERFLOWS = ("refuse", "replace")
 """What happens to a body for which there is no place: it is passed over, or takes that of the one longest unseen."""
 NO_LABEL = -1
@@ -160,6 +163,7 @@ class Recogniser:
         *,
         device: str = "cpu",
         mode: str = "continual",
+        weights: str = "f32",
         effort: float | None = None,
         max_macs: float | None = None,
         max_tracks: int = 8,
@@ -181,12 +185,14 @@ class Recogniser:
         """A recogniser of a causal model's file; all memory is taken now.
 
         device: "cpu", the only one that runs causal models; threads, instruction_set: as of :func:`adasgn_edge.load`.
-        mode: one of MODES. effort, 0 to 1, or max_macs, the mean cost of a step as in the model's effort table: how
-        often a model that escalates takes a dearer branch, by default its own. max_tracks, overflow (one of OVERFLOWS):
-        how many bodies at once, and what happens to more. missing: a frame with more than this share of joints missing
-        counts as not received. max_speed: of the origin joint, in scale bones a second, beyond which it is another
-        body; None: any. idle_motion: a frame in which nothing moved farther, in scale bones, costs nothing; None: none
-        does. decision: in place of the model's own.
+        mode: one of MODES. weights, one of WEIGHTS: "bf16" keeps those of the continual mode's temporal module in 16
+        bits, which makes a step of few bodies faster and moves probabilities in their third digit. effort, 0 to 1, or
+        max_macs, the mean cost of a step as in the model's effort table: how often a model that escalates takes a
+        dearer branch, by default its own. max_tracks, overflow (one of OVERFLOWS): how many bodies at once, and what
+        happens to more. missing: a frame with more than this share of joints missing counts as not received. max_speed:
+        of the origin joint, in scale bones a second, beyond which it is another body; None: any. idle_motion: a frame
+        in which nothing moved farther, in scale bones, costs nothing; None: none does. decision: in place of the
+        model's own.
 
         Seconds: gap: without a usable frame, after which a track starts anew; forget: unseen, after which it is
         forgotten; late: behind the newest stamp, beyond which the clock was set back and all starts anew; fill: at most
@@ -201,6 +207,7 @@ class Recogniser:
             raise EngineError(f'device: expected "cpu", which alone runs causal models, found {shown(device)}')
         options = {
             "exact": _one_of("mode", mode, MODES) == "exact",
+            "halved": _one_of("weights", weights, WEIGHTS) == "bf16",
             "replace": _one_of("overflow", overflow, OVERFLOWS) == "replace",
             "max_tracks": whole_number("max_tracks", max_tracks, 1, MAX_TRACKS),
             "gap": _nanoseconds("gap", gap),

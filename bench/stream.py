@@ -98,10 +98,16 @@ def on_grid(dataset: OnlineDataset, sequence: int, model: ModelFile) -> NDArray[
 
 
 def pushes(
-    path: Path, model: ModelFile, steps: NDArray[np.float32], mode: str, tracks: int = 1, together: bool = True
+    path: Path,
+    model: ModelFile,
+    steps: NDArray[np.float32],
+    mode: str,
+    tracks: int = 1,
+    together: bool = True,
+    weights: str = "f32",
 ) -> Callable[[int], None]:
     """A call that gives every track one more frame, all in one push or each in a push of its own."""
-    recogniser = adasgn_edge.Recogniser(path, mode=mode, max_tracks=tracks)
+    recogniser = adasgn_edge.Recogniser(path, mode=mode, max_tracks=tracks, weights=weights)
     numbers = itertools.count()
 
     def call(_: int) -> None:
@@ -127,6 +133,7 @@ def one_track(path: Path, model: ModelFile, steps: NDArray[np.float32], folder: 
     engine = adasgn_edge.load(dense)
     sides = [
         Side("recogniser, continual", pushes(path, model, steps, "continual")),
+        Side("recogniser, continual, weights in bf16", pushes(path, model, steps, "continual", weights="bf16")),
         Side("recogniser, exact", pushes(path, model, steps, "exact")),
         Side(
             "recogniser, dense SGN's branch, continual",
@@ -146,6 +153,7 @@ def many_tracks(path: Path, model: ModelFile, steps: NDArray[np.float32], tracks
     """So many tracks in one push, or in a push each."""
     return [
         Side("all in one push", pushes(path, model, steps, "continual", tracks)),
+        Side("all in one push, weights in bf16", pushes(path, model, steps, "continual", tracks, weights="bf16")),
         Side("each in a push of its own", pushes(path, model, steps, "continual", tracks, together=False)),
     ]
 

@@ -98,6 +98,10 @@ def command(
         str,
         typer.Option(metavar="continual|exact", help="Reuse what earlier steps left, or compute every window anew."),
     ] = "continual",
+    weights: Annotated[
+        str,
+        typer.Option(metavar="f32|bf16", help="What the continual mode's are kept in; bf16 is faster for few bodies."),
+    ] = "f32",
     max_tracks: Annotated[int, typer.Option(min=1, max=4096, help="Bodies at once; more are not received.")] = 8,
     source: SourceOption = None,
     axes: AxesOption = None,
@@ -184,7 +188,7 @@ def command(
     )  # fmt: skip
     from_standard_input = camera is None and str(file) == STANDARD_INPUT
     default = "stream" if camera is None else "hands"
-    recogniser = _make(model, default, mode=mode, effort=effort, max_tracks=max_tracks)
+    recogniser = _make(model, default, mode=mode, weights=weights, effort=effort, max_tracks=max_tracks)
     layout = recogniser.description.layout
     description = None if camera else description_of(layout, source, axes, units, mirrored, gravity, side)
     parser = FrameParser(layout, description, Orientation(flip, mirror, scale))
@@ -263,12 +267,14 @@ def play(session: Session, feed: Feed, shown: Sink, stopping: Stopping, troubles
 # -- input ----------------------------------------------------------------------------------------------------------
 
 
-def _make(model: Path | None, default: str, *, mode: str, effort: float | None, max_tracks: int) -> Recogniser:
+def _make(
+    model: Path | None, default: str, *, mode: str, weights: str, effort: float | None, max_tracks: int
+) -> Recogniser:
     from adasgn_edge.deploy.model_file import model_called, shipped_model
     from adasgn_edge.recogniser import Recogniser
 
     path = shipped_model(default) if model is None else model_called(model)
-    return Recogniser(path, mode=mode, effort=effort, max_tracks=max_tracks)
+    return Recogniser(path, mode=mode, weights=weights, effort=effort, max_tracks=max_tracks)
 
 
 def _recorded(

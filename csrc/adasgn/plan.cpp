@@ -1,14 +1,28 @@
 #include "adasgn/plan.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "adasgn/error.h"
 
 namespace adasgn {
 
 using cpu::kRowStride;
+
+namespace {
+
+// Of a finite value the upper 16 bits, rounded to nearest even.
+std::uint32_t to_bfloat16(float value) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16;
+}
+
+}  // namespace
 
 const cpu::Kernels& checked_kernels(const char* name) {
     const cpu::Kernels* const found = cpu::kernels_for(name);
@@ -22,13 +36,14 @@ const cpu::Kernels& checked_kernels(const char* name) {
     return *found;
 }
 
-Plan::Plan(const Model& model, const cpu::Kernels& kernels, Part part) : panel_(kernels.panel) {
+Plan::Plan(const Model& model, const cpu::Kernels& kernels, Part part, bool halved)
+    : panel_(kernels.panel), lanes_(kernels.lanes) {
     const Description& description = model.description;
     for (int i = 0; part == Part::whole && i < static_cast<int>(description.branches.size()); ++i) {
         branches_.push_back(branch(model, i));
     }
     if (description.causal) {
-        causal_ = causal(model);
+        causal_ = causal(model, halved);
         return;
     }
     if (description.adaptive) {
@@ -58,30 +73,43 @@ float* Plan::allocate(std::size_t floats) {
     return buffers_.back().data();
 }
 
-cpu::Packed Plan::pack(const float* values, int depth, int width, int depth_step, int width_step) {
-    float* const panels = allocate(static_cast<std::size_t>(depth) * whole_panels(width));
+cpu::Packed Plan::pack(const float* values, int depth, int width, int depth_step, int width_step, bool halved) {
+    Buffer panels(static_cast<std::size_t>(depth) * whole_panels(width));
     for (int n = 0; n < width; ++n) {
-        float* const column = panels + static_cast<std::size_t>(n / panel_) * depth * panel_ + n % panel_;
+        float* const column = panels.data() + static_cast<std::size_t>(n / panel_) * depth * panel_ + n % panel_;
         for (int k = 0; k < depth; ++k) {
             column[static_cast<std::size_t>(k) * panel_] =
                 values[static_cast<std::size_t>(k) * depth_step + static_cast<std::size_t>(n) * width_step];
         }
     }
     cpu::Packed packed;
-    packed.panels = panels;
     packed.depth = depth;
     packed.width = width;
+    packed.halved = halved;
+    if (!halved) {
+        packed.panels = panels.data();
+        buffers_.push_back(std::move(panels));
+        return packed;
+    }
+    float* word = allocate(panels.size() / 2);
+    packed.panels = word;
+    for (const float* low = panels.data(); low != panels.data() + panels.size(); low += 2 * lanes_) {
+        for (int lane = 0; lane < lanes_; ++lane, ++word) {
+            const std::uint32_t both = to_bfloat16(low[lane]) | to_bfloat16(low[lanes_ + lane]) << 16;
+            std::memcpy(word, &both, sizeof both);
+        }
+    }
     return packed;
 }
 
-cpu::Packed Plan::pack(const Tensor& tensor) {
+cpu::Packed Plan::pack(const Tensor& tensor, bool halved) {
     const int depth = static_cast<int>(tensor.shape[0]);
     const int width = static_cast<int>(tensor.shape[1]);
-    return pack(tensor.values.data(), depth, width, width, 1);
+    return pack(tensor.values.data(), depth, width, width, 1, halved);
 }
 
-cpu::Packed Plan::affine(const Model& model, const std::string& name) {
-    cpu::Packed packed = pack(model.tensor(name + ".weight"));
+cpu::Packed Plan::affine(const Model& model, const std::string& name, bool halved) {
+    cpu::Packed packed = pack(model.tensor(name + ".weight"), halved);
     start_from_row(packed, model.tensor(name + ".bias").values.data());
     return packed;
 }
@@ -168,16 +196,16 @@ cpu::BranchWeights Plan::branch(const Model& model, int index) {
     return weights;
 }
 
-void Plan::taps(const Tensor& weight, cpu::Packed (&packed)[kTaps]) {
+void Plan::taps(const Tensor& weight, cpu::Packed (&packed)[kTaps], bool halved) {
     const int depth = static_cast<int>(weight.shape[1]);
     const int width = static_cast<int>(weight.shape[2]);
     for (int tap = 0; tap < kTaps; ++tap) {
         packed[tap] =
-            pack(weight.values.data() + static_cast<std::size_t>(tap) * depth * width, depth, width, width, 1);
+            pack(weight.values.data() + static_cast<std::size_t>(tap) * depth * width, depth, width, width, 1, halved);
     }
 }
 
-cpu::CausalWeights Plan::causal(const Model& model) {
+cpu::CausalWeights Plan::causal(const Model& model, bool halved) {
     const CausalShape& shape = *model.description.causal;
     cpu::CausalWeights weights;
     weights.frames = model.description.frames;
@@ -185,14 +213,14 @@ cpu::CausalWeights Plan::causal(const Model& model) {
     for (int i = 0; i < weights.layer_count; ++i) {
         const std::string name = "temporal.layers." + std::to_string(i);
         cpu::CausalLayer& layer = weights.layers[i];
-        taps(model.tensor(name + ".weight"), layer.taps);
+        taps(model.tensor(name + ".weight"), layer.taps, halved);
         start_from_row(layer.taps[0], model.tensor(name + ".bias").values.data());
         layer.dilation = shape.dilations[i];
         layer.past = weights.widened_past;
         weights.widened_past += static_cast<std::ptrdiff_t>(kTaps - 1) * layer.dilation * kFeature;
     }
     weights.pool = shape.pool;
-    weights.widen = affine(model, "temporal.widen");
+    weights.widen = affine(model, "temporal.widen", halved);
     weights.classify = affine(model, "temporal.classify");
 
     // From the end: `span` frames before the newest one the first row is needed, then others `apart` frames apart.

@@ -13,7 +13,8 @@ class Plan {
   public:
     enum class Part { whole, temporal };
 
-    Plan(const Model& model, const cpu::Kernels& kernels, Part part = Part::whole);
+    // halved: the layers of a causal temporal module in bfloat16 (cpu::Packed::halved), its classifier not.
+    Plan(const Model& model, const cpu::Kernels& kernels, Part part = Part::whole, bool halved = false);
 
     const std::vector<cpu::BranchWeights>& branches() const { return branches_; }
     const cpu::PolicyWeights& policy() const { return policy_; }  // of an adaptive model
@@ -27,20 +28,21 @@ class Plan {
     int whole_panels(int columns) const;
     float* allocate(std::size_t floats);
     // A matrix (depth, width) with element (k, n) at values[k · depth_step + n · width_step].
-    cpu::Packed pack(const float* values, int depth, int width, int depth_step, int width_step);
-    cpu::Packed pack(const Tensor& tensor);
+    cpu::Packed pack(const float* values, int depth, int width, int depth_step, int width_step, bool halved = false);
+    cpu::Packed pack(const Tensor& tensor, bool halved = false);
     // A layer `name`.weight with its `name`.bias.
-    cpu::Packed affine(const Model& model, const std::string& name);
+    cpu::Packed affine(const Model& model, const std::string& name, bool halved = false);
     // Makes products with `packed` start from one row for all, or from one row each.
     void start_from_row(cpu::Packed& packed, const float* row);
     void start_from_rows(cpu::Packed& packed, const float* rows, int count);
 
     cpu::CoordinateEmbedding embedding(const Model& model, const std::string& prefix, int inputs, int joints);
     cpu::BranchWeights branch(const Model& model, int index);
-    void taps(const Tensor& weight, cpu::Packed (&packed)[kTaps]);
-    cpu::CausalWeights causal(const Model& model);
+    void taps(const Tensor& weight, cpu::Packed (&packed)[kTaps], bool halved = false);
+    cpu::CausalWeights causal(const Model& model, bool halved);
 
     int panel_;
+    int lanes_;
     std::vector<Buffer> buffers_;
     std::vector<cpu::BranchWeights> branches_;
     cpu::PolicyWeights policy_;

@@ -37,9 +37,9 @@ std::unique_ptr<online::FrameNetwork> network_for(const Model& model, std::uniqu
         other.branches.size() != own.branches.size() || !other.causal || other.json != own.json) {
         throw Error(ErrorKind::engine, "engine: expected one of the recogniser's model, found one of another");
     }
-    return options.exact
-               ? online::exact_network(model, std::move(engine), options.max_tracks)
-               : online::continual_network(model, std::move(engine), options.max_tracks, options.instruction_set);
+    return options.exact ? online::exact_network(model, std::move(engine), options.max_tracks)
+                         : online::continual_network(model, std::move(engine), options.max_tracks,
+                                                     options.instruction_set, options.weights);
 }
 
 // What make() makes; Error (engine) where there is too little memory for it.

@@ -362,6 +362,7 @@ def test_what_cannot_be_used_is_named(run: Run, model: Path, lines: list[str], t
         (("--units", "miles"), "units: expected m, cm, mm, in, ft"),
         (("--mirrored", "--axes", "source"), "axes: 'source' says that they are those of a source; which one?"),
         (("--mode", "quick"), "mode: expected one of continual, exact"),
+        (("--weights", "f16"), "weights: expected one of f32, bf16, found 'f16'"),
         (("--effort", 0.5), "does not escalate"),
         (("--model", adasgn_edge.shipped_model()), "causal"),
         (("--flip", "w"), "flip: expected axes"),

@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 
 #include "adasgn/causal.h"
 #include "adasgn/constants.h"
+#include "adasgn/cpu/kernels.h"
 #include "adasgn/engine.h"
 #include "adasgn/temporal_stream.h"
 #include "checked_engine.h"
@@ -43,6 +46,13 @@ Shape shape_of(int recorded, int classes, CausalShape causal) {
 }
 
 const Shape kPlain = shape_of(3, 5, {{2, 4, 8}, {1, 2, 4}, 1, 1});
+
+// To nearest, ties to even, with eight bits of mantissa.
+float to_eight_bits(float value) {
+    int exponent;
+    const double mantissa = std::frexp(value, &exponent);
+    return static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(mantissa, 8)), exponent - 8));
+}
 
 std::string error_of(ErrorKind kind, const std::function<void()>& call) {
     try {
@@ -241,6 +251,53 @@ TEST_CASE("tracks do not change each other's bits") {
         alone.keep(only, 1);
         const std::vector<float> all = logits.copy();
         CHECK(std::vector<float>(all.begin() + 9 * 5, all.begin() + 10 * 5) == expected.copy());
+    }
+}
+
+TEST_CASE("halved weights are those of a model rounded to bfloat16, bit for bit, and nearly the model's own") {
+    const Shape shapes[] = {kPlain, shape_of(3, 70, {{}, {1, 3}, 3, 0})};  // several panels of classes; rows pooled
+    for (const Shape& shape : shapes) {
+        const Model model = random_model(shape, 14);
+        Model rounded = model;
+        for (auto& [name, tensor] : rounded.tensors) {
+            const bool halved = name.find("temporal.layers.") == 0 || name == "temporal.widen.weight";
+            if (halved && name.find(".weight") != std::string::npos) {
+                std::transform(tensor.values.begin(), tensor.values.end(), tensor.values.begin(), to_eight_bits);
+            }
+        }
+        const int classes = model.description.classes;
+        for (const char* const* set = cpu::instruction_sets(); *set != nullptr; ++set) {
+            CAPTURE(*set);
+            CheckedStream halved(model, 20, *set, Weights::bf16);
+            CheckedStream expected(rounded, 20, *set);
+            CheckedStream whole(model, 20, *set);
+            std::mt19937 random(15);
+            std::vector<int> tracks(20);
+            std::iota(tracks.begin(), tracks.end(), 0);
+            double off = 0;
+            double all = 0;
+            for (int step = 0; step < 20; ++step) {
+                const int count = 1 + step;
+                const std::vector<float> features = random_floats(count * kFeature, random);
+                Output<float> logits(count * classes);
+                Output<float> of_rounded(count * classes);
+                Output<float> of_whole(count * classes);
+                const auto run = [&](TemporalStream& stream, Output<float>& to) {
+                    stream.try_frame(tracks.data(), count, features.data(), to.data());
+                    stream.keep(tracks.data(), count);
+                };
+                run(halved, logits);
+                run(expected, of_rounded);
+                run(whole, of_whole);
+                CHECK(logits.copy() == of_rounded.copy());
+                for (int i = 0; i < count * classes; ++i) {
+                    off += std::pow(logits.data()[i] - of_whole.data()[i], 2);
+                    all += std::pow(of_whole.data()[i], 2);
+                }
+            }
+            CHECK(off > 0);
+            CHECK(off < 1e-4 * all);  // 1 % of the norm
+        }
     }
 }
 

@@ -232,6 +232,11 @@ def test_several_threads_may_push(single: Path, stream: np.ndarray) -> None:
     [
         ({"device": "cuda"}, 'device: expected "cpu"'),
         ({"mode": "quick"}, "mode: expected one of continual, exact, found 'quick'"),
+        ({"weights": "f16"}, "weights: expected one of f32, bf16, found 'f16'"),
+        (
+            {"weights": "bf16", "mode": "exact"},
+            "weights: expected f32 in the exact mode, found bf16, which the continual",
+        ),
         ({"overflow": "drop"}, "overflow: expected one of refuse, replace"),
         ({"max_tracks": 0}, "max_tracks: expected a whole number from 1"),
         ({"max_tracks": 2.0}, "max_tracks: expected a whole number"),

@@ -7,6 +7,11 @@
 
 namespace adasgn::cpu::ADASGN_ISA {
 
+// A product with these weights, or with others that are halved if they are.
+inline void run_on(const Packed& weights, const Product& product) {
+    (weights.halved ? run<true> : run<false>)(product);
+}
+
 constexpr int kHalves = kTemporal / kFeature;  // widened rows lie as two, as they are wider than a row of scratch
 static_assert(kHalves * kFeature == kTemporal);
 
@@ -32,7 +37,7 @@ struct CausalRows {
         for (int tap = 0; tap < kTaps; ++tap) {
             product.operands[tap] = weighted(taps[tap], 0, layer.taps[tap]);
         }
-        run(product);
+        run_on(layer.taps[0], product);
         float* const made = other_;
         other_ = x;
         x = made;
@@ -47,17 +52,17 @@ inline void widen(const CausalWeights& weights, const float* x, int blocks, int 
     for (int half = 0; half < kHalves; ++half) {
         const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(half) * kFeature;
         Operand operand = weighted(x, static_cast<std::ptrdiff_t>(rows) * kRowStride, weights.widen);
-        operand.b += column * weights.widen.depth;
-        run({{operand},
-             1,
-             weights.widen.start + column,
-             0,
-             blocks,
-             rows,
-             kFeature,
-             finish,
-             halves[half],
-             static_cast<std::ptrdiff_t>(kRowStride)});
+        operand.b = panels_from(weights.widen, column);
+        run_on(weights.widen, {{operand},
+                               1,
+                               weights.widen.start + column,
+                               0,
+                               blocks,
+                               rows,
+                               kFeature,
+                               finish,
+                               halves[half],
+                               static_cast<std::ptrdiff_t>(kRowStride)});
     }
 }
 
@@ -67,7 +72,7 @@ inline void classify(const CausalWeights& weights, float* const (&halves)[kHalve
     const int classes = weights.classify.width;
     for (int column = 0; column < classes; column += kPanel) {
         Packed panel = weights.classify;
-        panel.panels += static_cast<std::ptrdiff_t>(column) * panel.depth;
+        panel.panels = panels_from(weights.classify, column);
         const int width = classes - column < kPanel ? classes - column : kPanel;
         Product product{{}, kHalves, panel.start + column, 0, 1, rows, width, Finish::plain, panel_of_logits, 0};
         for (int half = 0; half < kHalves; ++half) {

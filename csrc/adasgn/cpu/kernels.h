@@ -17,8 +17,12 @@ constexpr int kRowStride = kFeature + 16;
 // A matrix (depth, width) packed into panels of Kernels::panel columns, [width / panel][depth][panel], the last panel
 // filled up with zeros. A product starts from `start`: a row per joint or frame, start_stride floats apart, or with
 // start_stride 0 the same row for all. Rows are filled up to whole panels.
+//
+// halved: of each weight the upper 16 bits, rounded (bfloat16). Then a row of a panel has half as many words: of each
+// two vectors of Kernels::lanes columns, lane by lane, the first one's in the lower bits.
 struct Packed {
     const float* panels = nullptr;
+    bool halved = false;
     const float* start = nullptr;
     std::ptrdiff_t start_stride = 0;
     int depth = 0;
@@ -126,7 +130,8 @@ struct Scratch {
 
 struct Kernels {
     const char* name;
-    int panel;
+    int panel;  // of an even number of vectors
+    int lanes;  // of a vector
 
     // Features of `count` frames, all of one branch.
     void (*branch)(const BranchWeights& weights, const Frame* frames, int count, const Scratch& scratch);

@@ -31,8 +31,9 @@ static bool within(float bound, const float* values, std::size_t count) {
 #define ADASGN_TEXT(name) ADASGN_TEXT_(name)
 
 extern const Kernels kernels;
-const Kernels kernels = {ADASGN_TEXT(ADASGN_ISA), kPanel,          branch,
-                         policy_logits,           temporal_logits, causal_window_logits,
-                         causal_frame_logits,     within,          multiply_adds};
+const Kernels kernels = {
+    ADASGN_TEXT(ADASGN_ISA), kPanel, kLanes,        branch, policy_logits, temporal_logits, causal_window_logits,
+    causal_frame_logits,     within, multiply_adds,
+};
 
 }  // namespace adasgn::cpu::ADASGN_ISA

@@ -22,7 +22,7 @@ enum class Finish {
 struct Operand {
     const float* a;  // rows of kRowStride floats
     std::ptrdiff_t a_block;
-    const float* b;
+    const float* b;  // or words of halved weights
     std::ptrdiff_t b_row;
     std::ptrdiff_t b_panel;
     std::ptrdiff_t b_block;
@@ -43,10 +43,21 @@ struct Product {
     std::ptrdiff_t out_block;
 };
 
+// A row of a panel, in words.
+ADASGN_INLINE std::ptrdiff_t panel_row(const Packed& weights) {
+    return weights.halved ? kPanel / 2 : kPanel;
+}
+
 // Rows at `a` (blocks a_block floats apart) times packed weights.
 ADASGN_INLINE Operand weighted(const float* a, std::ptrdiff_t a_block, const Packed& weights) {
-    const std::ptrdiff_t panel = static_cast<std::ptrdiff_t>(weights.depth) * kPanel;
-    return {a, a_block, weights.panels, kPanel, panel, 0, panel, weights.depth};
+    const std::ptrdiff_t row = panel_row(weights);
+    const std::ptrdiff_t panel = row * weights.depth;
+    return {a, a_block, weights.panels, row, panel, 0, panel, weights.depth};
+}
+
+// The weights from a column on, a multiple of kPanel.
+ADASGN_INLINE const float* panels_from(const Packed& weights, std::ptrdiff_t column) {
+    return weights.panels + column / kPanel * panel_row(weights) * weights.depth;
 }
 
 // Rows at `a` times activations at `b` of the same block; b's rows are b_row floats apart.
@@ -70,7 +81,8 @@ struct Tile {
     bool first_of_block;
 };
 
-template <int Rows, int Vectors>
+// Halved: of all operands' b.
+template <int Rows, int Vectors, bool Halved>
 __attribute__((noinline)) void run_tile(const Tile& tile) {
     Vec sum[Rows][Vectors];
     if (tile.start != nullptr) {
@@ -90,7 +102,11 @@ __attribute__((noinline)) void run_tile(const Tile& tile) {
         for (; a != a_end; ++a, b += b_row, ahead += ahead_step) {
             __builtin_prefetch(ahead, 0, 2);  // to the second-level cache; after the last panel any address will do
             Vec b_vectors[Vectors];
-            unroll<Vectors>([&](auto v) { b_vectors[v] = load(b + v * kLanes); });
+            if constexpr (Halved) {
+                unroll<Vectors>([&](auto v) { b_vectors[v] = widened(load(b + v / 2 * kLanes), v % 2 != 0); });
+            } else {
+                unroll<Vectors>([&](auto v) { b_vectors[v] = load(b + v * kLanes); });
+            }
             unroll<Rows>([&](auto r) {
                 const Vec element = a[r * kRowStride];
                 unroll<Vectors>([&](auto v) { sum[r][v] = element * b_vectors[v] + sum[r][v]; });
@@ -129,18 +145,19 @@ __attribute__((noinline)) void run_tile(const Tile& tile) {
 
 using TileFunction = void (*)(const Tile&);
 
-template <int Vectors, std::size_t... R>
+template <int Vectors, bool Halved, std::size_t... R>
 inline TileFunction tile_of(int rows, std::index_sequence<R...>) {
-    static constexpr TileFunction functions[] = {run_tile<static_cast<int>(R) + 1, Vectors>...};
+    static constexpr TileFunction functions[] = {run_tile<static_cast<int>(R) + 1, Vectors, Halved>...};
     return functions[rows - 1];
 }
 
-template <int Vectors>
+template <int Vectors, bool Halved>
 inline TileFunction tile_of(int rows) {
-    return tile_of<Vectors>(rows, std::make_index_sequence<kTileRows>{});
+    return tile_of<Vectors, Halved>(rows, std::make_index_sequence<kTileRows>{});
 }
 
-inline void run(const Product& product) {
+template <bool Halved>
+void run(const Product& product) {
     const int tiles = (product.rows + kTileRows - 1) / kTileRows;
     const int height = product.rows / tiles;
     const int taller = product.rows % tiles;  // so many tiles have one row more
@@ -155,10 +172,10 @@ inline void run(const Product& product) {
     }
     for (int column = 0; column < product.width; column += kPanel) {
         const bool narrow = product.width - column <= kLanes;
-        const TileFunction functions[2] = {narrow ? tile_of<1>(height) : tile_of<kPanelVectors>(height),
-                                           taller == 0 ? nullptr
-                                           : narrow    ? tile_of<1>(height + 1)
-                                                       : tile_of<kPanelVectors>(height + 1)};
+        const auto of_height = [&](int rows) {
+            return narrow ? tile_of<1, Halved>(rows) : tile_of<kPanelVectors, Halved>(rows);
+        };
+        const TileFunction functions[2] = {of_height(height), taller == 0 ? nullptr : of_height(height + 1)};
         const std::ptrdiff_t panel = column / kPanel;
         for (int block = 0; block < product.blocks; ++block) {
             for (int i = 0, row = 0; i < tiles; ++i) {
@@ -169,7 +186,7 @@ inline void run(const Product& product) {
                     const float* const b = operand.b + block * operand.b_block + panel * operand.b_panel;
                     tile.b[k] = b;
                     tile.ahead[k] = b + operand.next_panel + operand.next_panel * (block * tiles + i) / all_tiles;
-                    tile.ahead_step[k] = operand.next_panel == 0 ? 0 : (kPanel + all_tiles - 1) / all_tiles;
+                    tile.ahead_step[k] = operand.next_panel == 0 ? 0 : (operand.b_row + all_tiles - 1) / all_tiles;
                 }
                 tile.start = product.start == nullptr ? nullptr : product.start + row * product.start_stride + column;
                 tile.first_of_block = row == 0;
@@ -180,6 +197,11 @@ inline void run(const Product& product) {
             }
         }
     }
+}
+
+// Of weights that are not halved.
+inline void run(const Product& product) {
+    run<false>(product);
 }
 
 }  // namespace adasgn::cpu::ADASGN_ISA

@@ -33,6 +33,7 @@ constexpr int kTileRows = 6, kPanelVectors = 4;  // 32 registers of 4
 constexpr int kTileRows = 5, kPanelVectors = 2;  // 16 registers of 4, no fused multiply-add
 #endif
 constexpr int kPanel = kPanelVectors * kLanes;
+static_assert(kPanelVectors % 2 == 0, "halved weights lie in pairs of vectors");
 
 template <class Function, std::size_t... I>
 ADASGN_INLINE void unroll(Function&& function, std::index_sequence<I...>) {
@@ -51,6 +52,16 @@ ADASGN_INLINE Vec load(const float* from) {
 
 ADASGN_INLINE void store(Vec value, float* to) {
     value.copy_to(to, stdx::element_aligned);
+}
+
+// Of a vector of halved weights (Packed::halved) its even columns' vector, and its odd ones'.
+ADASGN_INLINE Vec widened(Vec words, bool upper) {
+    IntVec bits;
+    std::memcpy(static_cast<void*>(&bits), &words, sizeof bits);
+    bits = upper ? bits & static_cast<int>(0xFFFF0000U) : bits << 16;
+    Vec values;
+    std::memcpy(static_cast<void*>(&values), &bits, sizeof values);
+    return values;
 }
 
 // e^x for x <= 0, within 2 ulp down to -87.3 (results that are normal floats); below -87.7 it is 0. Without a mask:

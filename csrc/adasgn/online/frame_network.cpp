@@ -7,7 +7,6 @@
 #include "adasgn/buffer.h"
 #include "adasgn/constants.h"
 #include "adasgn/online/costs.h"
-#include "adasgn/temporal_stream.h"
 
 namespace adasgn::online {
 
@@ -49,10 +48,11 @@ class OnEngine : public FrameNetwork {
 class Continual : public OnEngine {
   public:
     // Slot i is saved as track slots + i.
-    Continual(const Model& model, std::shared_ptr<Inference> engine, int slots, const char* instruction_set)
+    Continual(const Model& model, std::shared_ptr<Inference> engine, int slots, const char* instruction_set,
+              Weights weights)
         : OnEngine(model, std::move(engine)),
           slots_(slots),
-          stream_(model, 2 * slots, instruction_set),
+          stream_(model, 2 * slots, instruction_set, weights),
           macs_(temporal_step_macs(model.description)) {}
 
     void try_frames(const int* slots, int count, const float* features, float* logits) override {
@@ -154,8 +154,8 @@ class Exact : public OnEngine {
 }  // namespace
 
 std::unique_ptr<FrameNetwork> continual_network(const Model& model, std::shared_ptr<Inference> engine, int slots,
-                                                const char* instruction_set) {
-    return std::make_unique<Continual>(model, std::move(engine), slots, instruction_set);
+                                                const char* instruction_set, Weights weights) {
+    return std::make_unique<Continual>(model, std::move(engine), slots, instruction_set, weights);
 }
 
 std::unique_ptr<FrameNetwork> exact_network(const Model& model, std::shared_ptr<Inference> engine, int slots) {

@@ -7,6 +7,7 @@
 
 #include "adasgn/inference.h"
 #include "adasgn/model.h"
+#include "adasgn/temporal_stream.h"
 
 namespace adasgn::online {
 
@@ -36,7 +37,7 @@ class FrameNetwork {
 // Both run branches on `engine`, in batches that fit it. Continual: the temporal module goes on from what it computed
 // for the frames before, on the CPU. Exact: it sees all T features anew, on the engine.
 std::unique_ptr<FrameNetwork> continual_network(const Model& model, std::shared_ptr<Inference> engine, int slots,
-                                                const char* instruction_set);
+                                                const char* instruction_set, Weights weights);
 std::unique_ptr<FrameNetwork> exact_network(const Model& model, std::shared_ptr<Inference> engine, int slots);
 
 }  // namespace adasgn::online

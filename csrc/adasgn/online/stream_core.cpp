@@ -82,6 +82,10 @@ void expect_recognisable(const Description& description, const RecogniserOptions
     expect_number("missing", options.missing, 1);
     expect_number("max_speed", options.max_speed, 1e9F);
     expect_number("idle_motion", options.idle_motion, kMaxCoordinate);
+    if (options.exact && options.weights != Weights::f32) {
+        throw Error(ErrorKind::engine,
+                    "weights: expected f32 in the exact mode, found bf16, which the continual one has");
+    }
 }
 
 StreamCore::StreamCore(const Description& description, std::unique_ptr<FrameNetwork> network,
