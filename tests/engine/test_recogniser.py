@@ -68,6 +68,19 @@ def test_it_is_offered_by_the_package() -> None:
     assert "Recogniser" in adasgn_edge.__all__
 
 
+def test_weights_in_bfloat16_move_probabilities_a_little(stream: np.ndarray) -> None:
+    path = adasgn_edge.shipped_model("stream")
+    (whole, told), (halved, told_too) = (pushed(Recogniser(path, weights=kind), stream) for kind in ("f32", "bf16"))
+    assert len(told) > 4
+    assert [(event.kind, event.label) for event in told_too] == [(event.kind, event.label) for event in told]
+    off = [
+        np.abs(np.subtract(a.probabilities, b.probabilities)).max()
+        for a, b in zip(whole, halved, strict=True)
+        if a.ready
+    ]
+    assert 0 < max(off) < 0.02
+
+
 @pytest.mark.parametrize("mode", ["continual", "exact"])
 def test_every_step_is_what_the_engine_says_of_its_window(single: Path, stream: np.ndarray, mode: str) -> None:
     recogniser, engine = Recogniser(single, mode=mode), adasgn_edge.load(single)
