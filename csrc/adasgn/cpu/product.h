@@ -151,14 +151,19 @@ inline TileFunction tile_of(int rows, std::index_sequence<R...>) {
     return functions[rows - 1];
 }
 
+// Few heights for halved weights, which are for few rows.
+template <bool Halved>
+constexpr int kHighest = Halved&& kTileRows > 6 ? 6 : kTileRows;
+
 template <int Vectors, bool Halved>
 inline TileFunction tile_of(int rows) {
-    return tile_of<Vectors, Halved>(rows, std::make_index_sequence<kTileRows>{});
+    return tile_of<Vectors, Halved>(rows, std::make_index_sequence<kHighest<Halved>>{});
 }
 
+// Halved: the width is a multiple of kPanel.
 template <bool Halved>
 void run(const Product& product) {
-    const int tiles = (product.rows + kTileRows - 1) / kTileRows;
+    const int tiles = (product.rows + kHighest<Halved> - 1) / kHighest<Halved>;
     const int height = product.rows / tiles;
     const int taller = product.rows % tiles;  // so many tiles have one row more
     const int all_tiles = product.blocks * tiles;
@@ -173,7 +178,11 @@ void run(const Product& product) {
     for (int column = 0; column < product.width; column += kPanel) {
         const bool narrow = product.width - column <= kLanes;
         const auto of_height = [&](int rows) {
-            return narrow ? tile_of<1, Halved>(rows) : tile_of<kPanelVectors, Halved>(rows);
+            if constexpr (Halved) {
+                return tile_of<kPanelVectors, Halved>(rows);
+            } else {
+                return narrow ? tile_of<1, Halved>(rows) : tile_of<kPanelVectors, Halved>(rows);
+            }
         };
         const TileFunction functions[2] = {of_height(height), taller == 0 ? nullptr : of_height(height + 1)};
         const std::ptrdiff_t panel = column / kPanel;
