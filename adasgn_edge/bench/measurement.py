@@ -457,7 +457,7 @@ def _start_fresh(run: Run, contenders: Sequence[AnyContender], arrays: NDArray[n
 
 def _starts(one: AnyContender) -> bool:
     if isinstance(one, StreamContender):
-        return one.mode == "continual" and one.bodies < BODIES
+        return one.mode == "continual" and one.weights == "f32" and one.bodies < BODIES
     if one.kind == "model":
         return one.effort is None or (one.file.effort is not None and one.effort == one.file.effort.default)
     return one.kind in ("framework", "dense", "policy")

@@ -24,8 +24,8 @@ from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["BODIES", "TOLERANCE", "StreamContender", "frames_at", "grid_step", "stream_contenders"]
 
-TOLERANCE = 1e-4
-"""Most that probabilities may differ from those of the reference in float64."""
+TOLERANCE = {"f32": 1e-4, "bf16": 0.02}
+"""Most that probabilities may differ from those of the reference in float64, by what weights are kept in."""
 BODIES = 10
 """How many step together in one push, beside one alone."""
 CHECKED = 16
@@ -36,13 +36,14 @@ SCALE_FRAMES = 64
 
 @dataclass(frozen=True)
 class StreamContender:
-    """A recogniser. mode: "continual" or "exact"; bodies: in each push; frames: (F, V, 3) of the recording."""
+    """A recogniser. mode, weights: its options; bodies: in each push; frames: (F, V, 3) of the recording."""
 
     name: str
     title: str
     path: Path
     file: ModelFile
     mode: str
+    weights: str
     bodies: int
     frames: NDArray[np.float32]
     threads: int
@@ -84,9 +85,9 @@ class StreamContender:
         expected = softmax(FoldedReference(self.file.folded).whole(windows, actions))
         if len(found) != CHECKED:
             raise BenchError(f"expected {CHECKED} results of as many steps, found {len(found)}")
-        off = float(np.abs(np.asarray(found) - expected).max())
-        if not off <= TOLERANCE:
-            raise BenchError(f"expected probabilities within {TOLERANCE:g} of the reference's, found {off:.2g}")
+        off, limit = float(np.abs(np.asarray(found) - expected).max()), TOLERANCE[self.weights]
+        if not off <= limit:
+            raise BenchError(f"expected probabilities within {limit:g} of the reference's, found {off:.2g}")
         return off
 
     @property
@@ -95,20 +96,28 @@ class StreamContender:
         return float(self.bodies * CostTable(self.file.config).step[0])
 
     def _recogniser(self, **options: Any) -> Recogniser:
-        return Recogniser(self.path, mode=self.mode, max_tracks=max(self.bodies, 1), threads=self.threads, **options)
+        return Recogniser(
+            self.path, mode=self.mode, weights=self.weights, max_tracks=max(self.bodies, 1), threads=self.threads,
+            **options,
+        )  # fmt: skip
 
 
 def stream_contenders(settings: Settings, models: list[tuple[Path, ModelFile]]) -> list[StreamContender]:
-    """Each model in both modes, then several bodies in one push."""
+    """Each model in both modes and with either kind of weights, then several bodies in one push."""
     found = []
     for path, file in models:
         frames = frames_at(1e9 / grid_step(file), file.layout)
-        for mode, bodies in (("continual", 1), ("exact", 1), ("continual", BODIES)):
-            name = f"stream-{path.stem}-{mode}" + (f"-{bodies}" if bodies > 1 else "")
+        sides = (("continual", "f32", 1), ("continual", "bf16", 1), ("exact", "f32", 1), ("continual", "f32", BODIES))
+        for mode, weights, bodies in sides:
+            name = f"stream-{path.stem}-{mode}" + ("-bf16" if weights == "bf16" else "")
+            name += f"-{bodies}" if bodies > 1 else ""
             title = f"{path.stem}, a step, {mode}" if bodies == 1 else f"{path.stem}, a step of {bodies} bodies"
+            title += ", weights in bf16" if weights == "bf16" else ""
             fresh = {"kind": "stream", "file": str(path), "mode": mode, "threads": settings.threads,
                      "step": grid_step(file)}  # fmt: skip
-            found.append(StreamContender(name, title, path, file, mode, bodies, frames, settings.threads, fresh))
+            found.append(
+                StreamContender(name, title, path, file, mode, weights, bodies, frames, settings.threads, fresh)
+            )
     return found
 
 
