@@ -376,7 +376,7 @@ TEST_CASE("a causal model's file is version 3: what was written is read, what do
     check(R"("stream":"joint")", R"("stream":"bone")", "description: stream: expected joint in a causal model");
 
     const std::string rules = "description: recognition: ";
-    check(R"("step":50000000)", R"("step":0)", rules + "step: expected whole nanoseconds from 1 to 10000000000");
+    check(R"("step":50000000)", R"("step":0)", rules + "step: expected whole nanoseconds from 1000000 to 10000000000");
     check(R"("step":50000000)", R"("step":10000000001)", "found 10000000001");
     check(R"("step":50000000)", R"("step":5e7)", "whole nanoseconds");
     check(R"("none":2)", R"("none":3)", rules + "none: expected a whole number from 0 to 2, found 3");
