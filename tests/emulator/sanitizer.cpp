@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "block.h"
+#include "history.h"
 #include "knowledge.h"
 #include "memory.h"
 #include "order.h"
@@ -62,17 +63,14 @@ class Sanitizer final : public Observer {
           stacks_(reinterpret_cast<std::uintptr_t>(stacks())) {}
 
     void work_begins(const Work& work) override {
-        launch_begin_ = ++now_;
+        history_.begins(work, ++now_);
         stretches_.clear();
         flags_.clear();
         block_ = &no_block_;
         resident_ = false;
-        begins_.resize(std::max(begins_.size(), work.stream + 1));
-        begins_[work.stream].push_back(now_);
-        works_.push_back({now_, work});
         found_others_.fill({});
-        after_ = Past{work.after, unordered_since(work.after)};
-        early_ = Past{work.early, unordered_since(work.early)};
+        after_ = history_.past(work.after);
+        early_ = history_.past(work.early);
     }
     void block_begins(int block, std::size_t shared_bytes) override {
         block_states_.resize(std::max(block_states_.size(), static_cast<std::size_t>(block) + 1));
@@ -145,7 +143,7 @@ class Sanitizer final : public Observer {
             const std::size_t offset = reinterpret_cast<std::uintptr_t>(from) - device_.begin;
             for (std::size_t i = 0; i < bytes; ++i) {
                 const Cell write = device_.written[offset + i];
-                if (const WorkRecord* other = unordered(write, after_))
+                if (const WorkRecord* other = history_.unordered(time_of(write), after_))
                     return conflict("reads", from, i, "wrote", *other);
                 if (write == 0 && !allocation_at(from)->pinned) values[i] = 0;
                 add_reader(offset + i, 0, after_);
@@ -155,7 +153,7 @@ class Sanitizer final : public Observer {
             const std::size_t offset = reinterpret_cast<std::uintptr_t>(to) - device_.begin;
             for (std::size_t i = 0; i < bytes; ++i) {
                 Cell& write = device_.written[offset + i];
-                if (const WorkRecord* other = unordered(write, after_))
+                if (const WorkRecord* other = history_.unordered(time_of(write), after_))
                     return conflict("writes", to, i, "wrote", *other);
                 if (const WorkRecord* other = unordered_reader(offset + i, after_))
                     return conflict("writes", to, i, "read", *other);
@@ -187,59 +185,26 @@ class Sanitizer final : public Observer {
         }
     };
 
-    struct WorkRecord {
-        std::uint64_t begin;
-        WorkName work;
-    };
-
-    // What is over for a piece of work: all before `since`, and of later work what the clock covers.
-    struct Past {
-        Clock clock;
-        std::uint64_t since = 1;
-    };
-
-    std::uint64_t unordered_since(const Clock& clock) const {
-        std::uint64_t since = now_;
-        for (std::size_t stream = 0; stream < begins_.size(); ++stream)
-            if (clock.of(stream) < begins_[stream].size()) since = std::min(since, begins_[stream][clock.of(stream)]);
-        return since;
-    }
+    // When the work that runs began.
+    std::uint64_t launch_begin() const { return history_.present().begin; }
 
     // What a thread of the running kernel comes after.
     const Past& past() const { return current == nullptr || current->waited ? after_ : early_; }
 
-    // The other work in which the access was made, if it may run at the same time as the present one.
-    const WorkRecord* unordered(Cell cell, const Past& past) const {
-        const std::uint64_t time = time_of(cell);
-        if (time < past.since || time >= launch_begin_) return nullptr;
-        const WorkRecord& work = work_at(time);
-        return unordered(work, past) ? &work : nullptr;
-    }
-
-    const WorkRecord& work_at(std::uint64_t time) const {
-        const auto later = std::upper_bound(works_.begin(), works_.end(), time,
-                                            [](std::uint64_t at, const WorkRecord& work) { return at < work.begin; });
-        return *(later - 1);
-    }
-
-    static bool unordered(const WorkRecord& work, const Past& past) {
-        return past.clock.of(work.work.stream) < work.work.number;
-    }
-
     // Of other work that has read the byte.
     const WorkRecord* unordered_reader(std::size_t offset, const Past& past) const {
         const Cell reads = device_.read[offset];
-        if (const WorkRecord* last = unordered(reads, past)) return last;
+        if (const WorkRecord* last = history_.unordered(time_of(reads), past)) return last;
         if ((reads & by_others) != 0)
             for (const std::uint64_t time : *sets_[device_.others[offset]])
-                if (const WorkRecord* other = unordered(make_cell(time, plain, 0), past)) return other;
+                if (const WorkRecord* other = history_.unordered(time, past)) return other;
         return nullptr;
     }
 
     // Whether a thread that reads or writes device memory may do so beside a read of other work or, in a resident
     // launch, of another block. Those are kept by the beginning of the work, of the stretch in which the block read.
     bool beside_read(std::uint64_t time, int thread, const Past& past) const {
-        if (time < launch_begin_) return unordered(make_cell(time, plain, 0), past) != nullptr;
+        if (time < launch_begin()) return history_.unordered(time, past) != nullptr;
         return resident_ && stretch_at(time).block != number_ && !knows(make_cell(time, warps, 0), thread);
     }
 
@@ -248,13 +213,13 @@ class Sanitizer final : public Observer {
         Cell& cell = device_.read[offset];
         const Cell reads = cell;
         const std::uint64_t time = time_of(reads);
-        const bool own = time >= launch_begin_ && (!resident_ || in_block(time));
+        const bool own = time >= launch_begin() && (!resident_ || in_block(time));
         cell = with_reader(own ? reads & ~by_others : 0, thread);
         const std::uint32_t before = (reads & by_others) != 0 ? device_.others[offset] : 0;
         std::uint64_t last = 0;
         if (reads != 0 && !own) {
-            if (time >= past.since || time >= launch_begin_)
-                last = time >= launch_begin_ ? stretch_at(time).begin : work_at(time).begin;
+            if (time >= past.since || time >= launch_begin())
+                last = time >= launch_begin() ? stretch_at(time).begin : history_.at(time).begin;
         }
         if (last == 0 && before == 0) return;
         // What the thread comes after changes at barriers, or whenever it acquires something itself.
@@ -278,7 +243,8 @@ class Sanitizer final : public Observer {
         bool own = false;
         for (const std::uint64_t time : *sets_[before]) {
             if (time >= block_->barrier && in_block(time)) own = true;
-            if (beside_read(time, thread, past)) others.push_back(time < launch_begin_ ? work_at(time).begin : time);
+            if (beside_read(time, thread, past))
+                others.push_back(time < launch_begin() ? history_.at(time).begin : time);
         }
         if (last != 0 && beside_read(last, thread, past)) others.push_back(last);
         std::sort(others.begin(), others.end());
@@ -290,11 +256,11 @@ class Sanitizer final : public Observer {
 
     // "which kernel fill of stream 1 wrote, with …"
     std::string which(const WorkRecord& other, const char* did) const {
-        const WorkName& present = works_.back().work;
+        const WorkName& present = history_.present().work;
         failing = true;  // unobserved
         std::string text = ", which " + describe(other.work) + " " + did;
-        if (!unordered(other, past())) return text + ", perhaps after this kernel began";
-        if (!unordered(other, after_)) return text + ", with no wait_for_previous_kernel in between";
+        if (!History::unordered(other, past())) return text + ", perhaps after this kernel began";
+        if (!History::unordered(other, after_)) return text + ", with no wait_for_previous_kernel in between";
         return text + ", with no event or synchronise between that and " + stream_name(present.stream);
     }
 
@@ -360,7 +326,7 @@ class Sanitizer final : public Observer {
         const bool constant = target.access == Access::read_constant;
         const Past& comes_after = constant ? early_ : past();  // constants may be read as soon as the kernel begins
         const std::uint64_t conflicts_since = in_shared_memory ? block_->begin : comes_after.since;
-        const std::uint64_t own_since = in_shared_memory ? block_->begin : launch_begin_;
+        const std::uint64_t own_since = in_shared_memory ? block_->begin : launch_begin();
         Cell* written = shadow.written + offset;
         Cell* read = shadow.read + offset;
         const bool is_read = target.access == Access::read || constant;
@@ -393,7 +359,7 @@ class Sanitizer final : public Observer {
             if (time_of(before) >= own_since) {
                 check_against_write(before, target);
             } else if (time_of(before) >= conflicts_since && !(kind == atomic && kind_of(before) == atomic)) {
-                if (const WorkRecord* other = unordered(before, comes_after))
+                if (const WorkRecord* other = history_.unordered(time_of(before), comes_after))
                     complain(Instrument::racecheck, target,
                              (constant ? ", read as constant" : "") + which(*other, "wrote"));
             }
@@ -417,7 +383,7 @@ class Sanitizer final : public Observer {
     void check_against_other_blocks(std::size_t offset, const Target& target) {
         if (!resident_ || (device_.read[offset] & by_others) == 0) return;
         for (const std::uint64_t time : *sets_[device_.others[offset]])
-            if (time >= launch_begin_ && beside_read(time, target.thread, after_))
+            if (time >= launch_begin() && beside_read(time, target.thread, after_))
                 complain(Instrument::racecheck, target, ", which another block of this launch read");
     }
 
@@ -550,9 +516,8 @@ class Sanitizer final : public Observer {
     std::vector<Segment> segments_;
     std::uintptr_t stacks_;
 
-    std::vector<WorkRecord> works_;                   // in the order of their begin
-    std::vector<std::vector<std::uint64_t>> begins_;  // of each stream's works
-    Past after_, early_;                              // of the running work
+    History history_;
+    Past after_, early_;  // of the running work
 
     // Sets of readers beside the one that a cell tells of, as beside_read describes; number 0 is empty.
     std::map<std::vector<std::uint64_t>, std::uint32_t> set_numbers_ = {{{}, 0}};
@@ -565,7 +530,6 @@ class Sanitizer final : public Observer {
     std::array<FoundOthers, 256> found_others_;  // what set_of_others has answered
 
     std::uint64_t now_ = 1;
-    std::uint64_t launch_begin_ = 1;
     const Allocation* last_ = nullptr;
 
     std::vector<BlockState> block_states_;  // of those that are there
