@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.parsers.parser import Parser, Run
+    from tests.parsers.parser import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -46,11 +46,10 @@ def main() -> int:
         if unknown:
             sys.exit(f"fuzz_parsers: expected names of parsers, found {', '.join(sorted(unknown))}")
         parsers = {parser.name: parser for parser in PARSERS if parser.name in options.rest or not options.rest}
+        options.failures.mkdir(parents=True, exist_ok=True)
+        before = set(options.failures.iterdir())
         for parser in parsers.values():
-            with tempfile.TemporaryDirectory() as folder:
-                _try_corpus(parser, parser.open(Path(folder)), options.failures)  # imports whatever it needs
-    options.failures.mkdir(parents=True, exist_ok=True)
-    before = set(options.failures.iterdir())
+            _try_corpus(parser, options.failures)  # imports whatever it needs
     end, total = time.monotonic() + options.seconds, 0
     for place, (name, parser) in enumerate(parsers.items()):
         seconds = max(SMALLEST, (end - time.monotonic()) / (len(parsers) - place))
@@ -121,7 +120,6 @@ def _fuzz(parser: Parser, failures: Path, arguments: list[str]) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         run = parser.open(Path(folder))
-        _try_corpus(parser, run, failures)
         atheris.Setup(
             [sys.argv[0], *arguments],
             lambda content: _keep_finding(lambda content: outcome(run, content), content, parser.name, failures),
@@ -129,12 +127,13 @@ def _fuzz(parser: Parser, failures: Path, arguments: list[str]) -> None:
         atheris.Fuzz()
 
 
-def _try_corpus(parser: Parser, run: Run, failures: Path) -> None:
-    """What is known to be telling first."""
+def _try_corpus(parser: Parser, failures: Path) -> None:
     from tests.parsers.parser import outcome
 
-    for content in (b"", *(path.read_bytes() for path in parser.corpus)):
-        _keep_finding(lambda content: outcome(run, content), content, parser.name, failures)
+    with tempfile.TemporaryDirectory() as folder:
+        run = parser.open(Path(folder))
+        for content in (b"", *(path.read_bytes() for path in parser.corpus)):
+            _keep_finding(lambda content: outcome(run, content), content, parser.name, failures)
 
 
 def _keep_finding(run: Callable[[bytes], object], content: bytes, name: str, failures: Path) -> None:
