@@ -11,7 +11,9 @@ import torch
 from adasgn_edge.errors import RecipeError
 from adasgn_edge.wording import shown
 
-__all__ = ["autocast_dtype", "choose_device", "hardware", "seeded_generator", "seeded_number"]
+__all__ = [
+    "autocast_dtype", "choose_device", "dtype_name", "hardware", "products_in", "seeded_generator", "seeded_number",
+]  # fmt: skip
 
 
 MOST_THREADS = 4096
@@ -27,6 +29,16 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
     capabilities = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if capabilities is not None and capabilities() else None
+
+
+def products_in(dtype: torch.dtype | None, device: torch.device) -> torch.autocast:
+    """A context in which matrix products are made in a dtype of :func:`autocast_dtype`."""
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def dtype_name(dtype: torch.dtype | None) -> str:
+    """What weights say of the dtype of :func:`autocast_dtype` in which they were trained."""
+    return str(dtype or torch.float32).removeprefix("torch.")
 
 
 def choose_device(name: str = "auto", threads: int | None = None) -> torch.device:

@@ -15,6 +15,7 @@ from adasgn_edge.model.adasgn import SGN, AdaSGN, AnyModel, EscalatingSGN, Predi
 from adasgn_edge.model.config import Branch
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.model.spatial import motion
+from adasgn_edge.train.devices import products_in
 from adasgn_edge.train.sampler import ClipSampler
 
 __all__ = ["Evaluation", "evaluate", "policy_shares"]
@@ -111,7 +112,7 @@ def evaluate(
     batches = torch.arange(len(sampler), device=device).split(batch)
     for samples in progress.track(batches, "evaluating") if progress else batches:
         clip = sampler.clips(samples, generator=None)
-        with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+        with products_in(dtype, device):
             if isinstance(model, EscalatingSGN) and policy == "argmax":
                 prediction = model(clip, threshold, sampler.persons)
                 logits = prediction.logits

@@ -20,7 +20,7 @@ from adasgn_edge.model.config import Branch
 from adasgn_edge.model.weights import WEIGHTS, TrainedModel
 from adasgn_edge.train.checkpoint import Origin
 from adasgn_edge.train.course import Reporter, Silent, finished_weights, run_course
-from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
+from adasgn_edge.train.devices import autocast_dtype, dtype_name, hardware, seeded_number
 from adasgn_edge.train.evaluate import policy_shares
 from adasgn_edge.train.recipe import Recipe
 from adasgn_edge.train.sampler import ClipSampler
@@ -162,7 +162,7 @@ class Trainer:
             "clips": {split: int((data.split == split).sum()) for split in ("train", "test")},
             "epochs": stage.schedule.epochs,
             "batch": stage.schedule.batch,
-            "precision": str(self.dtype or torch.float32).removeprefix("torch."),
+            "precision": dtype_name(self.dtype),
             "torch": torch.__version__,
             "hardware": hardware(self.device),
             "seconds": round(sum(row["seconds"] for row in rows), 1),

@@ -36,8 +36,8 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "AdaptiveSchedule", "Count", "Degrees", "Positive", "Recipe", "RunName", "Schedule", "Section", "SharedSchedule",
-    "builtin_recipes", "builtin_variants", "load_recipe", "problems_of", "read_recipe",
+    "AdaptiveSchedule", "Count", "Degrees", "Positive", "Precision", "Recipe", "RunName", "Schedule", "Section",
+    "SharedSchedule", "builtin_recipes", "builtin_variants", "load_recipe", "problems_of", "read_recipe",
 ]  # fmt: skip
 
 
@@ -52,6 +52,8 @@ RunName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_is
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Positive = Annotated[int, Field(ge=1, le=10**6)]
 Degrees = Annotated[float, Field(ge=-360, le=360)]
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Of matrix products in training; auto: bfloat16 where hardware multiplies it."""
 
 
 class Section(BaseModel):
@@ -220,7 +222,7 @@ class Recipe(Section):
     shared: SharedSchedule | None = None
     stages: tuple[str, ...] = ()
     balance: float = Field(0.0, ge=0.0, le=1.0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     evaluate_every: Positive = 5
 
     @model_validator(mode="before")

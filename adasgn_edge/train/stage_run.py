@@ -16,7 +16,7 @@ from adasgn_edge.model.adasgn import AdaSGN, AnyModel, EscalatingSGN
 from adasgn_edge.model.cost import CostTable
 from adasgn_edge.train.average import measure_statistics
 from adasgn_edge.train.course import Course
-from adasgn_edge.train.devices import seeded_generator
+from adasgn_edge.train.devices import products_in, seeded_generator
 from adasgn_edge.train.evaluate import Evaluation, evaluate
 from adasgn_edge.train.recipe import AdaptiveSchedule, SharedSchedule
 from adasgn_edge.train.sampler import Augmentation
@@ -75,7 +75,7 @@ class StageRun(Course):
         samples = torch.randperm(count, generator=generator, device=trainer.device)[:STATISTICS_CLIPS]
 
         def run(clip: Tensor) -> object:
-            with torch.autocast(trainer.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+            with products_in(dtype, trainer.device):
                 if isinstance(model, AdaSGN):
                     # Actions are sampled as in training, and every branch sees every frame, whether it is taken or not.
                     shape = (*clip.shape[:2], len(stage.config.branches))
@@ -177,7 +177,7 @@ class StageRun(Course):
             clip = sampler.clips(samples, generator, self.augment)
             labels = sampler.labels[samples]
             uniform = _uniform((*clip.shape[:2], branches), generator, device)
-            with torch.autocast(device.type, trainer.dtype, enabled=trainer.dtype is not None):
+            with products_in(trainer.dtype, device):
                 loss, logits, chosen = self.loss(clip, labels, uniform, *course)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -218,7 +218,7 @@ def test_training_learns_and_says_where_its_weights_come_from(tmp_path: Path) ->
 def test_products_in_bfloat16(tmp_path: Path) -> None:
     paths = {}
     for precision in ("float32", "bfloat16"):
-        run = recipe(schedule={**recipe().schedule.model_dump(), "precision": precision})
+        run = recipe(precision=precision)
         paths[precision] = train(tmp_path / precision, run)
         assert load_weights(paths[precision]).provenance["precision"] == precision
     exact, rounded = (read_log(path.parent / LOG) for path in paths.values())

@@ -25,7 +25,7 @@ from adasgn_edge.recognition import Recognition
 from adasgn_edge.train.average import measure_statistics
 from adasgn_edge.train.checkpoint import Origin
 from adasgn_edge.train.course import Course, Reporter, Silent, run_course
-from adasgn_edge.train.devices import autocast_dtype, hardware, seeded_number
+from adasgn_edge.train.devices import autocast_dtype, dtype_name, hardware, products_in, seeded_number
 from adasgn_edge.train.online.recipe import NONE, OnlineRecipe, OnlineStage
 from adasgn_edge.train.online.sampler import Crops, CropSampler
 
@@ -54,7 +54,7 @@ class OnlineTrainer:
     ) -> None:
         self.recipe, self.dataset, self.out, self.seed, self.fold = recipe, dataset, out, seed, fold
         self.device = torch.device(device)
-        self.dtype = autocast_dtype(recipe.schedule.precision, self.device)
+        self.dtype = autocast_dtype(recipe.precision, self.device)
         self.reporter: Reporter = reporter or Silent()
         sequences = fold.train if fold is not None else tuple(dataset.indices("train").tolist())
         self.none = len(dataset.class_names)
@@ -93,7 +93,7 @@ class OnlineTrainer:
             "epochs": recipe.schedule.epochs,
             "torch": torch.__version__,
             "hardware": hardware(self.device),
-            "precision": str(self.dtype or torch.float32).removeprefix("torch."),
+            "precision": dtype_name(self.dtype),
             "seconds": round(sum(row["seconds"] for row in rows), 1),
         }
         if self.fold is not None:
@@ -130,7 +130,7 @@ class _Run(Course):
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             crops = self._crops(random)
-            with torch.autocast(trainer.device.type, trainer.dtype, enabled=trainer.dtype is not None):
+            with products_in(trainer.dtype, trainer.device):
                 loss, logits = self._loss(crops)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()

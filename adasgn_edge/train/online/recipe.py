@@ -18,7 +18,7 @@ from adasgn_edge.data.registry import ONLINE_DATASETS
 from adasgn_edge.errors import LayoutError, RecipeError
 from adasgn_edge.model.config import Branch, CausalShape, ModelConfig
 from adasgn_edge.skeletons import SkeletonLayout
-from adasgn_edge.train.recipe import Count, Degrees, Positive, RunName, Section, problems_of, read_recipe
+from adasgn_edge.train.recipe import Count, Degrees, Positive, Precision, RunName, Section, problems_of, read_recipe
 from adasgn_edge.wording import shown
 
 __all__ = ["KIND", "OnlineRecipe", "OnlineStage", "is_online", "load_online_recipe", "plan_online_stages"]
@@ -74,8 +74,7 @@ class OnlineSchedule(Section):
     """The optimiser (AdamW, cosine decay) and its course.
 
     steps: of an epoch; batch: crops in each; rows: frames of a crop that are judged; gestures: share of the crops that
-    lie about a gesture, others lie anywhere; distillation: weight of the dearest branch's probabilities for the others;
-    precision: of products, "auto" is bfloat16 where hardware multiplies it.
+    lie about a gesture, others lie anywhere; distillation: weight of the dearest branch's probabilities for the others.
     """
 
     epochs: Positive = 40
@@ -89,7 +88,6 @@ class OnlineSchedule(Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     ema: float = Field(0.998, ge=0, lt=1)
     distillation: float = Field(0.25, ge=0, le=1)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0 over all epochs."""
@@ -108,6 +106,7 @@ class OnlineRecipe(Section):
     labels: LabelSection = LabelSection()
     augment: OnlineAugmentSection = OnlineAugmentSection()
     schedule: OnlineSchedule = OnlineSchedule()
+    precision: Precision = "auto"
     stages: tuple[str, ...] = ("stream",)
 
     @property
