@@ -62,7 +62,7 @@ struct RecogniserOptions {
                                     // computed one takes its feature; 0: off
     std::int64_t held_every = 500'000'000;  // ns between the held events of a gesture; 0: none
     std::optional<Decision> decision;       // in place of the model's
-    Weights weights = Weights::f32;         // of the continual mode's temporal module
+    WeightType weights = WeightType::f32;   // of the continual mode's temporal module
     const char* instruction_set = nullptr;  // one of instruction_sets(); null: the best
     int threads = 1;                        // of the CPU engine that is made inside
 };

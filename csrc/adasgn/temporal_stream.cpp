@@ -51,11 +51,11 @@ struct TemporalStream::State {
     Buffer logits;  // (max_tracks, K)
     std::int64_t calls = 0;
 
-    State(const Model& model, int max_tracks, const char* instruction_set, Weights kept)
+    State(const Model& model, int max_tracks, const char* instruction_set, WeightType kept)
         : kernels(checked_kernels(instruction_set)),
           max_feature(expect_computable(causal(model))),
           classes(model.description.classes),
-          plan(model, kernels, Plan::Part::temporal, kept == Weights::bf16),
+          plan(model, kernels, Plan::Part::temporal, kept == WeightType::bf16),
           buffers(max_tracks),
           tracks(max_tracks),
           numbers(max_tracks),
@@ -89,7 +89,7 @@ struct TemporalStream::State {
     }
 };
 
-TemporalStream::TemporalStream(const Model& model, int max_tracks, const char* instruction_set, Weights weights) {
+TemporalStream::TemporalStream(const Model& model, int max_tracks, const char* instruction_set, WeightType weights) {
     try {
         state_ = std::make_unique<State>(model, checked_tracks(max_tracks), instruction_set, weights);
     } catch (const std::bad_alloc&) {

@@ -14,14 +14,14 @@ namespace adasgn {
 
 // What weights are kept in; everything is computed in float. A step of few tracks takes as long as its weights take to
 // arrive from memory, and bf16, of each the upper 16 bits, rounded, is half as much.
-enum class Weights { f32, bf16 };
+enum class WeightType { f32, bf16 };
 
 class TemporalStream {
   public:
     // Tracks are numbered 0 … max_tracks - 1. instruction_set: one of instruction_sets(); null: the best. Throws Error
     // (engine) for a model that is not causal and for options that cannot be had.
     TemporalStream(const Model& model, int max_tracks, const char* instruction_set = nullptr,
-                   Weights weights = Weights::f32);
+                   WeightType weights = WeightType::f32);
     ~TemporalStream();
     TemporalStream(TemporalStream&&) noexcept;
     TemporalStream& operator=(TemporalStream&&) noexcept;

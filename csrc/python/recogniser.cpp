@@ -171,7 +171,7 @@ std::unique_ptr<NativeRecogniser> load_recogniser(std::string_view content, cons
                                                   const py::dict& given) {
     RecogniserOptions options;
     options.exact = taken<bool>(given, "exact");
-    options.weights = taken<bool>(given, "halved") ? Weights::bf16 : Weights::f32;
+    options.weights = taken<bool>(given, "halved") ? WeightType::bf16 : WeightType::f32;
     options.max_tracks = taken<int>(given, "max_tracks");
     options.overflow = taken<bool>(given, "replace") ? Overflow::replace : Overflow::refuse;
     options.gap = taken<std::int64_t>(given, "gap");

@@ -268,7 +268,7 @@ TEST_CASE("halved weights are those of a model rounded to bfloat16, bit for bit,
         const int classes = model.description.classes;
         for (const char* const* set = cpu::instruction_sets(); *set != nullptr; ++set) {
             CAPTURE(*set);
-            CheckedStream halved(model, 20, *set, Weights::bf16);
+            CheckedStream halved(model, 20, *set, WeightType::bf16);
             CheckedStream expected(rounded, 20, *set);
             CheckedStream whole(model, 20, *set);
             std::mt19937 random(15);

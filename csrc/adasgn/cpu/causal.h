@@ -7,11 +7,6 @@
 
 namespace adasgn::cpu::ADASGN_ISA {
 
-// A product with these weights, or with others that are halved if they are.
-inline void run_on(const Packed& weights, const Product& product) {
-    (weights.halved ? run<true> : run<false>)(product);
-}
-
 constexpr int kHalves = kTemporal / kFeature;  // widened rows lie as two, as they are wider than a row of scratch
 static_assert(kHalves * kFeature == kTemporal);
 
@@ -37,7 +32,7 @@ struct CausalRows {
         for (int tap = 0; tap < kTaps; ++tap) {
             product.operands[tap] = weighted(taps[tap], 0, layer.taps[tap]);
         }
-        run_on(layer.taps[0], product);
+        run(product);
         float* const made = other_;
         other_ = x;
         x = made;
@@ -53,16 +48,16 @@ inline void widen(const CausalWeights& weights, const float* x, int blocks, int 
         const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(half) * kFeature;
         Operand operand = weighted(x, static_cast<std::ptrdiff_t>(rows) * kRowStride, weights.widen);
         operand.b = panels_from(weights.widen, column);
-        run_on(weights.widen, {{operand},
-                               1,
-                               weights.widen.start + column,
-                               0,
-                               blocks,
-                               rows,
-                               kFeature,
-                               finish,
-                               halves[half],
-                               static_cast<std::ptrdiff_t>(kRowStride)});
+        run({{operand},
+             1,
+             weights.widen.start + column,
+             0,
+             blocks,
+             rows,
+             kFeature,
+             finish,
+             halves[half],
+             static_cast<std::ptrdiff_t>(kRowStride)});
     }
 }
 

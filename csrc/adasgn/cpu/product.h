@@ -28,6 +28,7 @@ struct Operand {
     std::ptrdiff_t b_block;
     std::ptrdiff_t next_panel;  // from a panel to the one to be fetched meanwhile; 0: none
     int depth;
+    bool halved;  // what b is; the same of all operands of a product
 };
 
 struct Product {
@@ -52,7 +53,7 @@ ADASGN_INLINE std::ptrdiff_t panel_row(const Packed& weights) {
 ADASGN_INLINE Operand weighted(const float* a, std::ptrdiff_t a_block, const Packed& weights) {
     const std::ptrdiff_t row = panel_row(weights);
     const std::ptrdiff_t panel = row * weights.depth;
-    return {a, a_block, weights.panels, row, panel, 0, panel, weights.depth};
+    return {a, a_block, weights.panels, row, panel, 0, panel, weights.depth, weights.halved};
 }
 
 // The weights from a column on, a multiple of kPanel.
@@ -63,7 +64,7 @@ ADASGN_INLINE const float* panels_from(const Packed& weights, std::ptrdiff_t col
 // Rows at `a` times activations at `b` of the same block; b's rows are b_row floats apart.
 ADASGN_INLINE Operand mixed(const float* a, std::ptrdiff_t a_block, const float* b, std::ptrdiff_t b_row,
                             std::ptrdiff_t b_block, int depth) {
-    return {a, a_block, b, b_row, kPanel, b_block, 0, depth};
+    return {a, a_block, b, b_row, kPanel, b_block, 0, depth, false};
 }
 
 struct Tile {
@@ -153,7 +154,7 @@ inline TileFunction tile_of(int rows, std::index_sequence<R...>) {
 
 // Few heights for halved weights, which are for few rows.
 template <bool Halved>
-constexpr int kHighest = Halved&& kTileRows > 6 ? 6 : kTileRows;
+constexpr int kHighest = Halved ? (kTileRows < 6 ? kTileRows : 6) : kTileRows;
 
 template <int Vectors, bool Halved>
 inline TileFunction tile_of(int rows) {
@@ -162,7 +163,7 @@ inline TileFunction tile_of(int rows) {
 
 // Halved: the width is a multiple of kPanel.
 template <bool Halved>
-void run(const Product& product) {
+void run_with(const Product& product) {
     const int tiles = (product.rows + kHighest<Halved> - 1) / kHighest<Halved>;
     const int height = product.rows / tiles;
     const int taller = product.rows % tiles;  // so many tiles have one row more
@@ -208,9 +209,8 @@ void run(const Product& product) {
     }
 }
 
-// Of weights that are not halved.
 inline void run(const Product& product) {
-    run<false>(product);
+    (product.operands[0].halved ? run_with<true> : run_with<false>)(product);
 }
 
 }  // namespace adasgn::cpu::ADASGN_ISA

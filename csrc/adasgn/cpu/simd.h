@@ -54,7 +54,7 @@ ADASGN_INLINE void store(Vec value, float* to) {
     value.copy_to(to, stdx::element_aligned);
 }
 
-// Of a vector of halved weights (Packed::halved) its even columns' vector, and its odd ones'.
+// Of a vector of halved weights (Packed::halved) those in the lower 16 bits of its words, or those in the upper ones.
 ADASGN_INLINE Vec widened(Vec words, bool upper) {
     IntVec bits;
     std::memcpy(static_cast<void*>(&bits), &words, sizeof bits);

@@ -49,7 +49,7 @@ class Continual : public OnEngine {
   public:
     // Slot i is saved as track slots + i.
     Continual(const Model& model, std::shared_ptr<Inference> engine, int slots, const char* instruction_set,
-              Weights weights)
+              WeightType weights)
         : OnEngine(model, std::move(engine)),
           slots_(slots),
           stream_(model, 2 * slots, instruction_set, weights),
@@ -154,7 +154,7 @@ class Exact : public OnEngine {
 }  // namespace
 
 std::unique_ptr<FrameNetwork> continual_network(const Model& model, std::shared_ptr<Inference> engine, int slots,
-                                                const char* instruction_set, Weights weights) {
+                                                const char* instruction_set, WeightType weights) {
     return std::make_unique<Continual>(model, std::move(engine), slots, instruction_set, weights);
 }
 

@@ -37,7 +37,7 @@ class FrameNetwork {
 // Both run branches on `engine`, in batches that fit it. Continual: the temporal module goes on from what it computed
 // for the frames before, on the CPU. Exact: it sees all T features anew, on the engine.
 std::unique_ptr<FrameNetwork> continual_network(const Model& model, std::shared_ptr<Inference> engine, int slots,
-                                                const char* instruction_set, Weights weights);
+                                                const char* instruction_set, WeightType weights);
 std::unique_ptr<FrameNetwork> exact_network(const Model& model, std::shared_ptr<Inference> engine, int slots);
 
 }  // namespace adasgn::online

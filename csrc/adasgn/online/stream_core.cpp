@@ -82,7 +82,7 @@ void expect_recognisable(const Description& description, const RecogniserOptions
     expect_number("missing", options.missing, 1);
     expect_number("max_speed", options.max_speed, 1e9F);
     expect_number("idle_motion", options.idle_motion, kMaxCoordinate);
-    if (options.exact && options.weights != Weights::f32) {
+    if (options.exact && options.weights != WeightType::f32) {
         throw Error(ErrorKind::engine,
                     "weights: expected f32 in the exact mode, found bf16, which the continual one has");
     }
