@@ -155,7 +155,7 @@ def _interruptibly(trt: Any, builder: Any, network: Any, config: Any, report: Re
 
     TensorRT works in C++, and an exception out of its callbacks would end the process: they are only told to stop.
     """
-    stop = threading.Event()
+    begun, ended, stop = threading.Event(), threading.Event(), threading.Event()
     failed: list[BaseException] = []  # of `report`
     made: list[Any] = []
 
@@ -170,19 +170,22 @@ def _interruptibly(trt: Any, builder: Any, network: Any, config: Any, report: Re
     config.progress_monitor = monitor
 
     def work() -> None:
+        begun.set()
         try:
-            made.append(builder.build_serialized_network(network, config))
+            if not stop.is_set():  # by Ctrl-C while the thread was being made
+                made.append(builder.build_serialized_network(network, config))
         except BaseException as error:  # passed on below
             made.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=work, name="TensorRT's builder", daemon=True)
-    thread.start()
     try:
-        while thread.is_alive():
-            thread.join(0.5)
+        threading.Thread(target=work, name="TensorRT's builder", daemon=True).start()
+        ended.wait()  # not `Thread.join`: interrupted, it takes a thread that runs for one that has ended
     except KeyboardInterrupt:
-        stop.set()
-        thread.join()  # a second Ctrl-C leaves it
+        stop.set()  # before `begun` is looked at: the thread looks at them in the other order
+        if begun.is_set():
+            ended.wait()  # a second Ctrl-C leaves it
         raise
     if failed:
         raise failed[0]

@@ -25,7 +25,8 @@ float32 = "float32"
 
 class State:
     """What tests set and look at. calls: what was asked of TensorRT, in order; logs: lines to say during a build;
-    wrong: added to all logits; capturable: whether runs can be captured; offers: whether the library has a creator."""
+    building: whether a build runs; wrong: added to all logits; capturable: whether runs can be captured;
+    offers: whether the library has a creator."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -34,6 +35,7 @@ class State:
         self.wrong = 0.0
         self.step: Callable[[int], None] = lambda done: None
         self.steps = 3
+        self.building = False
         self.readable = True
         self.capturable = True
         self.offers = True
@@ -256,11 +258,15 @@ class Builder:
         state.calls.append(("build_serialized_network",))
         for line in state.logs:
             self._logger.log(*line)
-        monitor.phase_start("Building Engine", None, state.steps)
-        for done in range(state.steps):
-            state.step(done)
-            if not monitor.step_complete("Building Engine", done):
-                return None
+        state.building = True
+        try:
+            monitor.phase_start("Building Engine", None, state.steps)
+            for done in range(state.steps):
+                state.step(done)
+                if not monitor.step_complete("Building Engine", done):
+                    return None
+        finally:
+            state.building = False
         monitor.phase_finish("Building Engine")
         if "build_serialized_network" in state.fails:
             return None

@@ -142,7 +142,34 @@ def test_ctrl_c_ends_a_build_and_nothing_is_kept(machine, files, interruptible):
     with pytest.raises(KeyboardInterrupt):
         tensorrt.load(files["policy"])
     assert not EngineCache().folder.exists()
-    assert not [thread for thread in threading.enumerate() if "builder" in thread.name and thread.is_alive()]
+    assert not machine.state.building
+
+
+@pytest.mark.parametrize("when", ["before the builder begins", "when it has begun"])
+def test_ctrl_c_while_the_builders_thread_is_made(machine, files, monkeypatch, when):
+    """The signal may come anywhere in `Thread.start`, which waits for the thread to run."""
+    start, building = threading.Thread.start, threading.Event()
+    machine.state.steps = 1000
+    machine.state.step = lambda done: (building.set(), time.sleep(0.001))
+    late = []
+
+    def interrupted(thread):
+        if when == "when it has begun":
+            start(thread)
+            building.wait(10)
+        else:
+            late.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tensorrt.load(files["policy"])
+    assert not machine.state.building
+    for thread in late:  # the thread that was asked for runs after all
+        start(thread)
+        thread.join(10)
+        assert not building.is_set()
+    assert not EngineCache().folder.exists()
 
 
 def test_an_error_in_the_builder_is_passed_on(machine, files):
