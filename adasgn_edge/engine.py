@@ -17,7 +17,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -407,36 +407,60 @@ def _load(
     instruction_set: str | None,
 ) -> Engine:
     """An engine on what `read` gives, which is called once the options are known to be sound."""
-    place = _PLACE.fullmatch(device if isinstance(device, str) else _device_name(device))
-    if place is None or (place[1] != "cuda" and place[2]):
-        raise EngineError(f'device: expected "cpu", "cuda", "cuda:<index>" or "tensorrt", found {shown(device)}')
-    device, on_cpu = place[0], place[1] == "cpu"
+    place = device_called(device)
     max_batch = whole_number("max_batch", max_batch, 1, MAX_BATCH)
-    if precision is not None and precision not in PRECISIONS:
-        raise EngineError(f"precision: expected one of {', '.join(PRECISIONS)}, found {shown(precision)}")
+    chosen = precision_of(place, precision)
     native = _native()
-    if on_cpu:
-        if precision == "f16":
-            raise EngineError("precision: expected f32 on the CPU, found f16")
+    if place.kind == "cpu":
         threads = 1 if threads is None else whole_number("threads", threads, 1, MAX_THREADS)
         if instruction_set is not None and instruction_set not in native.instruction_sets():
             known = ", ".join(native.instruction_sets())
             raise EngineError(f"instruction set: expected one of {known}, found {shown(instruction_set)}")
         engine = native.load(read(), name, max_batch, threads, instruction_set)
-        return Engine(engine, device, max_batch, threads)
+        return Engine(engine, place.name, max_batch, threads)
     for option, value in (("threads", threads), ("instruction_set", instruction_set)):
         if value is not None:
             raise EngineError(f"{option}: expected none on a GPU, found {shown(value)}")
-    if device == "tensorrt":
+    if place.kind == "tensorrt":
         from adasgn_edge.tensorrt.engine import Model, load_model
 
-        return load_model(Model(read(), name, max_batch=max_batch, precision=precision))
+        return load_model(Model(read(), name, max_batch=max_batch, precision=chosen))
+    expect_cuda_part(native, place)
+    engine = native.load_cuda(read(), name, max_batch, chosen == "f16", place.number)
+    return Engine(engine, place.name, max_batch, 1, chosen)
+
+
+class Device(NamedTuple):
+    """A device by its name, as a caller gave it; kind: one of DEVICES; number: of a GPU, 0 unless said."""
+
+    name: str
+    kind: str
+    number: int
+
+
+def device_called(device: Any, kinds: Sequence[str] = DEVICES) -> Device:
+    """The device that a name or a torch.device means; EngineError unless it is one of these kinds."""
+    place = _PLACE.fullmatch(device if isinstance(device, str) else _device_name(device))
+    if place is None or place[1] not in kinds or (place[1] != "cuda" and place[2]):
+        known = [f'"{name}"' for kind in kinds for name in ((kind, "cuda:<index>") if kind == "cuda" else (kind,))]
+        raise EngineError(f"device: expected {', '.join(known[:-1])} or {known[-1]}, found {shown(device)}")
+    return Device(place[0], place[1], int(place[2] or 0))
+
+
+def precision_of(device: Device, precision: Any) -> str:
+    """What a device computes in: as asked for; None: f32 on the CPU, f16 on a GPU."""
+    if precision is not None and precision not in PRECISIONS:
+        raise EngineError(f"precision: expected one of {', '.join(PRECISIONS)}, found {shown(precision)}")
+    if device.kind == "cpu" and precision == "f16":
+        raise EngineError("precision: expected f32 on the CPU, found f16")
+    return precision or ("f32" if device.kind == "cpu" else "f16")
+
+
+def expect_cuda_part(native: Any, device: Device) -> None:
+    """EngineError that says what to do, where this installation cannot run on a GPU."""
     if not hasattr(native, "load_cuda"):
         part = read_build().cuda
-        raise EngineError(f"device {device!r}: this installation has no CUDA part: {part.reason}; {part.remedy}")
-    precision = precision or "f16"
-    engine = native.load_cuda(read(), name, max_batch, precision == "f16", int(place[2] or 0))
-    return Engine(engine, device, max_batch, 1, precision)
+        raise EngineError(f"device {device.name!r}: this installation has no CUDA part: {part.reason}; {part.remedy}")
 
 
 def _device_name(device: Any) -> str:

@@ -22,7 +22,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasgn_edge.deploy.model_container import read_model_bytes
-from adasgn_edge.engine import MAX_THREADS, ModelDescription, whole_number
+from adasgn_edge.engine import (
+    MAX_THREADS,
+    ModelDescription,
+    device_called,
+    expect_cuda_part,
+    precision_of,
+    whole_number,
+)
 from adasgn_edge.engine import _native as native_module
 from adasgn_edge.errors import ClipError, EffortError, EngineError, RecognitionError
 from adasgn_edge.host_array import as_numbers, packed_floats
@@ -161,7 +168,8 @@ class Recogniser:
         self,
         model: str | bytes | os.PathLike[Any],
         *,
-        device: str = "cpu",
+        device: Any = "cpu",
+        precision: str | None = None,
         mode: str = "continual",
         weights: str = "f32",
         effort: float | None = None,
@@ -184,8 +192,9 @@ class Recogniser:
     ) -> None:
         """A recogniser of a causal model's file; all memory is taken now.
 
-        device: "cpu", the only one that runs causal models; threads, instruction_set: as of :func:`adasgn_edge.load`.
-        mode: one of MODES. weights, one of WEIGHTS: "bf16" keeps those of the continual mode's temporal module in 16
+        device: "cpu", or a GPU, "cuda" or "cuda:<index>", where all of the model then runs and the past stays.
+        precision, threads, instruction_set: as of :func:`adasgn_edge.load`. mode: one of MODES, on a GPU continual.
+        weights, one of WEIGHTS: "bf16" keeps those of the continual mode's temporal module, on the CPU, in 16
         bits, which makes a step of few bodies faster and moves probabilities in their third digit. effort, 0 to 1, or
         max_macs, the mean cost of a step as in the model's effort table: how often a model that escalates takes a
         dearer branch, by default its own. max_tracks, overflow (one of OVERFLOWS): how many bodies at once, and what
@@ -203,9 +212,10 @@ class Recogniser:
         Raises ModelFileError for a file that is none or no causal model's, EngineError for options that cannot be had,
         EffortError for an effort that the model does not have.
         """
-        if device != "cpu":
-            raise EngineError(f'device: expected "cpu", which alone runs causal models, found {shown(device)}')
+        place = device_called(device, ("cpu", "cuda"))
         options = {
+            "device": place.name,
+            "precision": precision_of(place, precision),
             "exact": _one_of("mode", mode, MODES) == "exact",
             "halved": _one_of("weights", weights, WEIGHTS) == "bf16",
             "replace": _one_of("overflow", overflow, OVERFLOWS) == "replace",
@@ -230,9 +240,12 @@ class Recogniser:
             raise EngineError(f"instruction set: expected one of {known}, found {shown(instruction_set)}")
         if effort is not None and max_macs is not None:
             raise EffortError("expected one of effort and max_macs, found both")
+        if place.kind == "cuda":
+            expect_cuda_part(native, place)
         self._native = native.load_recogniser(read_model_bytes(model), shown_path(model), options)
         self.description = ModelDescription.from_json(self._native.description)
         self.mode, self.max_tracks = mode, options["max_tracks"]
+        self.device = place.name
         self._joints = (self.description.config.recorded_joints, COORDINATES)
         if effort is not None:
             self.set_effort(effort)

@@ -236,6 +236,53 @@ struct TemporalParameters {
     Escalation escalation;
 };
 
+// A layer of a causal temporal module on the device: x[t] + relu(x[t-2d]·W0 + x[t-d]·W1 + x[t]·W2 + bias).
+struct CausalLayer {
+    const void* weights;  // as TemporalWeights::across
+    const float* bias;    // (256,)
+    int dilation;         // d
+    int past;             // in a track's past, the row of 256 where the ring of the layer's inputs begins
+    int mask;             // places of the ring less one: a power of two above 2d; frame f is in place f & mask
+};
+
+struct CausalWeights {
+    CausalLayer layers[kMaxTemporalLayers];
+    int layer_count;
+    int past_rows;  // of a track
+    const void* widen;
+    const float* widen_bias;  // (512,)
+    const float* classify;    // [K][512]
+    const float* classify_bias;
+    int pool;       // newest widened rows whose maximum is classified
+    int pool_mask;  // places of their ring less one
+};
+
+// A track whose newest frame is tried.
+struct CausalTrack {
+    int slot;        // whose past it has
+    unsigned frame;  // number of the frame; wraps around
+};
+
+// The newest frames of tracks through a causal temporal module. What it makes of them joins the past in places of
+// their own, where they may be tried again; with the next number of a frame they are kept.
+struct CausalParameters {
+    CausalWeights weights;
+    int first;  // of the launch's tracks
+    int count;  // of all
+    int classes;
+    const CausalTrack* tracks;  // (count,), no slot twice
+    const float* features;      // (count, 256)
+    void* past;                 // (slots, past_rows, 256), float or binary16 as the precision
+    float* widened;             // (slots, pool_mask + 1, 512); unused where pool is 1
+    void* last;                 // (count, 256) as `past`: what comes out of the last layer
+    float* pooled;              // (count, 512)
+    int* flags;                 // (groups, kCausalBlocks), zero between runs; a group: kCausalRows tracks at least
+    float* logits;              // (count, K)
+};
+
+constexpr int kCausalBlocks = kFeature / kBlock;  // of a group of tracks: each has 16 columns of every layer
+constexpr int kCausalRows = 16;                   // of the smallest group
+
 constexpr int kSplitFrames = 32;  // of a thread block of the ways with few frames; of a clip in the temporal module's
 
 // Rows of a tile: 32 for few frames, the rest for many; of the temporal module 32 are one clip, whatever its length,
@@ -261,5 +308,7 @@ Status route(const RouteParameters& parameters, Stream stream);
 // rows: kFewPolicyRows, kMorePolicyRows or kManyPolicyRows.
 Status policy(const PolicyParameters& parameters, int rows, Stream stream);
 Status temporal(const TemporalParameters& parameters, Precision precision, TileRows rows, Stream stream);
+// Blocks that wait for each other: kTooManyBlocks where not even those of one group run at once.
+Status causal(const CausalParameters& parameters, Precision precision, Stream stream);
 
 }  // namespace adasgn::cuda

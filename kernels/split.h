@@ -1,5 +1,5 @@
-// Products of few rows, divided among many multiprocessors: a block has 32 rows and 16 columns, and its warps divide
-// the sum's channels among them, so that the sum is soon done and each weight is read by one block.
+// Products of few rows, divided among many multiprocessors: a block has up to 32 rows and 16 columns, and its warps
+// divide the sum's channels among them, so that the sum is soon done and each weight is read by one block.
 #pragma once
 
 #include "tile.h"
@@ -9,13 +9,13 @@ namespace adasgn::cuda {
 
 // Each warp has its 32 channels of every row in shared memory, multiplies them with its rows of the weights, and all
 // sums meet there.
-template <class Precision_>
+template <class Precision_, int Tiles_ = kSplitFrames / kBlock>
 struct Split {
     using Precision = Precision_;
     using Element = typename Precision::Element;
-    static constexpr int kTiles = 2;
+    static constexpr int kTiles = Tiles_;
     static constexpr int kRows = kTiles * kBlock;                     // frames of a clip at most
-    static_assert(kRows == kSplitFrames && kRows == 32);              // a lane per row finds the maxima
+    static_assert(kRows <= kSplitFrames && kSplitFrames == 32);       // a lane per row finds the maxima
     static constexpr int kChannels = kFeature / kWarps;               // of a warp
     static constexpr int kStride = row_stride<Precision>(kChannels);  // of a row
     // Of a warp's rows: one of zeros above the clip, and below, which the first and last tap read.
@@ -31,25 +31,69 @@ struct Split {
     }
     ADASGN_DEVICE static int column() { return block_index_y() * kBlock; }
 
-    // This warp's channels of `count` rows of 256, which the kernel before may have written; zeros beyond, Rows in all.
-    // For the warp, after a warp_barrier().
+    // This warp's channels of `count` rows of 256 on their way to shared memory: zeros beyond, Rows in all. Other
+    // blocks or the kernel before may have written them.
+    template <int Rows>
+    class Fetched {
+      public:
+        // place(row): where the row of 256 lies.
+        template <class Place>
+        ADASGN_DEVICE Fetched(const Place& place, int count) {
+#pragma unroll
+            for (int i = 0; i < kBatches; ++i) {
+                const int row = i * kRowsAtOnce + lane() / kCopies;
+                x_[i] =
+                    row < count
+                        ? load_fresh(reinterpret_cast<const uint4*>(place(row) + warp() * kChannels + first_channel()))
+                        : uint4{0, 0, 0, 0};
+            }
+        }
+
+        // For the warp, after a warp_barrier().
+        ADASGN_DEVICE void put() const {
+#pragma unroll
+            for (int i = 0; i < kBatches; ++i) {
+                const int row = i * kRowsAtOnce + lane() / kCopies;
+                *reinterpret_cast<uint4*>(rows() + row * kStride + first_channel()) = x_[i];
+            }
+        }
+
+      private:
+        static constexpr int kRowsAtOnce = 32 / kCopies;
+        static constexpr int kBatches = Rows / kRowsAtOnce;
+
+        ADASGN_DEVICE static int first_channel() {
+            return lane() % kCopies * (16 / static_cast<int>(sizeof(Element)));
+        }
+
+        uint4 x_[kBatches];
+    };
+
+    // Rows that lie one behind the other, fetched and put.
     template <int Rows>
     ADASGN_DEVICE static void fetch(const Element* from, int count) {
-        constexpr int kRowsAtOnce = 32 / kCopies;
-        constexpr int kBatches = Rows / kRowsAtOnce;
-        const int channel = lane() % kCopies * (16 / static_cast<int>(sizeof(Element)));
+        Fetched<Rows>([=](int row) { return from + static_cast<size_t>(row) * kFeature; }, count).put();
+    }
+
+    // The same of rows of float, which put themselves from row `to` on.
+    template <int Rows>
+    ADASGN_DEVICE static void fetch_floats(const float* from, int count, int to) {
+        constexpr int kFours = kChannels / 4;
+        constexpr int kRowsAtOnce = 32 / kFours;
+        const int channel = 4 * (lane() % kFours);
         from += warp() * kChannels + channel;
-        uint4 x[kBatches];
+        float4 x[Rows / kRowsAtOnce];
 #pragma unroll
-        for (int i = 0; i < kBatches; ++i) {
-            const int row = i * kRowsAtOnce + lane() / kCopies;
-            x[i] = row < count ? load_fresh(reinterpret_cast<const uint4*>(from + static_cast<size_t>(row) * kFeature))
-                               : uint4{0, 0, 0, 0};
+        for (int i = 0; i < Rows / kRowsAtOnce; ++i) {
+            const int row = i * kRowsAtOnce + lane() / kFours;
+            x[i] =
+                row < count ? load_fresh(reinterpret_cast<const float4*>(from + row * kFeature)) : float4{0, 0, 0, 0};
         }
 #pragma unroll
-        for (int i = 0; i < kBatches; ++i) {
-            const int row = i * kRowsAtOnce + lane() / kCopies;
-            *reinterpret_cast<uint4*>(rows() + row * kStride + channel) = x[i];
+        for (int i = 0; i < Rows / kRowsAtOnce; ++i) {
+            Element* const at = rows() + (to + i * kRowsAtOnce + lane() / kFours) * kStride + channel;
+            Precision::store_pair(at, x[i].x, x[i].y);
+            Precision::store_pair(at + 2, x[i].z, x[i].w);
         }
     }
 
@@ -72,16 +116,17 @@ struct Split {
     }
 };
 
-// A warp's two blocks of weights of each tap: of its 32 channels, the thread block's 16 columns. Of a matrix of
-// [columns / 32][depth][2] blocks they are 2 · warp() and the next of each tap's, counted from the `first`-th.
+// A warp's two blocks of weights of each tap: of its 32 channels, 16 columns, those of the thread block unless said. Of
+// a matrix of [columns / 32][depth][2] blocks they are 2 · warp() and the next of each tap's, counted from the
+// `first`-th.
 template <class Precision_, int Taps, bool OwnShare = Precision_::kOwnShare>
 class SliceWeights {  // in registers
   public:
     using Precision = Precision_;
     static constexpr int kSlots = 2 * Taps;
 
-    ADASGN_DEVICE SliceWeights(const void* packed, int depth, int first = 0) {
-        const int begin = slice_begin(depth, first);
+    ADASGN_DEVICE SliceWeights(const void* packed, int depth, int first = 0, int column = block_index_y()) {
+        const int begin = slice_begin(depth, first, column);
 #pragma unroll
         for (int i = 0; i < kSlots; ++i) {
             shares_[i] = load_once(static_cast<const uint4*>(packed) + (begin + slice_block(i)) * 32 + lane());
@@ -93,8 +138,7 @@ class SliceWeights {  // in registers
 
     ADASGN_DEVICE void refill(int) const {}  // all are there from the beginning
 
-    ADASGN_DEVICE static int slice_begin(int depth, int first) {
-        const int column = block_index_y();
+    ADASGN_DEVICE static int slice_begin(int depth, int first, int column) {
         return (column / 2 * depth + first + warp() * 2) * 2 + column % 2;
     }
     ADASGN_DEVICE static int slice_block(int i) {
@@ -111,9 +155,9 @@ class SliceWeights<Precision_, Taps, false> {  // in global memory
     using Precision = Precision_;
     using InRegisters = SliceWeights<Precision, Taps, true>;
 
-    ADASGN_DEVICE SliceWeights(const void* packed, int depth, int first = 0)
+    ADASGN_DEVICE SliceWeights(const void* packed, int depth, int first = 0, int column = block_index_y())
         : first_(static_cast<const unsigned char*>(packed) +
-                 static_cast<size_t>(InRegisters::slice_begin(depth, first)) * Precision::kBlockBytes) {}
+                 static_cast<size_t>(InRegisters::slice_begin(depth, first, column)) * Precision::kBlockBytes) {}
     ADASGN_DEVICE typename Precision::Share next() {
         return Precision::share(first_ + InRegisters::slice_block(next_++) * Precision::kBlockBytes);
     }

@@ -4,6 +4,7 @@
 //
 // Few: a block has a clip and 16 columns, so that many multiprocessors have a part; its warps divide the sum's channels
 // among them, so that the sum is soon done. The last block to finish a sample's clips classifies it.
+#include "classifier.h"
 #include "relu.h"
 #include "split.h"
 #include "tile.h"
@@ -273,74 +274,36 @@ void widen_and_pool(const __grid_constant__ TemporalParameters p) {
 
 // -- classifier ----------------------------------------------------------------------------------------------------
 
-// What a lane has of the weights of a class.
-struct ClassWeights {
-    static constexpr int kFours = kTemporal / (4 * 32);
-    float4 values[kFours];
-
-    ADASGN_DEVICE ClassWeights(const TemporalParameters& p, int label) {
-        const float4* const from =
-            reinterpret_cast<const float4*>(p.weights.classify + static_cast<size_t>(label) * kTemporal) + lane();
-#pragma unroll
-        for (int i = 0; i < kFours; ++i) {
-            values[i] = load_global(from + 32 * i);
-        }
+// The 512 values before the classifier, summed over the persons of the sample at a place of the run.
+template <class Load>
+ADASGN_DEVICE Lanes512 pooled_values(const TemporalParameters& p, int place, const Load& load) {
+    const float* const first = p.pooled + static_cast<size_t>(place) * p.persons * kTemporal;
+    Lanes512 values(first, load);
+    for (int person = 1; person < p.persons; ++person) {
+        values.add(Lanes512(first + person * kTemporal, load));
     }
-};
+    return values;
+}
 
-// What a lane has of the 512 values before the classifier, summed over a sample's persons.
-class Pooled {
-  public:
-    // Of the sample at a place of the run. load: how a float4 is read from memory.
-    template <class Load>
-    ADASGN_DEVICE Pooled(const TemporalParameters& p, int place, const Load& load) {
-        const float4* const first =
-            reinterpret_cast<const float4*>(p.pooled + static_cast<size_t>(place) * p.persons * kTemporal) + lane();
-#pragma unroll
-        for (int i = 0; i < kFours; ++i) {
-            values_[i] = load(first + 32 * i);
-        }
-        for (int person = 1; person < p.persons; ++person) {
-#pragma unroll
-            for (int i = 0; i < kFours; ++i) {
-                const float4 x = load(first + person * (kTemporal / 4) + 32 * i);
-                values_[i] = {values_[i].x + x.x, values_[i].y + x.y, values_[i].z + x.z, values_[i].w + x.w};
-            }
-        }
+// The score of a class, a warp's work.
+ADASGN_DEVICE void classify(const TemporalParameters& p, int sample, int label, const Lanes512& values,
+                            const Lanes512& weights) {
+    const float sum = values.dot(weights);
+    if (lane() == 0) {
+        const float score = sum / static_cast<float>(p.persons) + load_global(p.weights.classify_bias + label);
+        float* const to = p.logits + static_cast<size_t>(sample) * p.classes + label;
+        *to = p.add ? *to + p.scale * score : p.scale * score;
     }
-
-    // The score of a class, a warp's work.
-    ADASGN_DEVICE void classify(const TemporalParameters& p, int sample, int label, const ClassWeights& weights) const {
-        float sum = 0;
-#pragma unroll
-        for (int i = 0; i < kFours; ++i) {
-            const float4& w = weights.values[i];
-            sum += values_[i].x * w.x + values_[i].y * w.y + values_[i].z * w.z + values_[i].w * w.w;
-        }
-#pragma unroll
-        for (int mask = 16; mask > 0; mask /= 2) {
-            sum += shuffle_xor(sum, mask);
-        }
-        if (lane() == 0) {
-            const float score = sum / static_cast<float>(p.persons) + load_global(p.weights.classify_bias + label);
-            float* const to = p.logits + static_cast<size_t>(sample) * p.classes + label;
-            *to = p.add ? *to + p.scale * score : p.scale * score;
-        }
-    }
-
-  private:
-    static constexpr int kFours = ClassWeights::kFours;
-    float4 values_[kFours];
-};
+}
 
 // A warp per class.
 ADASGN_KERNEL(kThreads, 1)
 void classify_samples(const __grid_constant__ TemporalParameters p) {
     const int label = block_index_y() * kWarps + warp();
     if (label < p.classes && block_index() * p.persons < clip_count(p)) {
-        const ClassWeights weights(p, label);
-        const Pooled pooled(p, block_index(), [](const float4* from) { return load_global(from); });
-        pooled.classify(p, sample_number(p, block_index()), label, weights);
+        const Lanes512 weights = class_weights(p.weights.classify, label);
+        const Lanes512 pooled = pooled_values(p, block_index(), [](const float4* from) { return load_global(from); });
+        classify(p, sample_number(p, block_index()), label, pooled, weights);
     }
 }
 
@@ -370,9 +333,6 @@ void across_split(const __grid_constant__ TemporalParameters p) {
         bias = load_global(
             reinterpret_cast<const float2*>(p.weights.across_bias + row * kFeature + Part::column() + column));
     }
-    constexpr int kFours = Part::kChannels / 4;
-    constexpr int kRowsAtOnce = 32 / kFours;
-    const int channel = 4 * (lane() % kFours);
     auto* const rows = Part::rows();
     let_next_kernel_start();
     wait_for_previous_kernel();  // features; so far, weights have set out beside it
@@ -380,20 +340,8 @@ void across_split(const __grid_constant__ TemporalParameters p) {
     if (block_index() >= clip_count(p)) {
         return;
     }
-    const float* const from = p.features + static_cast<size_t>(clip_number(p, block_index())) * length * kFeature +
-                              warp() * Part::kChannels + channel;
-    float4 x[Part::kRows / kRowsAtOnce];
-#pragma unroll
-    for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
-        const int t = i * kRowsAtOnce + lane() / kFours;
-        x[i] = t < length ? load_fresh(reinterpret_cast<const float4*>(from + t * kFeature)) : float4{0, 0, 0, 0};
-    }
-#pragma unroll
-    for (int i = 0; i < Part::kRows / kRowsAtOnce; ++i) {
-        auto* const to = rows + (1 + i * kRowsAtOnce + lane() / kFours) * Part::kStride + channel;
-        Precision::store_pair(to, x[i].x, x[i].y);
-        Precision::store_pair(to + 2, x[i].z, x[i].w);
-    }
+    const float* const from = p.features + static_cast<size_t>(clip_number(p, block_index())) * length * kFeature;
+    Part::template fetch_floats<Part::kRows>(from, length, 1);
     for (int i = lane(); i < Part::kChannels; i += 32) {
         const int of_pair = i % (Part::kChannels / 2) * 2;
         const int outer = i / (Part::kChannels / 2) * (Part::kRows + 1);
@@ -464,8 +412,8 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     }
     // Which block is the last is told to all threads where the sums were; its first classes' weights set out before it
     // knows.
-    const ClassWeights first_class(p, minimum(warp(), p.classes - 1));
-    const ClassWeights second_class(p, minimum(warp() + kWarps, p.classes - 1));
+    const Lanes512 first_class = class_weights(p.weights.classify, minimum(warp(), p.classes - 1));
+    const Lanes512 second_class = class_weights(p.weights.classify, minimum(warp() + kWarps, p.classes - 1));
     block_barrier();  // what each warp has pooled; the sums are done with
     int* const last = reinterpret_cast<int*>(Part::sums(0));
     const int place = clip / p.persons;
@@ -485,18 +433,18 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     const bool escalates = p.escalation.probabilities != nullptr;
     const float threshold = escalates ? threshold_of(p.escalation) : 0;
     const int sample = sample_number(p, place);
-    const Pooled all(p, place, [](const float4* pooled) { return load_fresh(pooled); });
+    const Lanes512 all = pooled_values(p, place, [](const float4* pooled) { return load_fresh(pooled); });
     int label = warp();
     if (label < p.classes) {
-        all.classify(p, sample, label, first_class);
+        classify(p, sample, label, all, first_class);
     }
     label += kWarps;
     if (label < p.classes) {
-        all.classify(p, sample, label, second_class);
+        classify(p, sample, label, all, second_class);
     }
 #pragma unroll 2
     for (label += kWarps; label < p.classes; label += kWarps) {
-        all.classify(p, sample, label, ClassWeights(p, label));
+        classify(p, sample, label, all, class_weights(p.weights.classify, label));
     }
     if (escalates) {
         block_barrier();  // scores

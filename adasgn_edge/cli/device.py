@@ -1,4 +1,4 @@
-"""Where and how a command runs its model: the options that `classify` and `demo` share."""
+"""Where and how a command runs its model: the options that commands share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DeviceOption", "EffortOption", "PrecisionOption"]
+__all__ = ["DeviceOption", "EffortOption", "PrecisionOption", "StreamDeviceOption"]
 
 DeviceOption = Annotated[
     str,
@@ -14,6 +14,13 @@ DeviceOption = Annotated[
         metavar="cpu|cuda|cuda:N|tensorrt",
         help="What runs the model: cpu, cuda (the GPU), cuda:1 (the second GPU) or tensorrt (built at the first run). "
         "`adasgn-edge doctor` says what works here.",
+    ),
+]
+StreamDeviceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="cpu|cuda|cuda:N",
+        help="What runs the model: cpu, cuda (the GPU) or cuda:1 (the second GPU).",
     ),
 ]
 PrecisionOption = Annotated[

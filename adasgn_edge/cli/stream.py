@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -31,7 +31,7 @@ from adasgn_edge.cli.conventions import (
     UnitsOption,
     description_of,
 )
-from adasgn_edge.cli.device import EffortOption
+from adasgn_edge.cli.device import EffortOption, PrecisionOption, StreamDeviceOption
 from adasgn_edge.cli.stream_input import (
     STANDARD_INPUT,
     FpsOption,
@@ -93,6 +93,8 @@ def command(
         ),
     ] = None,
     fps: FpsOption = 30.0,
+    device: StreamDeviceOption = "cpu",
+    precision: PrecisionOption = None,
     effort: EffortOption = None,
     mode: Annotated[
         str,
@@ -188,7 +190,10 @@ def command(
     )  # fmt: skip
     from_standard_input = camera is None and str(file) == STANDARD_INPUT
     default = "stream" if camera is None else "hands"
-    recogniser = _make(model, default, mode=mode, weights=weights, effort=effort, max_tracks=max_tracks)
+    recogniser = _make(
+        model, default, device=device, precision=precision, mode=mode, weights=weights, effort=effort,
+        max_tracks=max_tracks,
+    )  # fmt: skip
     layout = recogniser.description.layout
     description = None if camera else description_of(layout, source, axes, units, mirrored, gravity, side)
     parser = FrameParser(layout, description, Orientation(flip, mirror, scale))
@@ -267,14 +272,12 @@ def play(session: Session, feed: Feed, shown: Sink, stopping: Stopping, troubles
 # -- input ----------------------------------------------------------------------------------------------------------
 
 
-def _make(
-    model: Path | None, default: str, *, mode: str, weights: str, effort: float | None, max_tracks: int
-) -> Recogniser:
+def _make(model: Path | None, default: str, **options: Any) -> Recogniser:
     from adasgn_edge.deploy.model_file import model_called, shipped_model
     from adasgn_edge.recogniser import Recogniser
 
     path = shipped_model(default) if model is None else model_called(model)
-    return Recogniser(path, mode=mode, weights=weights, effort=effort, max_tracks=max_tracks)
+    return Recogniser(path, **options)
 
 
 def _recorded(

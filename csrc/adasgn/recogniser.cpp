@@ -42,6 +42,24 @@ std::unique_ptr<online::FrameNetwork> network_for(const Model& model, std::uniqu
                                                      options.instruction_set, options.weights);
 }
 
+std::unique_ptr<online::FrameNetwork> given(const Model& model, std::unique_ptr<online::FrameNetwork> network,
+                                            const RecogniserOptions& options) {
+    online::expect_recognisable(model.description, options);
+    if (network == nullptr) {
+        throw Error(ErrorKind::engine, "network: expected one, found null");
+    }
+    const auto expect_default = [](bool is, const char* option, const char* found) {
+        if (!is) {
+            throw Error(ErrorKind::engine, std::string(option) + " on a device other than the CPU, found " + found);
+        }
+    };
+    expect_default(!options.exact, "mode: expected continual", "exact");
+    expect_default(options.weights == WeightType::f32, "weights: expected f32", "bf16");
+    expect_default(options.instruction_set == nullptr, "instruction_set: expected none", "one");
+    expect_default(options.threads == 1, "threads: expected 1", "others");
+    return network;
+}
+
 // What make() makes; Error (engine) where there is too little memory for it.
 template <class Make>
 auto with_memory(const RecogniserOptions& options, const Make& make) {
@@ -73,6 +91,13 @@ Recogniser::Recogniser(const Model& model, std::unique_ptr<Inference> engine, co
     : state_(with_memory(options, [&] {
           return std::unique_ptr<State>(
               new State{{model.description, network_for(model, std::move(engine), options), options}, {}});
+      })) {}
+
+Recogniser::Recogniser(const Model& model, std::unique_ptr<online::FrameNetwork> network,
+                       const RecogniserOptions& options)
+    : state_(with_memory(options, [&] {
+          return std::unique_ptr<State>(
+              new State{{model.description, given(model, std::move(network), options), options}, {}});
       })) {}
 
 Recogniser::~Recogniser() = default;

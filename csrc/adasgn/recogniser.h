@@ -32,6 +32,10 @@
 
 namespace adasgn {
 
+namespace online {
+class FrameNetwork;
+}
+
 enum class TrackState {
     fresh,      // "new": seen in the newest push, but its window is not full yet
     tracked,    // seen in the newest push, and ready
@@ -121,6 +125,10 @@ class Recogniser {
     explicit Recogniser(const Model& model, const RecogniserOptions& options = {});
     // Branches run on this engine, of the same model; the temporal module of the continual mode on the CPU.
     Recogniser(const Model& model, std::unique_ptr<Inference> engine, const RecogniserOptions& options = {});
+    // All of the model runs on this network, which has max_tracks slots: load_recogniser (load.h) makes one on a GPU.
+    // The options that say how a network is made on the CPU keep their defaults: else Error (engine).
+    Recogniser(const Model& model, std::unique_ptr<online::FrameNetwork> network,
+               const RecogniserOptions& options = {});
     ~Recogniser();
     Recogniser(Recogniser&&) noexcept;
     Recogniser& operator=(Recogniser&&) noexcept;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adasgn/constants.h"
+#include "adasgn/load.h"
 #include "adasgn/online/decisions.h"
 #include "adasgn/recogniser.h"
 #include "arrays.h"
@@ -167,8 +168,8 @@ class NativeRecogniser {
     OneCaller alone_{"recogniser"};
 };
 
-std::unique_ptr<NativeRecogniser> load_recogniser(std::string_view content, const std::string& name,
-                                                  const py::dict& given) {
+std::unique_ptr<NativeRecogniser> recogniser_of(std::string_view content, const std::string& name,
+                                                const py::dict& given) {
     RecogniserOptions options;
     options.exact = taken<bool>(given, "exact");
     options.weights = taken<bool>(given, "halved") ? WeightType::bf16 : WeightType::f32;
@@ -190,8 +191,11 @@ std::unique_ptr<NativeRecogniser> load_recogniser(std::string_view content, cons
     }
     const auto set = given["instruction_set"].cast<std::optional<std::string>>();
     options.instruction_set = set ? set->c_str() : nullptr;
+    const auto device = taken<std::string>(given, "device");
+    const auto precision = taken<std::string>(given, "precision");
     const py::gil_scoped_release released;
-    return std::make_unique<NativeRecogniser>(Recogniser(parse_model(content.data(), content.size(), name), options));
+    const Model model = parse_model(content.data(), content.size(), name);
+    return std::make_unique<NativeRecogniser>(adasgn::load_recogniser(model, options, device, precision));
 }
 
 // All events of one track, from its first step to its last, which ends what goes on.
@@ -234,7 +238,7 @@ class DecisionRuns {
 }  // namespace
 
 void define_recogniser(py::module_& module) {
-    module.def("load_recogniser", load_recogniser, py::arg("content"), py::arg("name"), py::arg("options"));
+    module.def("load_recogniser", recogniser_of, py::arg("content"), py::arg("name"), py::arg("options"));
     made_class<NativeRecogniser>(module, "Recogniser")
         .def_property_readonly("description", [](const NativeRecogniser& self) { return self.description().json; })
         .def_property_readonly("receptive_field",

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 import adasgn_edge.engine
+import adasgn_edge.recogniser
 from tests.engine.conftest import pair, pairs, shrec
 
 __all__ = ["pair", "pairs", "shrec"]
@@ -28,9 +29,10 @@ def load_emulated() -> ModuleType:
 
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """`adasgn_edge.load(…, device="cuda")` then loads an engine on the emulated device."""
+    """`adasgn_edge.load(…, device="cuda")` then loads an engine on the emulated device, and Recogniser runs there."""
     if not MODULE:
         pytest.skip("run by `make test-kernels`, which builds the emulated device")
     module = load_emulated()
     monkeypatch.setattr(adasgn_edge.engine, "_native", lambda: module)
+    monkeypatch.setattr(adasgn_edge.recogniser, "native_module", lambda: module)
     return module

@@ -1,4 +1,4 @@
-// The Python classes of the CUDA engine and of staging on the emulated device, and what a test needs besides: memory of
+// The Python classes of the CUDA engine, of staging and of the recogniser on the emulated device, and what a test needs besides: memory of
 // that device.
 #include <cstdint>
 #include <string>
@@ -11,6 +11,7 @@
 #include "device_staging.h"
 #include "emulator.h"
 #include "native_engine.h"
+#include "recogniser.h"
 
 namespace {
 
@@ -59,6 +60,7 @@ PYBIND11_MODULE(_native_emulated, module) {
     adasgn::define_engine(module);
     adasgn::define_cuda_engine(module);
     adasgn::define_device_staging(module);
+    adasgn::define_recogniser(module);
     module.def("upload", upload, py::arg("array"), py::arg("stream") = 1);
     module.def("new_stream", new_stream);
     module.def("order", order, py::arg("earlier"), py::arg("later"));

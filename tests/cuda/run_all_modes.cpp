@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
+#include "adasgn/cuda/stream_network.h"
+#include "adasgn/engine.h"
 #include "adasgn/error.h"
 #include "random_model.h"
 #include "reference.h"
@@ -281,6 +284,49 @@ class Checks {
     double worst_ = 0.0;
 };
 
+// Steps of a stream beside the CPU's: a model like the shipped one; tracks of two groups, then of one.
+int run_streams(Precision precision, int steps) {
+    const Shape shape{25, {11}, {false}, 31, 18, false, true, true, 1, CausalShape{{2, 4, 8}, {1, 2, 4, 8}, 1, 1}};
+    constexpr int kTracks = 40;
+    const Model model = random_model(shape, 43);
+    const Description& d = model.description;
+    adasgn::EngineOptions options;
+    options.max_batch = (kTracks + d.frames - 1) / d.frames;
+    const auto cpu = online::continual_network(model, std::make_shared<adasgn::Engine>(model, options), kTracks,
+                                               nullptr, WeightType::f32);
+    const auto gpu = cuda::stream_network(model, {kTracks, precision, 0});
+    std::mt19937 random(44);
+    std::vector<int> slots(kTracks);
+    std::vector<std::int32_t> branches(kTracks);
+    for (int i = 0; i < kTracks; ++i) {
+        slots[i] = kTracks - 1 - i;
+        branches[i] = i % 2;
+    }
+    std::vector<float> features(kTracks * kFeature);
+    std::vector<float> logits(kTracks * d.classes);
+    std::vector<float> found(logits.size());
+    double worst = 0;
+    for (int step = 0; step < steps; ++step) {
+        const int count = step % 2 == 0 ? kTracks : 1;
+        const std::vector<float> now = random_floats(kTracks * d.joints * kCoordinates, random);
+        const std::vector<float> before = random_floats(kTracks * d.joints * kCoordinates, random);
+        for (online::FrameNetwork* const network : {cpu.get(), gpu.get()}) {
+            network->features(now.data(), before.data(), branches.data(), count, features.data());
+            network->try_frames(slots.data(), count, features.data(),
+                                network == cpu.get() ? logits.data() : found.data());
+            network->keep(slots.data(), count);
+        }
+        const Doubles expected(logits.begin(), logits.begin() + static_cast<std::ptrdiff_t>(count) * d.classes);
+        const double error = relative_error(expected, found.data());
+        worst = std::isnan(error) ? error : std::max(worst, error);
+    }
+    const bool exact = precision == Precision::f32;
+    const bool ok = worst < (exact ? 1e-5 : 6e-3);
+    std::printf("%-60s %s, largest error %.1e\n", exact ? "f32, steps of a stream" : "f16, steps of a stream",
+                ok ? "ok" : "WRONG", worst);
+    return ok ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -317,6 +363,11 @@ int main(int count, char** arguments) {
                     continue;  // a pose branch alone has no block per frame
                 }
                 wrong += Checks(given, runs).run();
+            }
+        }
+        for (const Precision precision : {Precision::f32, Precision::f16}) {
+            if (std::string(precision == Precision::f32 ? "f32" : "f16").rfind(only.substr(0, 3), 0) == 0) {
+                wrong += run_streams(precision, 2 * frames);
             }
         }
         return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -5,10 +5,14 @@
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <memory>
+#include <numeric>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "adasgn/cuda/engine.h"
+#include "adasgn/cuda/stream_network.h"
 #include "emulator.h"
 #include "random_model.h"
 
@@ -55,10 +59,37 @@ std::vector<Scenario> scenarios() {
     all.push_back({Precision::f16, {false, TileRows::r32, TileRows::r64}, levels});
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r32}, pose});
     all.push_back({Precision::f16, {false, TileRows::r128, TileRows::r32}, pose});
+    const Shape causal{7, {}, {}, 7, 3, false, true, false, 1, CausalShape{{1}, {2, 1}, 1, 0}};
+    const Shape pooled{7, {}, {}, 5, 3, false, true, false, 1, CausalShape{{1}, {1}, 3, 0}};
+    for (const Precision precision : {Precision::f32, Precision::f16}) {
+        for (int orders = 0; orders < 2; ++orders) {
+            all.push_back({precision, {}, causal});
+            all.push_back({precision, {}, pooled});
+        }
+    }
     for (std::size_t i = 0; i < all.size(); ++i) {
         all[i].order = kOrders[i % std::size(kOrders)];
     }
     return all;
+}
+
+// Steps of a stream, of two groups of tracks and of one.
+void run_stream(const Model& model, Precision precision) {
+    constexpr int kTracks = 33;
+    const Description& d = model.description;
+    const std::unique_ptr<online::FrameNetwork> network = cuda::stream_network(model, {kTracks, precision, 0});
+    std::mt19937 random(2);
+    const std::vector<float> frames = random_floats(kTracks * d.joints * kCoordinates, random);
+    const std::vector<std::int32_t> branches(kTracks);
+    std::vector<float> features(kTracks * kFeature);
+    std::vector<float> logits(kTracks * d.classes);
+    std::vector<int> slots(kTracks);
+    std::iota(slots.begin(), slots.end(), 0);
+    for (const int count : {kTracks, 3, 3}) {
+        network->features(frames.data(), frames.data(), branches.data(), count, features.data());
+        network->try_frames(slots.data(), count, features.data(), logits.data());
+        network->keep(slots.data(), count);
+    }
 }
 
 // All modes; what the emulator finds ends a run and is returned, else empty.
@@ -66,6 +97,14 @@ std::string run(const Scenario& scenario) {
     emulator::set_schedule(scenario.order);
     const Model model = random_model(scenario.shape, 1);
     const Description& d = model.description;
+    if (d.causal) {
+        try {
+            run_stream(model, scenario.precision);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return emulator::findings().empty() ? "" : emulator::findings().front().text;
+    }
     std::mt19937 random(2);
     const std::vector<float> clips = random_floats(2 * d.frames * d.joints * kCoordinates, random);
     std::vector<std::int32_t> actions;

@@ -243,7 +243,9 @@ def test_several_threads_may_push(single: Path, stream: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"device": "cuda"}, 'device: expected "cpu"'),
+        ({"device": "tensorrt"}, 'device: expected "cpu", "cuda" or "cuda:<index>", found .tensorrt.'),
+        ({"device": "cpu:0"}, 'device: expected "cpu", "cuda" or "cuda:<index>"'),
+        ({"precision": "f16"}, "precision: expected f32 on the CPU, found f16"),
         ({"mode": "quick"}, "mode: expected one of continual, exact, found 'quick'"),
         ({"weights": "f16"}, "weights: expected one of f32, bf16, found 'f16'"),
         (

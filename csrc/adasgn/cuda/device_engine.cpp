@@ -36,8 +36,11 @@ EngineOptions checked(const EngineOptions& options) {
 
 }  // namespace
 
-DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
+DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Part part)
     : description_(model.description), options_(checked(options)), traits_(checked_device(options.device)) {
+    if (part == Part::all) {
+        expect_not_causal(description_, "on a GPU");
+    }
     expect_computable(model);
     const OnDevice device(options_.device);
     const PackedModel packed(model, options_.precision);
@@ -56,6 +59,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options)
     policy_ = packed.policy(weights_.data());
     pose_ = packed.pose(weights_.data());
     temporal_ = packed.temporal(weights_.data());
+    causal_ = packed.causal(weights_.data());
 
     const auto frames = static_cast<std::size_t>(max_frames());
     const std::size_t element = options_.precision == Precision::f32 ? 4 : 2;
@@ -210,6 +214,7 @@ void DeviceEngine::route_frames(const RouteParameters& p, Stream stream) {
 }
 
 TemporalParameters DeviceEngine::head_parameters(const float* features, int samples, int persons, float* logits) const {
+    expect_not_causal(description_, "for runs of whole clips");
     TemporalParameters p{};
     p.weights = temporal_;
     p.clips = samples * persons;

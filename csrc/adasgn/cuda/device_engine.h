@@ -48,8 +48,11 @@ struct Fault {
 
 class DeviceEngine {
   public:
+    // Of a causal model an engine has the branches alone, if it is asked for those: policy_features, branch_features.
+    enum class Part { all, branches };
+
     // Throws Error (engine) where there is no such device, or a model or options that it cannot run.
-    DeviceEngine(const Model& model, const EngineOptions& options);
+    DeviceEngine(const Model& model, const EngineOptions& options, Part part = Part::all);
 
     const Description& description() const { return description_; }
     const EngineOptions& options() const { return options_; }
@@ -74,6 +77,9 @@ class DeviceEngine {
     void branch_features(const float* frames, const float* previous, const std::int32_t* actions, int count,
                          const float* policy_features, float* features, Stream stream);
     void temporal_head(const float* features, int clips, float* logits, Stream stream);
+
+    // Where the model lies on the device, for who runs the temporal module of a causal one; no layers for others.
+    const CausalWeights& causal() const { return causal_; }
 
     // What the device found since the last call; waits for the stream.
     Fault fault(Stream stream);
@@ -124,6 +130,7 @@ class DeviceEngine {
     PolicyWeights policy_{};
     PoseWeights pose_{};
     TemporalWeights temporal_{};
+    CausalWeights causal_{};
     Workload workload_;
     std::optional<Schedule> forced_;
 

@@ -127,6 +127,15 @@ void append_columns(std::vector<unsigned char>& bytes, const Tensor& weight, Pre
     }
 }
 
+// Of a ring with so many rows at least: a power of two, so that a frame's number may wrap around.
+int ring_places(int rows) {
+    int places = 1;
+    while (places < rows) {
+        places *= 2;
+    }
+    return places;
+}
+
 template <class T>
 const T* place(const void* base, std::size_t offset) {
     return reinterpret_cast<const T*>(static_cast<const unsigned char*>(base) + offset);
@@ -144,7 +153,6 @@ bool PackedModel::has_plain_policy(const Description& description) {
 
 PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(model.description.adaptive) {
     const Description& description = model.description;
-    expect_not_causal(description, "on a GPU");
     if (static_cast<int>(description.branches.size()) > kMaxBranches) {
         throw Error(ErrorKind::engine, "model: expected at most " + std::to_string(kMaxBranches) + " branches, found " +
                                            std::to_string(description.branches.size()));
@@ -156,7 +164,7 @@ PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(mo
         }
     }
     const int most_frames = static_cast<int>(highest_temporal_tile(precision)) - (kTaps - 1);
-    if (description.frames > most_frames) {
+    if (!description.causal && description.frames > most_frames) {
         throw Error(ErrorKind::engine, "model: expected clips of at most " + std::to_string(most_frames) +
                                            " frames on a GPU in this precision, found " +
                                            std::to_string(description.frames));
@@ -188,21 +196,7 @@ PackedModel::PackedModel(const Model& model, Precision precision) : adaptive_(mo
         policy_weight_ = add_floats(by_action);
         policy_bias_ = add_floats(model.tensor("policy.bias").values);
     }
-    temporal_.across = begin_array();
-    append_columns(bytes_, model.tensor("temporal.across.weight"), precision);
-    temporal_.across_bias = add_floats(model.tensor("temporal.across.bias").values);
-    temporal_.widen = begin_array();
-    append_columns(bytes_, model.tensor("temporal.widen.weight"), precision);
-    temporal_.widen_bias = add_floats(model.tensor("temporal.widen.bias").values);
-    const Matrix classify(model.tensor("temporal.classify.weight"));  // (512, K)
-    std::vector<float> by_class;
-    for (int label = 0; label < classify.width; ++label) {
-        for (int input = 0; input < classify.depth; ++input) {
-            by_class.push_back(classify.at(input, label));
-        }
-    }
-    temporal_.classify = add_floats(by_class);
-    temporal_.classify_bias = add_floats(model.tensor("temporal.classify.bias").values);
+    pack_temporal(model, precision);
 }
 
 BranchWeights PackedModel::branch(int index, const void* base) const {
@@ -234,9 +228,28 @@ PoseWeights PackedModel::pose(const void* base) const {
 }
 
 TemporalWeights PackedModel::temporal(const void* base) const {
+    if (!causal_.layers.empty()) {
+        return {};
+    }
     return {place<unsigned char>(base, temporal_.across), place<float>(base, temporal_.across_bias),
             place<unsigned char>(base, temporal_.widen),  place<float>(base, temporal_.widen_bias),
             place<float>(base, temporal_.classify),       place<float>(base, temporal_.classify_bias)};
+}
+
+CausalWeights PackedModel::causal(const void* base) const {
+    CausalWeights weights = causal_.weights;
+    if (weights.layer_count == 0) {
+        return weights;
+    }
+    for (int i = 0; i < weights.layer_count; ++i) {
+        weights.layers[i].weights = place<unsigned char>(base, causal_.layers[i].weights);
+        weights.layers[i].bias = place<float>(base, causal_.layers[i].bias);
+    }
+    weights.widen = place<unsigned char>(base, temporal_.widen);
+    weights.widen_bias = place<float>(base, temporal_.widen_bias);
+    weights.classify = place<float>(base, temporal_.classify);
+    weights.classify_bias = place<float>(base, temporal_.classify_bias);
+    return weights;
 }
 
 PackedModel::Offset PackedModel::begin_array() {
@@ -314,6 +327,50 @@ void PackedModel::pack_pose(const Model& model, Precision precision) {
     }
     pose_.hidden_bias = add_floats(model.tensor("branches.0.hidden.bias").values);
     pose_.output_bias = add_floats(model.tensor("branches.0.output.bias").values);
+}
+
+PackedModel::Offset PackedModel::pack_columns(const Tensor& weight, Precision precision) {
+    const Offset offset = begin_array();
+    append_columns(bytes_, weight, precision);
+    return offset;
+}
+
+void PackedModel::pack_temporal(const Model& model, Precision precision) {
+    if (model.description.causal) {
+        pack_causal(model, precision);
+    } else {
+        temporal_.across = pack_columns(model.tensor("temporal.across.weight"), precision);
+        temporal_.across_bias = add_floats(model.tensor("temporal.across.bias").values);
+    }
+    temporal_.widen = pack_columns(model.tensor("temporal.widen.weight"), precision);
+    temporal_.widen_bias = add_floats(model.tensor("temporal.widen.bias").values);
+    const Matrix classify(model.tensor("temporal.classify.weight"));  // (512, K)
+    std::vector<float> by_class;
+    for (int label = 0; label < classify.width; ++label) {
+        for (int input = 0; input < classify.depth; ++input) {
+            by_class.push_back(classify.at(input, label));
+        }
+    }
+    temporal_.classify = add_floats(by_class);
+    temporal_.classify_bias = add_floats(model.tensor("temporal.classify.bias").values);
+}
+
+void PackedModel::pack_causal(const Model& model, Precision precision) {
+    const CausalShape& shape = *model.description.causal;
+    CausalWeights& weights = causal_.weights;
+    weights.layer_count = static_cast<int>(shape.dilations.size());
+    for (int i = 0; i < weights.layer_count; ++i) {
+        const std::string name = "temporal.layers." + std::to_string(i);
+        CausalLayer& layer = weights.layers[i];
+        layer.dilation = shape.dilations[i];
+        layer.past = weights.past_rows;
+        layer.mask = ring_places((kTaps - 1) * layer.dilation + 1) - 1;
+        weights.past_rows += layer.mask + 1;
+        causal_.layers.push_back(
+            {pack_columns(model.tensor(name + ".weight"), precision), add_floats(model.tensor(name + ".bias").values)});
+    }
+    weights.pool = shape.pool;
+    weights.pool_mask = ring_places(shape.pool) - 1;
 }
 
 PackedModel::Offset PackedModel::pack_constants(const Model& model, int index) {

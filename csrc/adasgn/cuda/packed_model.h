@@ -25,9 +25,10 @@ class PackedModel {
 
     // The weights as kernel parameters, once bytes() lie at `base` on the device.
     BranchWeights branch(int index, const void* base) const;
-    PolicyWeights policy(const void* base) const;  // null pointers for a model without
-    PoseWeights pose(const void* base) const;      // null pointers for a model without a pose branch
-    TemporalWeights temporal(const void* base) const;
+    PolicyWeights policy(const void* base) const;      // null pointers for a model without
+    PoseWeights pose(const void* base) const;          // null pointers for a model without a pose branch
+    TemporalWeights temporal(const void* base) const;  // null pointers for a causal model
+    CausalWeights causal(const void* base) const;      // no layers for one that is not
 
   private:
     using Offset = std::size_t;
@@ -54,11 +55,23 @@ class PackedModel {
         Offset classify_bias;
     };
 
+    struct Causal {
+        CausalWeights weights;  // without pointers
+        struct Layer {
+            Offset weights;
+            Offset bias;
+        };
+        std::vector<Layer> layers;
+    };
+
     Offset begin_array();
     Offset add_floats(const std::vector<float>& values);
     Branch pack_branch(const Model& model, int index, Precision precision);
     void pack_pose(const Model& model, Precision precision);
     Offset pack_constants(const Model& model, int index);
+    Offset pack_columns(const Tensor& weight, Precision precision);
+    void pack_temporal(const Model& model, Precision precision);
+    void pack_causal(const Model& model, Precision precision);
 
     std::vector<unsigned char> bytes_;
     std::vector<Branch> branches_;
@@ -66,7 +79,8 @@ class PackedModel {
     Offset policy_weight_ = 0;
     Offset policy_bias_ = 0;
     Pose pose_{};
-    Temporal temporal_;
+    Temporal temporal_{};
+    Causal causal_{};
 };
 
 }  // namespace adasgn::cuda
