@@ -68,7 +68,7 @@ class StepResult(NamedTuple):
     the branch whose feature the frame keeps, -1 while its trail is not full; macs: multiply-adds spent on the step.
     interpolated: share of the window's steps without a frame within half a step; missing_joints: of the newest frame,
     filled. gesture: id of the one that goes on, 0 for none. spatial_seconds, temporal_seconds: computing times, of
-    tracks that stepped together the share of one.
+    tracks that stepped together the share of one; on a GPU, where both run as one, all is temporal.
     """
 
     track: int

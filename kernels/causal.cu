@@ -4,10 +4,10 @@
 //   feature ─▶ layer ─▶ layer ─▶ … ─▶ widen ─▶ maximum over the newest rows ─▶ classify
 //              t-2d, t-d: the past
 //
-// The layers follow each other and each is small, so one kernel computes all. A group of up to 32 tracks has 16 blocks,
-// each with 16 columns of every layer; its warps divide the sum's channels (kernels/split.h). Two of a layer's three
-// taps are the past's, multiplied while other blocks are still at the layer before; for the third a warp waits for the
-// two blocks that make its 32 channels, and for no others. All blocks of a launch run at once.
+// The layers follow each other and each is small, so one kernel computes all. A group of tracks, up to 16, in binary16
+// up to 32, has 16 blocks, each with 16 columns of every layer; its warps divide the sum's channels (kernels/split.h).
+// Two of a layer's three taps are the past's, multiplied while other blocks are still at the layer before; for the third
+// a warp waits for the two blocks that make its 32 channels, and for no others. All blocks of a launch run at once.
 #include "classifier.h"
 #include "relu.h"
 #include "split.h"
@@ -231,18 +231,16 @@ Status launch_groups(CausalParameters p, Stream stream) {
     return {};
 }
 
-template <class Precision>
-Status launch_causal(const CausalParameters& p, Stream stream) {
-    return p.count <= kCausalRows ? launch_groups<Precision, 1>(p, stream) : launch_groups<Precision, 2>(p, stream);
-}
-
 }  // namespace
 
 Status causal(const CausalParameters& p, Precision precision, Stream stream) {
     if (p.count == 0) {
         return {};
     }
-    return precision == Precision::f32 ? launch_causal<Binary32>(p, stream) : launch_causal<Binary16>(p, stream);
+    if (precision == Precision::f32) {
+        return launch_groups<Binary32, 1>(p, stream);  // the rows of more on their way need too many registers
+    }
+    return p.count <= kCausalRows ? launch_groups<Binary16, 1>(p, stream) : launch_groups<Binary16, 2>(p, stream);
 }
 
 }  // namespace adasgn::cuda

@@ -76,6 +76,7 @@ void launch_all() {
     router.frames = 1;
     PoseParameters pose{};
     pose.frames.count = 1;
+    CausalParameters stream{};
     float probability = 0;
     TemporalParameters head{};
     head.clips = head.persons = head.classes = 1;
@@ -102,6 +103,10 @@ void launch_all() {
             }
         }
         expect_ok(run_frames(frame, precision, nullptr), "run_frames");
+        for (const int tracks : {kCausalRows, kCausalRows + 1}) {
+            stream.count = tracks;
+            expect_ok(causal(stream, precision, nullptr), "causal");
+        }
     }
     for (const int rows : {kFewPolicyRows, kMorePolicyRows, kManyPolicyRows}) {
         expect_ok(adasgn::cuda::policy(features, rows, nullptr), "policy");
@@ -161,13 +166,19 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* st
     return record(stub, config->blockDim, config->dynamicSmemBytes);
 }
 
-// A device of compute capability 9.0, so that launches that may start early are made with their attribute.
+// A device of compute capability 9.0, so that launches that may start early are made with their attribute, with room
+// for every block of a launch at once.
 cudaError_t cudaGetDevice(int* device) {
     *device = 0;
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*device*/) {
-    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : attribute == cudaDevAttrMultiProcessorCount ? 1 : 0;
+    return cudaSuccess;
+}
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void* /*stub*/, int /*threads*/,
+                                                                   std::size_t /*shared*/, unsigned /*flags*/) {
+    *blocks = 1024;
     return cudaSuccess;
 }
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from adasgn_edge.deploy.model_file import read_model_file
+from adasgn_edge.deploy.model_file import read_model_file, shipped_model
 from adasgn_edge.errors import AdaSGNError
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from bench.kernel_report.compiler import ToolError
@@ -42,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
     if min(batches) < 1:
         raise SystemExit(f"predict: --batch: expected at least 1, found {min(batches)}")
     try:
+        if options.streaming:
+            for line in _streaming(options, batches):
+                print(line, flush=True)
+            return 0
         config = SHREC if options.model is None else read_model_file(options.model).folded.config
         branches = len(config.branches)
         if any(branch.pose for branch in config.branches):
@@ -81,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--escalating", action="store_true", help="with --board: the same before B, and no sample goes on"
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--streaming", action="store_true", help="one new frame of some tracks")
+    what.add_argument("--streaming", action="store_true", help="a step of a causal model: one new frame of some tracks")
     what.add_argument("--schedules", action="store_true", help="what the engine chooses, and the alternatives")
     what.add_argument("--settle", action="store_true", help="with --board: what each constant decides")
     what.add_argument("--constants", action="store_true", help="the ranges of what counts cost")
@@ -118,13 +122,29 @@ def _lines(
     elif options.board is None:
         if options.settle:
             raise SystemExit("predict: --settle: expected a --board, found none")
-        if options.streaming:
-            yield from tables.streaming_table(models, mix)
-        else:
-            yield from tables.summary(models, batches, ("f16", "f32"), mix)
+        yield from tables.summary(models, batches, ("f16", "f32"), mix)
     else:
         kind = next((name for name in ("dense", "pose", "escalating") if getattr(options, name)), "adasgn")
         yield from _of_board(options, models[kind], batches, mix)
+
+
+def _streaming(options: argparse.Namespace, batches: list[int]) -> Iterable[str]:
+    config = read_model_file(options.model or shipped_model("stream")).folded.config
+    if config.causal is None or not all(branch.pose for branch in config.branches):
+        raise SystemExit("predict: --streaming: expected a causal model of a pose branch alone, found another")
+    if options.board is None:
+        yield from tables.streaming_table(config)
+        return
+    for batch in batches:
+        prediction = predict_streaming(config, BOARDS[options.board], batch, options.precision)
+        yield ""
+        title = f"{options.board}, {batch} tracks, one new frame each, {options.precision}"
+        if options.settle:
+            yield title
+            yield ""
+            yield from tables.settle_table(prediction, BOARDS[options.board])
+        else:
+            yield from tables.prediction_lines(title, prediction, BOARDS[options.board])
 
 
 def _of_board(
@@ -132,14 +152,10 @@ def _of_board(
 ) -> Iterable[str]:
     board = BOARDS[options.board]
     for batch in batches:
-        if options.streaming:
-            prediction = predict_streaming(config, board, batch, options.precision, mix)
-            unit, way = "tracks, one new frame each", ""
-        else:
-            prediction = predict(config, board, batch, options.precision, mix)
-            unit, way = "clips", f"; {prediction.schedule}"
+        prediction = predict(config, board, batch, options.precision, mix)
         yield ""
-        title = f"{options.board}, {batch} {unit}, {options.precision}, {', '.join(config.branch_names)}{way}"
+        names = ", ".join(config.branch_names)
+        title = f"{options.board}, {batch} clips, {options.precision}, {names}; {prediction.schedule}"
         if options.settle:
             yield title
             yield ""

@@ -12,6 +12,8 @@ POLICY_ROWS = tuple(whole(LAUNCH, name) for name in ("kFewPolicyRows", "kMorePol
 SPLIT_ROWS = whole(LAUNCH, "kSplitFrames")
 """A block of kernels/split.h has up to so many frames, in the temporal module of a clip, and 16 columns."""
 POSE_INPUTS = whole(LAUNCH, "kPoseInputs")
+CAUSAL_ROWS = whole(LAUNCH, "kCausalRows")
+"""Tracks of the smallest group of kernels/causal.cu."""
 STAGED = whole("kernels/frame_coordinates.h", "kStaged")
 MAX_BRANCHES = whole("csrc/adasgn/constants.h", "kMaxBranches")
 PACKED_JOINTS = whole(LAUNCH, "kMaxBranchJoints")
@@ -98,6 +100,16 @@ def temporal_bytes(rows: int, precision: str) -> int:
     return (rows + 2) * stride(256, precision) + warps * ring_bytes(slots, precision) + 8 * rows
 
 
-def split_bytes(precision: str) -> int:
-    """Shared memory of a block of a clip and 16 columns: each warp's channels of all rows, and its sums."""
-    return WARPS * (SPLIT_ROWS + 2) * stride(256 // WARPS, precision) + WARPS * SPLIT_ROWS * (BLOCK + 2) * 4
+def split_bytes(precision: str, rows: int = SPLIT_ROWS) -> int:
+    """Shared memory of a block of so many rows and 16 columns: each warp's channels of all rows, and its sums."""
+    return WARPS * (rows + 2) * stride(256 // WARPS, precision) + WARPS * rows * (BLOCK + 2) * 4
+
+
+def causal_rows(precision: str, tracks: int) -> int:
+    """Tracks of a group of kernels/causal.cu, where there are so many in all."""
+    return CAUSAL_ROWS if precision == "f32" or tracks <= CAUSAL_ROWS else SPLIT_ROWS
+
+
+def causal_bytes(precision: str, rows: int) -> int:
+    """Shared memory of its block: also a slot and a frame's number of each track."""
+    return split_bytes(precision, rows) + 8 * rows

@@ -16,6 +16,7 @@ from bench.predict.geometry import BLOCK, TEMPORAL_SHAPES
 __all__ = [
     "adjacency",
     "branch_kernel",
+    "causal",
     "code",
     "frame_kernel",
     "mix",
@@ -175,6 +176,22 @@ def split(architecture: str, kernel: str, steps: int) -> tuple[float, float]:
         once = of.instructions
     return once * SPLIT_SHARES.get(name, 1) + exact, exact
 
+
+@cache
+def causal(architecture: str, kernel: str) -> dict[str, tuple[float, float]]:
+    """The same of causal_step's parts: "start", "layer" (each of them), "widen" (both halves) and "classify"."""
+    of = code(architecture, kernel)
+    exact = {"layer": 0.0, "widen": 0.0}
+    if not kernel.startswith("causal_step<f16"):  # loops of 16 inputs of a tap each, two times round
+        products = [loop.instructions for loop in of.loops if loop["FFMA"] >= 128]
+        each = sum(products) / len(products)
+        exact = {"layer": 6 * each, "widen": 4 * each}
+    rest = of.instructions if not exact["layer"] else of.outside
+    return {part: (share * rest + exact.get(part, 0.0), exact.get(part, 0.0)) for part, share in CAUSAL_SHARES.items()}
+
+
+CAUSAL_SHARES = {"start": 0.13, "layer": 0.30, "widen": 0.30, "classify": 0.17}
+"""Of causal_step's code beside loops of products, as its listings have it for sm_87 and sm_90; the rest is of pools."""
 
 SPLIT_SHARES = {"across_split": 0.73, "widen_split": 0.17}
 """Of code outside of loops, what every block runs, by what ncu found on an H100: the rest is of lists of clips, and in

@@ -39,8 +39,9 @@ from bench.predict.geometry import (
 )
 
 __all__ = [
-    "Tile", "branch_tile", "classify_block", "frame_block", "policy_block", "pose_inputs", "pose_split_block",
-    "pose_tile", "split_block", "split_kernel", "surplus_block", "temporal_block", "tiles_of",
+    "Tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "frame_block", "policy_block",
+    "pose_inputs", "pose_split_block", "pose_tile", "split_block", "split_kernel", "surplus_block", "temporal_block",
+    "tiles_of",
 ]  # fmt: skip
 
 
@@ -396,6 +397,57 @@ def split_block(
             )
         )
     return Block(tuple(phases), ((name, 16 * phases[0].instructions),))
+
+
+def causal_kernel(precision: str, rows: int) -> str:
+    """The readable name."""
+    return f"causal_step<{precision}, {rows // BLOCK}>"
+
+
+@cache
+def causal_block(architecture: str, precision: str, rows: int, layers: int, classes: int, tracks: int) -> Block:
+    """16 columns of every layer, for a group of up to `rows` tracks (kernels/causal.cu), all blocks at once.
+
+    Of a layer a warp waits for three loads, one after another: the past's rows, the flag of the blocks that make its
+    channels, the rows that they made. What is multiplied before the flag was seen is in the chain as well, since all
+    blocks are at the same layer.
+    """
+    name, tiles = causal_kernel(precision, rows), rows // BLOCK
+    parts = instructions.causal(architecture, name)
+
+    def product(part: str, steps: int, taps: int, loads: int, barriers: int) -> Phase:
+        issued, exact = parts[part]
+        multiplied = float(WARPS * steps * tiles * BLOCK**3)
+        read = taps * tracks * FEATURE * element(precision)
+        return Phase(
+            WARPS,
+            instructions=issued,
+            exact=exact,
+            steps=steps,
+            loads=loads,
+            tensor=multiplied if precision == "f16" else 0,
+            ordinary=multiplied if precision == "f32" else 0,
+            weights=WARPS * steps * block_bytes(precision) + read,
+            shared=WARPS * steps * tiles * BLOCK * BLOCK * element(precision)
+            + taps * rows * FEATURE * element(precision)
+            + 2 * WARPS * tiles * BLOCK * BLOCK * 4,
+            barriers=barriers,
+        )
+
+    rounds = math.ceil(tracks * classes / (WARPS * FEATURE // BLOCK))
+    phases = [
+        Phase(WARPS, instructions=parts["start"][0], loads=2, barriers=1),  # tracks; features
+        *[product("layer", 2 * TAPS, TAPS, 3, 2)] * layers,
+        product("widen", 2 * TEMPORAL // FEATURE, 1, 2, 3),
+        Phase(
+            WARPS,
+            instructions=parts["classify"][0] * (1 + rounds) / 2,
+            loads=1 + 2 * rounds,  # the flags; pooled and weights, bias
+            weights=rounds * WARPS * TEMPORAL * 4 * 2,
+            barriers=1,
+        ),
+    ]
+    return Block(tuple(phases), ((name, 16 * instructions.code(architecture, name).instructions),))
 
 
 def pose_inputs(joints: int) -> int:

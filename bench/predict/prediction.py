@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from adasgn_edge.model.config import COORDINATES, FEATURE, POSE_HIDDEN, TAPS, TEMPORAL, ModelConfig
 from bench.predict.boards import Board, span
@@ -16,6 +16,10 @@ __all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_st
 
 COPIES = 1
 """Clips up; actions and scores are written to the host's memory (csrc/adasgn/cuda/engine.cpp)."""
+
+
+STREAM_COPIES = 2
+"""Of a step of a stream, up: frames, and which tracks they are of; scores are written to the host's memory."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,17 @@ def predict(
     return _priced(run, config, board, batch, precision, schedule)
 
 
-def predict_streaming(
-    config: ModelConfig, board: Board, tracks: int, precision: str, shares: Sequence[float]
-) -> Prediction:
-    """One new frame of each of `tracks` tracks, and the scores of their windows."""
-    return _priced(streaming(config, board, tracks, precision, shares), config, board, 0, precision, None)
+def predict_streaming(config: ModelConfig, board: Board, tracks: int, precision: str) -> Prediction:
+    """One new frame of each of `tracks` tracks of a causal model. Launches are the host's own, priced as nodes are."""
+    run = streaming(config, board, tracks, precision)
+    found = _priced(run, config, board, 0, precision, None)
+    ranges = span(board)
+    moved = 4 * tracks * (2 * config.joints * COORDINATES + 2) / (min(board.dram, 20) * 1e3)
+    low, high = (
+        total + by.call + STREAM_COPIES * by.copy + moved
+        for total, by in zip(found.device, (ranges.low, ranges.high), strict=True)
+    )
+    return replace(found, end_to_end=(low, high))
 
 
 def sensitivity(run: Run, board: Board) -> list[tuple[str, float, float, float]]:
@@ -76,6 +86,7 @@ def sensitivity(run: Run, board: Board) -> list[tuple[str, float, float, float]]
 def weight_bytes(config: ModelConfig, board: Board, precision: str) -> float:
     """Of all branches and the temporal module, once."""
     total = 0.0
+    layers = 1 if config.causal is None else len(config.causal.dilations)
     for index, branch in enumerate(config.branches):
         kind = "f32" if config.adaptive and index == 0 else precision
         if branch.pose:
@@ -83,7 +94,11 @@ def weight_bytes(config: ModelConfig, board: Board, precision: str) -> float:
             continue
         tile = branch_kernel_tile(board.architecture, kind, 32)
         total += branch_tile(branch, tile, 1, config.joints).total("weights")
-    return total + element(precision) * (TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL) + 4 * TEMPORAL * config.classes
+    return (
+        total
+        + element(precision) * (layers * TAPS * FEATURE * FEATURE + FEATURE * TEMPORAL)
+        + 4 * TEMPORAL * config.classes
+    )
 
 
 def _priced(

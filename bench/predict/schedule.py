@@ -21,6 +21,8 @@ from bench.predict.geometry import (
     TEMPORAL_SHAPES,
     THREADS,
     WARPS,
+    causal_bytes,
+    causal_rows,
     frame_bytes,
     policy_bytes,
     result_rows,
@@ -33,6 +35,8 @@ from bench.predict.kernel_source import number
 from bench.predict.kernels import (
     Tile,
     branch_kernel_tile,
+    causal_block,
+    causal_kernel,
     classify_block,
     find_tile,
     frame_block,
@@ -264,12 +268,24 @@ def _policy(config: ModelConfig, board: Board, frames: int) -> Launch:
     return Launch(f"policy_frames<{rows}>", [[block] * math.ceil(frames / (rows - 2))], resident)
 
 
-def streaming(config: ModelConfig, board: Board, tracks: int, precision: str, shares: Sequence[float]) -> Run:
-    """One new frame of each of `tracks` tracks: a block per frame, then the temporal module on whole windows."""
-    random = np.random.default_rng(0)
-    frames = _frame_blocks(config, board, tracks, precision, shares, random)
-    rows = chosen_temporal_rows(config, board.multiprocessors, tracks * config.frames, precision)
-    return Run([frames, *head(config, board, tracks, precision, rows)], 0)
+def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) -> Run:
+    """One new frame of each of `tracks` tracks through a causal model of a pose branch alone, as StreamNetwork runs it
+    (csrc/adasgn/cuda/stream_network.cpp): the branch, then the temporal module, which goes on from its past."""
+    assert config.causal is not None
+    rows = causal_rows(precision, tracks)
+    name = causal_kernel(precision, rows)
+    registers = instructions.code(board.architecture, name).registers
+    resident = board.resident(THREADS, registers, causal_bytes(precision, rows))
+    blocks = FEATURE // BLOCK  # of a group
+    most = board.multiprocessors * resident // blocks * rows  # tracks of a launch
+    found = _pose(config, board, tracks, precision, SPLIT_ROWS)
+    for first in range(0, tracks, most):
+        groups = []
+        for begin in range(first, min(first + most, tracks), rows):
+            shape = (precision, rows, len(config.causal.dilations), config.classes, min(rows, tracks - begin))
+            groups += [causal_block(board.architecture, *shape)] * blocks
+        found.append(Launch("causal_step", [groups], resident))
+    return Run(found, 0)
 
 
 def head(

@@ -11,6 +11,7 @@ from bench.predict.costs import Constants, Launch
 from bench.predict.measured import Measurement
 from bench.predict.prediction import (
     COPIES,
+    STREAM_COPIES,
     Prediction,
     device_microseconds,
     predict,
@@ -25,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 BATCHES = (1, 2, 4, 8, 16, 64, 256, 1024)
-TRACKS = (1, 2, 4, 16)
+TRACKS = (1, 8, 100)
 CLOSE = 1.05
 """A choice is as good as the best where it is predicted to take at most this many times as long."""
 
@@ -52,17 +53,24 @@ def summary(
                 yield f"| {name} | {batch} | {precision} | {' | '.join(cells)} |"
 
 
-def streaming_table(models: dict[str, ModelConfig], shares: Sequence[float]) -> Iterable[str]:
+def streaming_table(config: ModelConfig) -> Iterable[str]:
     """One new frame of some tracks, on every board, in binary16."""
-    yield "| board | tracks | dense, µs | adaptive, µs | array to result, adaptive, µs |"
-    yield "|---|---|---|---|---|"
+    yield "| board | tracks | branch, µs | temporal module, µs | array to result, µs | a track, µs |"
+    yield "|---|---|---|---|---|---|"
     for name, board in BOARDS.items():
         for tracks in TRACKS:
-            dense, adaptive = (
-                predict_streaming(models[key], board, tracks, "f16", shares) for key in ("dense", "adasgn")
-            )
-            cells = [_range(pair) for pair in (dense.device, adaptive.device, adaptive.end_to_end)]
+            found = predict_streaming(config, board, tracks, "f16")
+            is_branch = [launch.name != "causal_step" for launch in found.run.launches]
+            parts = [_sum(each for each, is_one in zip(found.each, is_branch, strict=True) if is_one is part)
+                     for part in (True, False)]  # fmt: skip
+            low, high = found.end_to_end
+            cells = [*map(_range, (*parts, found.end_to_end)), f"{low / tracks:.1f} … {high / tracks:.1f}"]
             yield f"| {name} | {tracks} | {' | '.join(cells)} |"
+
+
+def _sum(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    lows, highs = zip(*pairs, strict=True)
+    return sum(lows), sum(highs)
 
 
 def launch_table(prediction: Prediction, board: Board) -> Iterable[str]:
@@ -99,7 +107,10 @@ def prediction_lines(title: str, prediction: Prediction, board: Board) -> Iterab
     yield f"device: {_range(prediction.device)} µs"
     yield f"array to result: {_range(prediction.end_to_end)} µs"
     run = prediction.run
-    yield f"{len(run.launches) + run.fills} graph nodes and {COPIES} copies"
+    if prediction.schedule is None:
+        yield f"{len(run.launches)} launches and {STREAM_COPIES} copies"
+    else:
+        yield f"{len(run.launches) + run.fills} graph nodes and {COPIES} copies"
 
 
 def settle_table(prediction: Prediction, board: Board) -> Iterable[str]:

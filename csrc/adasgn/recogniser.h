@@ -92,7 +92,7 @@ struct StepResult {
     int missing_joints;          // of the frame that completed the step: how many were filled
     std::int64_t gesture;        // id of the gesture that goes on; 0: none
     std::int64_t spatial_ns;     // time in branches; of a batch of tracks the share of one
-    std::int64_t temporal_ns;    // the same in the temporal module
+    std::int64_t temporal_ns;    // the same in the temporal module; on a GPU in both, which run as one
 };
 
 // Counts since construction.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from adasgn_edge.deploy.folded_network import FoldedModel
-from adasgn_edge.deploy.model_file import ModelFile, write_model_file
+from adasgn_edge.deploy.model_file import ModelFile, read_model_file, shipped_model, write_model_file
 from adasgn_edge.model.config import POSE, Branch, ModelConfig
 from adasgn_edge.skeletons import load_layout
 from bench.gpu import constants
@@ -300,13 +300,26 @@ def test_chooses_high_temporal_tiles_for_many_clips() -> None:
     assert rows == [32, 64, 128]
 
 
-def test_streaming_is_a_frame_of_each_track() -> None:
-    run = streaming(SHREC, H100, 16, "f16", SHREC_MIX)
-    assert [len(launch.draws[0]) for launch in run.launches] == [16, 16 * 16, 16 * 32]
-    one, many = (predict_streaming(SHREC, H100, tracks, "f16", SHREC_MIX).device for tracks in (1, 16))
-    clip = predict(SHREC, H100, 1, "f16", SHREC_MIX).device
-    assert one[0] <= many[0] < 2 * one[0]
-    assert one[0] < clip[0]
+STREAM = read_model_file(shipped_model("stream")).folded.config
+
+
+def test_a_step_of_a_stream_is_a_branch_and_one_kernel_of_groups() -> None:
+    run = streaming(STREAM, H100, 40, "f16")
+    assert [(launch.name, len(launch.draws[0])) for launch in run.launches] == [
+        ("hidden_split", 2 * 16), ("output_split", 2 * 16), ("causal_step", 2 * 16),
+    ]  # fmt: skip
+    layers = len(STREAM.causal.dilations)
+    multiplied = 256 * (layers * 3 * 256 + 512)  # of a track; of two groups of 32 rows
+    assert run.launches[-1].mean("tensor") == 2 * 32 * multiplied
+    assert streaming(STREAM, H100, 1, "f32").launches[-1].mean("ordinary") == 16 * multiplied
+
+
+def test_more_groups_than_run_at_once_follow_each_other() -> None:
+    board = BOARDS["orin-nano"]
+    launches_of = [one for one in streaming(STREAM, board, 100, "f16").launches if one.name == "causal_step"]
+    assert [len(launch.draws[0]) for launch in launches_of] == [16] * 4  # two blocks on each of 8 multiprocessors
+    one, many = (predict_streaming(STREAM, board, tracks, "f16").device for tracks in (1, 100))
+    assert 2 * one[0] < many[0] < 10 * one[0]
 
 
 # -- measured --------------------------------------------------------------------------------------------------------

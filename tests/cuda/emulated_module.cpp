@@ -1,5 +1,5 @@
-// The Python classes of the CUDA engine, of staging and of the recogniser on the emulated device, and what a test needs besides: memory of
-// that device.
+// The Python classes of the CUDA engine, of staging and of the recogniser on the emulated device, and what a test needs
+// besides: memory of that device.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -52,7 +52,6 @@ class Beside {
         for (int i = 0; i < count; ++i) {
             branches.push_back(static_cast<std::int32_t>(random_() % d.branches.size()));
         }
-        std::vector<double> expected(count * kFeature);
         std::vector<float> features(count * kFeature);
         std::vector<float> given(count * kFeature);
         cpu_->features(now.data(), before.data(), branches.data(), count, given.data());
@@ -62,7 +61,14 @@ class Beside {
         std::vector<float> others(count * d.classes);
         cpu_->try_frames(slots.data(), count, given.data(), logits.data());
         gpu_->try_frames(slots.data(), count, features.data(), others.data());
-        return std::max(spatial, relative_error({logits.begin(), logits.end()}, others.data()));
+        const double apart = relative_error({logits.begin(), logits.end()}, others.data());
+        std::vector<float> again(features.size());
+        std::vector<float> at_once(others.size());
+        CHECK(
+            gpu_->step(now.data(), before.data(), branches.data(), slots.data(), count, again.data(), at_once.data()));
+        CHECK(again == features);
+        CHECK(at_once == others);
+        return std::max(spatial, apart);
     }
     double kept_step(const std::vector<int>& slots) {
         const double difference = step(slots);
@@ -162,35 +168,42 @@ TEST_CASE("the order of threads and blocks changes nothing") {
 TEST_CASE("a recogniser on the device tells what one on the CPU tells") {
     const Shape shape{24, {11}, {false}, 10, 14, false, true, true, 1, CausalShape{{2, 4}, {1, 2}, 4, 1}};
     const Model model = lively_model(shape, 11);
-    RecogniserOptions options;
-    options.max_tracks = 2;
-    Recogniser cpu = load_recogniser(model, options);
-    Recogniser gpu = load_recogniser(model, options, "cuda", "f32");
-    const MovingBody bodies[] = {{model.description.recorded_joints(), 12}, {model.description.recorded_joints(), 13}};
-    int steps = 0;
-    int dearer = 0;
-    for (std::int64_t stamp = 0; stamp < 4'000'000'000; stamp += 40'000'000) {
-        const std::vector<float> joints[] = {bodies[0].at(stamp), bodies[1].at(stamp)};
-        const TrackInput tracks[] = {{7, joints[0].data()}, {8, joints[1].data()}};
-        const bool trial = stamp / 40'000'000 % 5 == 3;
-        for (int times = trial ? 2 : 1; times > 0; --times) {  // first without a change
-            const CopiedOutput a = copy_output(cpu.push(stamp, tracks, 2, times == 1), 14);
-            const CopiedOutput b = copy_output(gpu.push(stamp, tracks, 2, times == 1), 14);
-            REQUIRE(a.results.size() == b.results.size());
-            REQUIRE(a.events.size() == b.events.size());
-            for (std::size_t i = 0; i < a.results.size(); ++i) {
-                CHECK(a.results[i].label == b.results[i].label);
-                CHECK(a.results[i].action == b.results[i].action);
-                CHECK(a.results[i].macs == b.results[i].macs);
-                CHECK(a.results[i].confidence == doctest::Approx(b.results[i].confidence).epsilon(1e-4));
-                steps += a.results[i].ready ? 1 : 0;
-                dearer += a.results[i].action > 0 ? 1 : 0;
+    for (const float idle : {0.0F, 0.03F}) {
+        RecogniserOptions options;
+        options.max_tracks = 2;
+        options.idle_motion = idle;
+        Recogniser cpu = load_recogniser(model, options);
+        Recogniser gpu = load_recogniser(model, options, "cuda", "f32");
+        const MovingBody bodies[] = {{model.description.recorded_joints(), 12},
+                                     {model.description.recorded_joints(), 13}};
+        int steps = 0;
+        int dearer = 0;
+        for (std::int64_t stamp = 0; stamp < 4'000'000'000; stamp += 40'000'000) {
+            const std::int64_t at = stamp % 1'000'000'000 < 700'000'000 ? stamp / 1'000'000'000 : stamp;  // at rest
+            const std::vector<float> joints[] = {bodies[0].at(at), bodies[1].at(stamp)};
+            const TrackInput tracks[] = {{7, joints[0].data()}, {8, joints[1].data()}};
+            const bool trial = stamp / 40'000'000 % 5 == 3;
+            for (int times = trial ? 2 : 1; times > 0; --times) {  // first without a change
+                const CopiedOutput a = copy_output(cpu.push(stamp, tracks, 2, times == 1), 14);
+                const CopiedOutput b = copy_output(gpu.push(stamp, tracks, 2, times == 1), 14);
+                REQUIRE(a.results.size() == b.results.size());
+                REQUIRE(a.events.size() == b.events.size());
+                for (std::size_t i = 0; i < a.results.size(); ++i) {
+                    CHECK(a.results[i].label == b.results[i].label);
+                    CHECK(a.results[i].action == b.results[i].action);
+                    CHECK(a.results[i].macs == b.results[i].macs);
+                    CHECK(a.results[i].confidence == doctest::Approx(b.results[i].confidence).epsilon(1e-4));
+                    steps += a.results[i].ready ? 1 : 0;
+                    dearer += a.results[i].action > 0 ? 1 : 0;
+                }
             }
         }
+        CHECK(steps > 100);
+        CHECK(dearer > 5);
+        CHECK(dearer < steps);
+        CHECK((cpu.stats().idle_steps > 5) == (idle > 0));
+        CHECK(cpu.stats().idle_steps == gpu.stats().idle_steps);
     }
-    CHECK(steps > 100);
-    CHECK(dearer > 5);
-    CHECK(dearer < steps);
 }
 
 TEST_CASE("what does not fit is a named error, and the network goes on") {

@@ -1,9 +1,9 @@
 #include "adasgn/cuda/stream_network.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adasgn/bounds.h"
@@ -149,8 +149,8 @@ struct DeviceStream {
         expect_ok(synchronise(stream.get()), "a step");
     }
 
-    void compute(const float* current, const float* previous, const std::int32_t* actions, int count, float* to) {
-        const OnDevice device = branches.make_current();
+    // Frames to the device and through their branches, to `features`.
+    void enqueue_branches(const float* current, const float* previous, const std::int32_t* actions, int count) {
         const std::size_t floats = count * frame_floats;
         std::copy_n(current, floats, host_coordinates.data());
         std::copy_n(previous, floats, host_coordinates.data() + floats);
@@ -164,17 +164,50 @@ struct DeviceStream {
         } else {
             branches.policy_features(coordinates.data(), before, count, features.data(), stream.get());
         }
-        const std::size_t values = static_cast<std::size_t>(count) * kFeature;
-        expect_ok(copy_to_host(host_features.data(), features.data(), values * sizeof(float), stream.get()),
+    }
+
+    void enqueue_temporal(const int* of, int count) {
+        for (int i = 0; i < count; ++i) {
+            host_tracks.data()[i] = {of[i], frames[of[i]]};
+        }
+        upload(tracks.data(), host_tracks.data(), count);
+        run_temporal(count);
+    }
+
+    void enqueue_download(int count) const {
+        expect_ok(copy_to_host(host_features.data(), features.data(),
+                               static_cast<std::size_t>(count) * kFeature * sizeof(float), stream.get()),
                   "copy from the device");
-        expect_ok(synchronise(stream.get()), "a step");
-        if (!all_within(max_feature, host_features.data(), values)) {
-            static_cast<void>(branches.fault(stream.get()));  // for the next look
-            const bool finite = all_within(kMaxCoordinate, current, floats);
-            if (finite && all_within(kMaxCoordinate, previous, floats)) {
-                fail_beyond("features", max_feature, host_features.data(), values);
+    }
+
+    void expect_frames(const float* current, const float* previous, int count) {
+        const std::size_t floats = count * frame_floats;
+        static_cast<void>(branches.fault(stream.get()));  // clears it
+        for (const auto& [what, at] : {std::pair("frames", current), std::pair("previous frames", previous)}) {
+            if (!all_within(kMaxCoordinate, at, floats)) {
+                fail_beyond(what, kMaxCoordinate, at, floats);
             }
-            fail_beyond(finite ? "previous frames" : "frames", kMaxCoordinate, finite ? previous : current, floats);
+        }
+    }
+
+    bool finite_logits(int count) const {
+        return all_within(std::numeric_limits<float>::max(), logits.host(),
+                          static_cast<std::size_t>(count) * description().classes);
+    }
+
+    void take_logits(int count, float* to) const {
+        std::copy_n(logits.host(), static_cast<std::size_t>(count) * description().classes, to);
+    }
+
+    void compute(const float* current, const float* previous, const std::int32_t* actions, int count, float* to) {
+        const OnDevice device = branches.make_current();
+        enqueue_branches(current, previous, actions, count);
+        enqueue_download(count);
+        expect_ok(synchronise(stream.get()), "a step");
+        const std::size_t values = static_cast<std::size_t>(count) * kFeature;
+        if (!all_within(max_feature, host_features.data(), values)) {
+            expect_frames(current, previous, count);
+            fail_beyond("features", max_feature, host_features.data(), values);
         }
         std::copy_n(host_features.data(), values, to);
     }
@@ -186,18 +219,33 @@ struct DeviceStream {
             fail_beyond("features", max_feature, given, floats);
         }
         std::copy_n(given, floats, host_features.data());
-        for (int i = 0; i < count; ++i) {
-            host_tracks.data()[i] = {of[i], frames[of[i]]};
-        }
         upload(features.data(), host_features.data(), floats);
-        upload(tracks.data(), host_tracks.data(), count);
-        run_temporal(count);
+        enqueue_temporal(of, count);
         expect_ok(synchronise(stream.get()), "a step");
-        const std::size_t values = static_cast<std::size_t>(count) * description().classes;
-        if (!all_within(std::numeric_limits<float>::max(), logits.host(), values)) {
+        if (!finite_logits(count)) {
             fail_logits();
         }
-        std::copy_n(logits.host(), values, to);
+        take_logits(count, to);
+    }
+
+    // Both, and the host waits once.
+    void step(const float* current, const float* previous, const std::int32_t* actions, const int* of, int count,
+              float* features_to, float* to) {
+        const OnDevice device = branches.make_current();
+        enqueue_branches(current, previous, actions, count);
+        enqueue_temporal(of, count);
+        if (features_to != nullptr) {
+            enqueue_download(count);
+        }
+        expect_ok(synchronise(stream.get()), "a step");
+        if (!finite_logits(count)) {
+            expect_frames(current, previous, count);
+            fail_logits();
+        }
+        take_logits(count, to);
+        if (features_to != nullptr) {
+            std::copy_n(host_features.data(), static_cast<std::size_t>(count) * kFeature, features_to);
+        }
     }
 
     void forget(int slot) {
@@ -239,6 +287,11 @@ class StreamNetwork : public online::FrameNetwork {
     }
     void try_frames(const int* slots, int count, const float* features, float* logits) override {
         state_->attempt(slots, count, features, logits);
+    }
+    bool step(const float* current, const float* previous, const std::int32_t* branches, const int* slots, int count,
+              float* features, float* logits) override {
+        state_->step(current, previous, branches, slots, count, features, logits);
+        return true;
     }
     // What was tried lies in places of its own already: with the next number of a frame it is past.
     void keep(const int* slots, int count) override {

@@ -16,9 +16,8 @@ struct StreamOptions {
     int device = 0;
 };
 
-// Throws Error (engine) where there is no such device, for a model that is not causal, and where 16 blocks of the
-// temporal module's kernel do not run at once (in f16 devices have to have 8 multiprocessors, or 4 with much shared
-// memory).
+// Throws Error (engine) where there is no such device, for a model that is not causal, and where the 16 blocks of the
+// temporal module's kernel do not run at once (a multiprocessor takes two).
 std::unique_ptr<online::FrameNetwork> stream_network(const Model& model, const StreamOptions& options);
 
 }  // namespace adasgn::cuda

@@ -22,6 +22,12 @@ class FrameNetwork {
     // Features (count, 256) as the newest frame of these slots, none named twice -> logits (count, K), which mean
     // nothing before a slot has kept T - 1 others. May be tried again with another feature.
     virtual void try_frames(const int* slots, int count, const float* features, float* logits) = 0;
+    // Both at once, where that is faster; features may be null, where they are not wanted. False: there is no such way,
+    // and nothing has been done.
+    virtual bool step(const float* /*current*/, const float* /*previous*/, const std::int32_t* /*branches*/,
+                      const int* /*slots*/, int /*count*/, float* /*features*/, float* /*logits*/) {
+        return false;
+    }
     // What was last tried of each of these slots is now their past.
     virtual void keep(const int* slots, int count) = 0;
 

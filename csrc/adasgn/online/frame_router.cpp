@@ -44,11 +44,12 @@ bool Budget::overrun() const {
     return total_ns_ > 0 && nanoseconds_since(begin_) >= total_ns_;
 }
 
-FrameRouter::FrameRouter(const Description& description, FrameNetwork& network, int slots)
+FrameRouter::FrameRouter(const Description& description, FrameNetwork& network, int slots, bool wants_features)
     : network_(network),
       frame_floats_(static_cast<std::size_t>(description.joints) * kCoordinates),
       classes_(description.classes),
       branches_(static_cast<int>(description.branches.size())),
+      wants_features_(wants_features),
       tasks_(slots, FrameTask{0, false}),
       currents_(slots * frame_floats_),
       previouses_(slots * frame_floats_),
@@ -74,27 +75,56 @@ void FrameRouter::run(float threshold, Budget& budget) {
             listed_[listed_count_++] = i;
         }
     }
-    compute_features(budget);
-    listed_count_ = count_;
-    std::generate_n(listed_.begin(), count_, [i = 0]() mutable { return i++; });
-    while (listed_count_ > 0) {
+    if (listed_count_ == count_) {
+        compute_and_try(budget);
+    } else {
+        if (listed_count_ > 0) {
+            list_inputs();
+            compute_features(budget);
+        }
+        listed_count_ = count_;
+        std::generate_n(listed_.begin(), count_, [i = 0]() mutable { return i++; });
         try_listed(budget);
-        list_unsure(threshold, budget);
-        compute_features(budget);
+    }
+    for (list_unsure(threshold, budget); listed_count_ > 0; list_unsure(threshold, budget)) {
+        compute_and_try(budget);
     }
     keep_all();
 }
 
-void FrameRouter::compute_features(Budget& budget) {
-    if (listed_count_ == 0) {
-        return;
-    }
+void FrameRouter::list_inputs() {
     for (int n = 0; n < listed_count_; ++n) {
         const int i = listed_[n];
         std::copy_n(current(i), frame_floats_, listed_currents_.data() + n * frame_floats_);
         std::copy_n(previous(i), frame_floats_, listed_previouses_.data() + n * frame_floats_);
         actions_[n] = tasks_[i].action;
+        slots_[n] = tasks_[i].slot;
     }
+}
+
+void FrameRouter::compute_and_try(Budget& budget) {
+    list_inputs();
+    const Clock::time_point begin = Clock::now();
+    if (!network_.step(listed_currents_.data(), listed_previouses_.data(), actions_.data(), slots_.data(),
+                       listed_count_, wants_features_ ? listed_features_.data() : nullptr, listed_logits_.data())) {
+        compute_features(budget);
+        try_listed(budget);
+        return;
+    }
+    const std::int64_t share = nanoseconds_since(begin) / listed_count_;
+    for (int n = 0; n < listed_count_; ++n) {
+        FrameTask& task = tasks_[listed_[n]];
+        if (wants_features_) {
+            std::copy_n(listed_features_.data() + static_cast<std::size_t>(n) * kFeature, kFeature,
+                        feature(listed_[n]));
+        }
+        task.computed = true;
+        task.macs += network_.spatial_macs(task.action);
+    }
+    take_logits(budget, share);
+}
+
+void FrameRouter::compute_features(Budget& budget) {
     const Clock::time_point begin = Clock::now();
     network_.features(listed_currents_.data(), listed_previouses_.data(), actions_.data(), listed_count_,
                       listed_features_.data());
@@ -116,7 +146,10 @@ void FrameRouter::try_listed(Budget& budget) {
     }
     const Clock::time_point begin = Clock::now();
     network_.try_frames(slots_.data(), listed_count_, listed_features_.data(), listed_logits_.data());
-    const std::int64_t share = nanoseconds_since(begin) / listed_count_;
+    take_logits(budget, nanoseconds_since(begin) / listed_count_);
+}
+
+void FrameRouter::take_logits(Budget& budget, std::int64_t share) {
     for (int n = 0; n < listed_count_; ++n) {
         const int i = listed_[n];
         FrameTask& task = tasks_[i];

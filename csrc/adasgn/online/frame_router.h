@@ -44,7 +44,8 @@ struct FrameTask {
 
 class FrameRouter {
   public:
-    FrameRouter(const Description& description, FrameNetwork& network, int slots);
+    // wants_features: whether feature(i) is looked at after a run.
+    FrameRouter(const Description& description, FrameNetwork& network, int slots, bool wants_features);
 
     // A batch: its tasks are listed one by one, with inputs (V, 3) written and, if idle, the feature (256).
     void clear() { count_ = 0; }
@@ -60,8 +61,12 @@ class FrameRouter {
     void run(float threshold, Budget& budget);
 
   private:
-    void compute_features(Budget& budget);  // of the listed tasks
+    // Of the listed tasks.
+    void compute_and_try(Budget& budget);
+    void list_inputs();
+    void compute_features(Budget& budget);  // of listed inputs
     void try_listed(Budget& budget);
+    void take_logits(Budget& budget, std::int64_t share);
     void keep_all();
     void list_unsure(float threshold, const Budget& budget);
 
@@ -69,6 +74,7 @@ class FrameRouter {
     std::size_t frame_floats_;
     std::size_t classes_;
     int branches_;
+    bool wants_features_;
     int count_ = 0;
     std::vector<FrameTask> tasks_;  // (slots,), as all that follows
     Buffer currents_;

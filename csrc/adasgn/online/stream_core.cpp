@@ -101,7 +101,7 @@ StreamCore::StreamCore(const Description& description, std::unique_ptr<FrameNetw
            {}},
       saved_(now_),
       trial_(blank_track(description, options)),
-      router_(description, *network_, options.max_tracks),
+      router_(description, *network_, options.max_tracks, options.idle_motion > 0),
       budget_(options.track_budget, options.total_budget, options.max_tracks),
       named_(options.max_tracks),
       task_of_(options.max_tracks),
