@@ -1,10 +1,10 @@
 // Plays a recorded sequence through the recogniser as if it came live, and prints the gestures that it tells:
 //
-//     replay_stream [--fast] [--rate 50] [--effort 0.5] model.adasgn sequence.txt
+//     replay_stream [--device cpu|cuda|cuda:N] [--fast] [--rate 50] [--effort 0.5] model.adasgn sequence.txt
 //
 // sequence.txt is one of SHREC'21 as distributed: a line a frame, 20 joints of `x;y;z;qx;qy;qz;qw;` from a Leap sensor.
 // The model's layout is shrec22, whose joints are made of those 20 here. In real time, or with --fast at once.
-#include <adasgn/recogniser.h>
+#include <adasgn/load.h>
 
 #include <algorithm>
 #include <array>
@@ -104,7 +104,7 @@ struct Options {
     bool fast = false;
     double rate = 50;
     adasgn::RecogniserOptions recogniser;
-    std::string model, sequence;
+    std::string model, sequence, device = "cpu";
 };
 
 void replay(const Options& options) {
@@ -113,7 +113,7 @@ void replay(const Options& options) {
         throw std::runtime_error(options.model + ": expected a model for layout shrec22, found one for " +
                                  model.description.layout);
     }
-    adasgn::Recogniser recogniser(model, options.recogniser);
+    adasgn::Recogniser recogniser = adasgn::load_recogniser(model, options.recogniser, options.device);
     const auto frames = read_sequence(options.sequence);
 
     using Clock = std::chrono::steady_clock;
@@ -165,6 +165,8 @@ int main(int argc, char** argv) {
             const std::string argument = argv[i];
             if (argument == "--fast") {
                 options.fast = true;
+            } else if (argument == "--device" && i + 1 < argc) {
+                options.device = argv[++i];
             } else if (argument == "--rate" && i + 1 < argc) {
                 options.rate = number(argument, argv[++i], false);
             } else if (argument == "--effort" && i + 1 < argc) {
@@ -174,7 +176,10 @@ int main(int argc, char** argv) {
             }
         }
         if (files.size() != 2) {
-            std::fprintf(stderr, "usage: %s [--fast] [--rate 50] [--effort 0.5] model.adasgn sequence.txt\n", argv[0]);
+            std::fprintf(stderr,
+                         "usage: %s [--device cpu|cuda|cuda:N] [--fast] [--rate 50] [--effort 0.5] model.adasgn "
+                         "sequence.txt\n",
+                         argv[0]);
             return 2;
         }
         options.model = files[0];

@@ -161,10 +161,19 @@ def check_example(prefix: Path, folder: Path, cuda: bool) -> None:
         said = run(program[0], *device, *program[1:])
         expect(re.match(re.escape(label) + r"  [\d.]+ %\n", said) is not None, f"expected {label}, found {said}")
         expect(said.endswith(f"branches: {branches}\n"), f"expected branches {branches}, found {said}")
-    gpu = shutil.which("nvidia-smi") is not None and subprocess.run(["nvidia-smi"], capture_output=True).returncode == 0
-    said = run(program[0], "--device", "cuda", *program[1:], fails=not (cuda and gpu))
-    expect((label if gpu else NO_GPU) in said if cuda else NO_PART in said, f"--device cuda: {said}")
+    said = run(program[0], "--device", "cuda", *program[1:], fails=not (cuda and has_gpu()))
+    expect(on_gpu(cuda, label) in said, f"--device cuda: {said}")
     run(program[0], "--device", "gpu", *program[1:], fails=True)
+
+
+def has_gpu() -> bool:
+    program = shutil.which("nvidia-smi")
+    return program is not None and subprocess.run([program], capture_output=True).returncode == 0
+
+
+def on_gpu(cuda: bool, result: str) -> str:
+    """What a program says to --device cuda."""
+    return NO_PART if not cuda else result if has_gpu() else NO_GPU
 
 
 def leap_text(hand: np.ndarray) -> str:
@@ -176,7 +185,7 @@ def leap_text(hand: np.ndarray) -> str:
     return "".join("".join(f"{number:.7g};" for number in row) + "\n" for row in rows)
 
 
-def check_stream(folder: Path) -> None:
+def check_stream(folder: Path, cuda: bool) -> None:
     """The example that replays a sequence tells the gestures that the Python package tells, at the same moments."""
     model, file = write_causal(folder / "causal.adasgn"), folder / "sequence.txt"
     file.write_text(leap_text(perform([(gesture, False) for gesture in GESTURES[:5]], seed=2, rate=50.0).positions))
@@ -197,6 +206,8 @@ def check_stream(folder: Path) -> None:
     said = run(program, "--fast", model, file)
     found = [line.rpartition("  ")[0] for line in said.splitlines() if " s  " in line]
     expect(found == expected, f"replay_stream: expected {expected}, found\n{said}")
+    said = run(program, "--device", "cuda", "--fast", model, file, fails=not (cuda and has_gpu()))
+    expect(on_gpu(cuda, "started") in said, f"replay_stream --device cuda: {said}")
     began = time.monotonic()
     run(program, "--rate", 500, model, file)
     seconds, frames = time.monotonic() - began, len(file.read_text().splitlines())
@@ -278,7 +289,7 @@ def main() -> int:
             check_components(prefix, folder, cuda)
             check_example(prefix, folder, cuda)
             if kind == "shared":  # where something that is not exported would show
-                check_stream(folder)
+                check_stream(folder, cuda)
                 check_robot_loop(folder)
                 check_names(prefix, cuda)
             print(f"=== {kind}: ok", flush=True)
