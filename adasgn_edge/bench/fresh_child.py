@@ -72,7 +72,9 @@ def _stream(spec: dict[str, Any], moments: Moments, memory: Memory) -> Call:
     import adasgn_edge
 
     _imported(moments, memory)
-    recogniser = adasgn_edge.Recogniser(spec["file"], mode=spec["mode"], threads=spec["threads"])
+    recogniser = adasgn_edge.Recogniser(
+        spec["file"], device=spec["device"], precision=spec["precision"], mode=spec["mode"], threads=spec["threads"]
+    )
     _loaded(moments, memory)
     frames, pushed = np.load(spec["frames"]), [0]
 

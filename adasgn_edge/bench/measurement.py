@@ -117,7 +117,7 @@ def _measure(
     arrays = np.ascontiguousarray(clips.arrays[order])
     view.stage("contenders")
     in_clips = any(map(settings.wants_part, ("clips", "cold-start", "memory")))
-    in_streams = any(map(settings.wants_part, ("streams", "cold-start", "memory"))) and settings.device == "cpu"
+    in_streams = any(map(settings.wants_part, ("streams", "cold-start", "memory")))
     shared = Field(settings, Clips(arrays, None, 1, clips.source), run.folder)
     shared.load(of_clips[0][0], max(settings.batches), shared.precisions[0])  # a device and options that can be had
     contenders, absent = clip_contenders(shared, of_clips) if in_clips else ([], [])
@@ -457,7 +457,7 @@ def _start_fresh(run: Run, contenders: Sequence[AnyContender], arrays: NDArray[n
 
 def _starts(one: AnyContender) -> bool:
     if isinstance(one, StreamContender):
-        return one.mode == "continual" and one.weights == "f32" and one.bodies < BODIES
+        return one.mode == "continual" and one.arithmetic != "bf16" and one.bodies < BODIES
     if one.kind == "model":
         return one.effort is None or (one.file.effort is not None and one.effort == one.file.effort.default)
     return one.kind in ("framework", "dense", "policy")

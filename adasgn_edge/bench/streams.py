@@ -24,10 +24,13 @@ from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["BODIES", "TOLERANCE", "StreamContender", "frames_at", "grid_step", "stream_contenders"]
 
-TOLERANCE = {"f32": 1e-4, "bf16": 0.02}
-"""Most that probabilities may differ from those of the reference in float64, by what weights are kept in."""
+TOLERANCE = {"f32": 1e-4, "bf16": 0.02, "f16": 0.02}
+"""Most that probabilities may differ from those of the reference in float64, by the arithmetic."""
 BODIES = 10
 """How many step together in one push, beside one alone."""
+SIDES = (("continual", "f32", 1), ("continual", "bf16", 1), ("exact", "f32", 1), ("continual", "f32", BODIES))
+GPU_SIDES = (("continual", "f16", 1), ("continual", "f32", 1), ("continual", "f16", BODIES), ("continual", "f16", 100))
+"""Mode, arithmetic and bodies of what is timed."""
 CHECKED = 16
 """Steps that are compared."""
 SCALE_FRAMES = 64
@@ -36,14 +39,16 @@ SCALE_FRAMES = 64
 
 @dataclass(frozen=True)
 class StreamContender:
-    """A recogniser. mode, weights: its options; bodies: in each push; frames: (F, V, 3) of the recording."""
+    """A recogniser. arithmetic: on the CPU what its weights are kept in, on a GPU its precision; bodies: in each push;
+    frames: (F, V, 3) of the recording."""
 
     name: str
     title: str
     path: Path
     file: ModelFile
+    device: str
     mode: str
-    weights: str
+    arithmetic: str
     bodies: int
     frames: NDArray[np.float32]
     threads: int
@@ -85,7 +90,7 @@ class StreamContender:
         expected = softmax(FoldedReference(self.file.folded).whole(windows, actions))
         if len(found) != CHECKED:
             raise BenchError(f"expected {CHECKED} results of as many steps, found {len(found)}")
-        off, limit = float(np.abs(np.asarray(found) - expected).max()), TOLERANCE[self.weights]
+        off, limit = float(np.abs(np.asarray(found) - expected).max()), TOLERANCE[self.arithmetic]
         if not off <= limit:
             raise BenchError(f"expected probabilities within {limit:g} of the reference's, found {off:.2g}")
         return off
@@ -96,27 +101,31 @@ class StreamContender:
         return float(self.bodies * CostTable(self.file.config).step[0])
 
     def _recogniser(self, **options: Any) -> Recogniser:
-        return Recogniser(
-            self.path, mode=self.mode, weights=self.weights, max_tracks=max(self.bodies, 1), threads=self.threads,
-            **options,
-        )  # fmt: skip
+        if self.device == "cpu":
+            options |= {"mode": self.mode, "weights": self.arithmetic, "threads": self.threads}
+        else:
+            options |= {"device": self.device, "precision": self.arithmetic}
+        return Recogniser(self.path, max_tracks=self.bodies, **options)
 
 
 def stream_contenders(settings: Settings, models: list[tuple[Path, ModelFile]]) -> list[StreamContender]:
-    """Each model in both modes and with either kind of weights, then several bodies in one push."""
+    """Each model in both modes and with either kind of weights, on a GPU in both precisions, then several bodies."""
+    on_gpu = settings.device != "cpu"
     found = []
     for path, file in models:
         frames = frames_at(1e9 / grid_step(file), file.layout)
-        sides = (("continual", "f32", 1), ("continual", "bf16", 1), ("exact", "f32", 1), ("continual", "f32", BODIES))
-        for mode, weights, bodies in sides:
-            name = f"stream-{path.stem}-{mode}" + ("-bf16" if weights == "bf16" else "")
-            name += f"-{bodies}" if bodies > 1 else ""
+        for mode, arithmetic, bodies in GPU_SIDES if on_gpu else SIDES:
+            name = f"stream-{path.stem}-{mode}" + ("-bf16" if arithmetic == "bf16" else "")
+            name += (f"-{bodies}" if bodies > 1 else "") + (f" {arithmetic}" if on_gpu else "")
             title = f"{path.stem}, a step, {mode}" if bodies == 1 else f"{path.stem}, a step of {bodies} bodies"
-            title += ", weights in bf16" if weights == "bf16" else ""
-            fresh = {"kind": "stream", "file": str(path), "mode": mode, "threads": settings.threads,
+            title += f", {arithmetic}" if on_gpu else ", weights in bf16" if arithmetic == "bf16" else ""
+            fresh = {"kind": "stream", "file": str(path), "mode": mode, "threads": 1 if on_gpu else settings.threads,
+                     "device": settings.device, "precision": arithmetic if on_gpu else None,
                      "step": grid_step(file)}  # fmt: skip
             found.append(
-                StreamContender(name, title, path, file, mode, weights, bodies, frames, settings.threads, fresh)
+                StreamContender(
+                    name, title, path, file, settings.device, mode, arithmetic, bodies, frames, settings.threads, fresh
+                )
             )
     return found
 

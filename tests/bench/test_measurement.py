@@ -244,6 +244,26 @@ def test_on_a_gpu_our_sides_have_both_precisions(monkeypatch: pytest.MonkeyPatch
     assert "limit: of a GPU" in to_html(report)
 
 
+@pytest.mark.slow
+def test_on_a_gpu_streams_are_timed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise, with recognisers of the CPU."""
+    asked = []
+
+    def on_gpu(path: Path, *, device: str, precision: str, max_tracks: int, **options: float) -> Recogniser:
+        asked.append((device, precision, max_tracks))
+        return Recogniser(path, max_tracks=max_tracks, **options)
+
+    load = adasgn_edge.load
+    monkeypatch.setattr("adasgn_edge.bench.streams.Recogniser", on_gpu)
+    monkeypatch.setattr(adasgn_edge, "load", lambda path, device, max_batch, precision: load(path, max_batch=max_batch))
+    report = measure(Settings(device="cuda", seconds=0.1, only=("streams", "stream-*")), Silent())
+    name = "stream-shrec21-continual"
+    expected = [f"{name} f16", f"{name} f32", f"{name}-10 f16", f"{name}-100 f16"]
+    assert list(report["groups"]["streams"]["sides"]) == expected
+    assert set(asked) == {("cuda", "f16", 1), ("cuda", "f32", 1), ("cuda", "f16", 10), ("cuda", "f16", 100)}
+    assert report["groups"]["streams"]["sides"][expected[-1]]["bodies"] == 100
+
+
 # -- interruption -----------------------------------------------------------------------------------------------------
 
 
