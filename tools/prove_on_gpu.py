@@ -143,6 +143,25 @@ def plan(architecture: str, out: Path, data: str | None) -> list[list[Step]]:
             )
             for mode in RACES
         ],
+        [
+            Step(
+                "steps of a stream",
+                [
+                    python,
+                    "-m",
+                    "adasgn_edge",
+                    "bench",
+                    "--device",
+                    "cuda",
+                    "--only",
+                    "streams",
+                    "--quick",
+                    "--json",
+                    str(out / "streams.json"),
+                ],
+                60,
+            )
+        ],
         [Step("benchmark", [python, "-m", "bench.gpu", "--out", str(out), "--limit={left:.0f}", *clips], 600)],
     ]
 

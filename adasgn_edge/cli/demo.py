@@ -111,12 +111,13 @@ def command(
     if _is_causal(path):
         from adasgn_edge.cli.demo_stream import play_stream, the_performance
 
-        _expect_stream_options(data, device, precision)
+        _expect_no_data(data)
         chosen = chosen_gestures(gestures, GESTURES)
         performance = the_performance(chosen, count or DEFAULT_COUNT["made"], seed)
         on_terminal = live and sys.stdout.isatty()
         play_stream(
-            SafeConsole(), path, performance, live=on_terminal, speed=speed, effort=effort, gestures=chosen
+            SafeConsole(), path, performance, live=on_terminal, speed=speed, gestures=chosen, device=device,
+            precision=precision, effort=effort,
         )  # fmt: skip
         return
     replay = Replay.load(path, threads=1, device=device, precision=precision, effort=effort)
@@ -146,15 +147,12 @@ def _is_causal(model: Path) -> bool:
     return model.suffix == ".adasgn" and read_model_file(model).config.causal is not None
 
 
-def _expect_stream_options(data: Path | None, device: str, precision: str | None) -> None:
-    """Raise ModelConfigError for options that a causal model does not have."""
+def _expect_no_data(data: Path | None) -> None:
+    """Raise ModelConfigError: a causal model performs what is made by code."""
     from adasgn_edge.errors import ModelConfigError
 
     if data is not None:
         raise ModelConfigError("demo: expected a model for clips, which --data plays, found a causal model")
-    if device != "cpu" or precision not in (None, "f32"):
-        found = f"--device {device}" if device != "cpu" else f"--precision {precision}"
-        raise ModelConfigError(f"demo: expected the CPU and f32 for a causal model, found {found}")
 
 
 # -- playing ----------------------------------------------------------------------------------------------------------

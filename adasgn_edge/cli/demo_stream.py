@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
@@ -135,11 +135,14 @@ class Score:
 
 
 def play_stream(
-    console: Console, model: Path, performance: Performance, *, live: bool, speed: float, effort: float | None,
-    gestures: Sequence[str],
+    console: Console, model: Path, performance: Performance, *, live: bool, speed: float, gestures: Sequence[str],
+    **options: Any,
 ) -> None:  # fmt: skip
-    """Play a performance through a causal model and sum it up; Ctrl-C ends with the summary so far."""
-    recogniser = Recogniser(model, effort=effort)
+    """Play a performance through a causal model and sum it up; Ctrl-C ends with the summary so far.
+
+    options: of its Recogniser.
+    """
+    recogniser = Recogniser(model, **options)
     expect_gestures(recogniser, gestures)
     session, score = Session(recogniser), Score(performance, recogniser.labels)
     interrupted = False

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from adasgn_edge.cli.device import PrecisionOption, StreamDeviceOption
+
 if TYPE_CHECKING:
     from adasgn_edge.data.degrade import Degradation
     from adasgn_edge.data.online import OnlineDataset
@@ -41,6 +43,8 @@ def command(
         str | None,
         typer.Option(help="Of data sets joined, such as hands, only the sequences of this one.", show_default=False),
     ] = None,
+    device: StreamDeviceOption = "cpu",
+    precision: PrecisionOption = None,
     mode: Annotated[str, typer.Option(metavar="<mode>,…", help="continual, exact; a row for each.")] = "continual",
     weights: Annotated[str, typer.Option(metavar="f32|bf16", help="What the continual mode keeps weights in.")] = "f32",
     effort: Annotated[
@@ -84,7 +88,7 @@ def command(
 
     if json_file is not None:
         check_output(json_file, option="--json")
-    runs = _runs(mode, weights, effort, degrade or ["none"])
+    runs = _runs(device, precision, mode, weights, effort, degrade or ["none"])
     with plain_warnings():
         dataset = open_online_dataset(data, root, RichProgress())
     sequences, said = _sequences(dataset, split, fold, fold_by, part)
@@ -112,20 +116,25 @@ def command(
 class _Run(NamedTuple):
     """A row of the table: how the models ran, and on what."""
 
+    device: str
+    precision: str | None
     mode: str
     weights: str
     effort: float | None
     degradation: Degradation | None
 
 
-def _runs(mode: str, weights: str, effort: str | None, degrade: Sequence[str]) -> list[_Run]:
+def _runs(
+    device: str, precision: str | None, mode: str, weights: str, effort: str | None, degrade: Sequence[str]
+) -> list[_Run]:
     from adasgn_edge.cli.train import numbers
     from adasgn_edge.data.degrade import Degradation
 
     modes = [word.strip() for word in mode.split(",")]
     efforts: Sequence[float | None] = numbers(effort, float, "--effort") if effort is not None else [None]
     spoilt = [None if text.strip() == "none" else Degradation.parse(text) for text in degrade]
-    return [_Run(one, weights, level, worse) for worse in spoilt for one in modes for level in efforts]
+    how = (device, precision)
+    return [_Run(*how, one, weights, level, worse) for worse in spoilt for one in modes for level in efforts]
 
 
 def _sequences(
@@ -167,7 +176,10 @@ def _evaluate(model: Path, dataset: OnlineDataset, sequences: Sequence[int], run
     from adasgn_edge.recogniser import Recogniser
 
     def make() -> Recogniser:
-        return Recogniser(model, mode=run.mode, weights=run.weights, effort=run.effort, max_tracks=1)
+        return Recogniser(
+            model, device=run.device, precision=run.precision, mode=run.mode, weights=run.weights, effort=run.effort,
+            max_tracks=1,
+        )  # fmt: skip
 
     return evaluate(make, dataset, sequences, degradation=run.degradation, seed=seed, progress=RichProgress())
 
@@ -177,6 +189,8 @@ def _row(run: _Run, models: Sequence[Path], evaluations: Sequence[OnlineEvaluati
 
     spreads = over_seeds([evaluation.score for evaluation in evaluations])
     return {
+        "device": run.device,
+        "precision": run.precision,
         "mode": run.mode,
         "weights": run.weights,
         "effort": run.effort,

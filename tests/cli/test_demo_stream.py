@@ -17,7 +17,7 @@ pytest.importorskip("adasgn_edge._native", reason="the native engine is not buil
 from adasgn_edge.cli import demo, demo_stream
 from adasgn_edge.cli.demo_stream import RATE, Score, labels_of, the_performance
 from adasgn_edge.cli.session import Session
-from adasgn_edge.errors import ModelConfigError
+from adasgn_edge.errors import EngineError, ModelConfigError
 from adasgn_edge.hands import GESTURES, Performance, Performed, perform
 from adasgn_edge.recogniser import GestureEvent, Recogniser
 from tests.causal_models import write_causal
@@ -131,9 +131,9 @@ def test_ctrl_c_ends_with_the_summary_so_far(model: Path, monkeypatch: pytest.Mo
 def test_what_a_causal_model_does_not_do_is_named(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelConfigError, match="expected a model for clips, which --data plays"):
         run("--model", model, "--data", tmp_path)
-    with pytest.raises(ModelConfigError, match="expected the CPU and f32 for a causal model, found --device cuda"):
-        run("--model", model, "--device", "cuda")
-    with pytest.raises(ModelConfigError, match="found --precision f16"):
+    with pytest.raises(EngineError, match=r'device: expected "cpu", "cuda" or .*, found .tensorrt.'):
+        run("--model", model, "--device", "tensorrt")
+    with pytest.raises(EngineError, match="precision: expected f32 on the CPU, found f16"):
         run("--model", model, "--precision", "f16")
     with pytest.raises(ModelConfigError, match="expected a model that knows Shake, found the labels TAP"):
         run("--model", model, "--gestures", "Shake")

@@ -69,7 +69,9 @@ def test_one_model_has_no_deviation(run, made):
     assert status == 0
     assert "66.7" in text
     assert "±" not in text
-    assert made[0][1] == {"mode": "continual", "weights": "f32", "effort": None, "max_tracks": 1}
+    assert made[0][1] == {
+        "device": "cpu", "precision": None, "mode": "continual", "weights": "f32", "effort": None, "max_tracks": 1,
+    }  # fmt: skip
 
 
 def test_folds_are_of_training_sequences(run, made, tmp_path):
