@@ -1,14 +1,17 @@
-// The temporal module of a causal model, for the newest frame of each of some tracks: what a live stream asks for at
-// every step.
+// A causal model on the newest frame of each of some tracks: what a live stream asks for at every step.
 //
-//   feature ─▶ layer ─▶ layer ─▶ … ─▶ widen ─▶ maximum over the newest rows ─▶ classify
-//              t-2d, t-d: the past
+//   joints ─▶ hidden ─▶ feature ─▶ layer ─▶ layer ─▶ … ─▶ widen ─▶ maximum over the newest rows ─▶ classify
+//                                  t-2d, t-d: the past
+//
+// The pose branch, hidden and feature, is left out where features are given, as of other branches.
 //
 // The layers follow each other and each is small, so one kernel computes all. A group of tracks, up to 16, in binary16
-// up to 32, has 16 blocks, each with 16 columns of every layer; its warps divide the sum's channels (kernels/split.h).
-// Two of a layer's three taps are the past's, multiplied while other blocks are still at the layer before; for the third
-// a warp waits for the two blocks that make its 32 channels, and for no others. All blocks of a launch run at once.
+// up to 32, has 16 blocks, each with 16 columns of every product; its warps divide the sum's channels
+// (kernels/split.h). Two of a layer's three taps are the past's, multiplied while other blocks are still at the layer
+// before; for the third a warp waits for the two blocks that make its 32 channels, and for no others. All blocks of a
+// launch run at once.
 #include "classifier.h"
+#include "pose_inputs.h"
 #include "relu.h"
 #include "split.h"
 
@@ -52,6 +55,9 @@ struct Group {
         const size_t at = static_cast<size_t>(track.slot) * (mask + 1) + ((track.frame - ago) & mask);
         return p.widened + at * kTemporal;
     }
+    ADASGN_DEVICE Element* hidden(int row) const {
+        return static_cast<Element*>(p.hidden) + static_cast<size_t>(first + row) * kFeature;
+    }
     ADASGN_DEVICE Element* last(int row) const {
         return static_cast<Element*>(p.last) + static_cast<size_t>(first + row) * kFeature;
     }
@@ -89,6 +95,71 @@ struct Group {
     }
 };
 
+// What a thread adds up of every product but the widened one: two columns of a row.
+struct Pair {
+    int row = thread_index() / 8;
+    int column = 2 * (thread_index() % 8);
+};
+
+// A row of all warps' sums, plus bias, through ReLU. After a block_barrier() behind put().
+template <class Part>
+ADASGN_DEVICE float2 finished(const Pair& own, const float2& bias) {
+    const float2 sum = Part::sum(own.row, own.column);
+    return {relu(sum.x + bias.x), relu(sum.y + bias.y)};
+}
+
+ADASGN_DEVICE float2 pair_at(const float* from) {
+    return load_global(reinterpret_cast<const float2*>(from));
+}
+
+// This thread's columns of the pose branch's features (as kernels/pose.cu, few frames). Publishes the hidden layer as
+// the first rows.
+template <class Precision, int Tiles>
+ADASGN_DEVICE float2 pose_feature(const Group<Precision, Tiles>& group, const Pair& own) {
+    using Part = typename Group<Precision, Tiles>::Part;
+    using Weights = SliceWeights<Precision, 1>;
+    static_assert(kPoseHidden == kFeature);
+    const CausalParameters& p = group.p;
+    const auto* const rows = static_cast<const typename Part::Element*>(Part::rows());
+    const int column = Part::column() + own.column;
+    const int depth = (p.pose.inputs + kPoseHidden) / kBlock;
+    Weights weights(p.pose.stream, depth);
+    Accumulators<Tiles, 1> results;
+    results.clear();
+    for (int begin = 0; begin < p.pose.inputs; begin += kFeature) {
+        const int input = begin + warp() * Part::kChannels;
+        if (input < p.pose.inputs) {
+            if (begin > 0) {
+                warp_barrier();  // the rows are done with
+                weights = Weights(p.pose.stream, depth, begin / kBlock);
+            }
+#pragma unroll 1
+            for (int at = 0; at < Part::kRows; at += kBlock) {  // of more at once registers would spill
+                stage_inputs<Precision, kBlock>(p.frames, group.first + at, input, Part::rows() + at * Part::kStride,
+                                                Part::kStride);
+            }
+            warp_barrier();  // rows
+            multiply<Part::kChannels, 0>(results, rows, Part::kStride, weights);
+        }
+    }
+    Part::put(results);
+    weights = Weights(p.pose.stream, depth, p.pose.inputs / kBlock);
+    block_barrier();  // sums
+    if (own.row < group.count) {
+        const float2 hidden = finished<Part>(own, pair_at(p.pose.hidden_bias + column));
+        Precision::store_pair(group.hidden(own.row) + column, hidden.x, hidden.y);
+    }
+    group.publish(1);
+    group.await_channels(1);
+    typename Part::template Fetched<Part::kRows>([&](int of) { return group.hidden(of); }, group.count).put();
+    warp_barrier();  // rows
+    results.clear();
+    multiply<Part::kChannels, 0>(results, rows, Part::kStride, weights);
+    Part::put(results);
+    block_barrier();  // sums
+    return own.row < group.count ? finished<Part>(own, pair_at(p.pose.output_bias + column)) : float2{0, 0};
+}
+
 template <class Precision, int Tiles>
 ADASGN_KERNEL(kThreads, 2)
 void causal_step(const __grid_constant__ CausalParameters p) {
@@ -105,16 +176,27 @@ void causal_step(const __grid_constant__ CausalParameters p) {
     }
     block_barrier();  // tracks
 
-    // The two columns of a row that are this thread's in every layer: x, the layers' input, stays here in float.
-    const int row = thread_index() / 8;
-    const int pair = 2 * (thread_index() % 8);
-    const int column = Part::column() + pair;
-    const bool owns = row < group.count;
-    const float* const features = p.features + static_cast<size_t>(group.first) * kFeature;
-    float2 x{0, 0};
+    const Pair own;
+    const int column = Part::column() + own.column;
+    const bool owns = own.row < group.count;
+    float* const features = p.features + static_cast<size_t>(group.first) * kFeature;
+    const bool posed = p.pose.inputs > 0;
+    int published = 0;
+    float2 x{0, 0};  // the layers' input, of this thread's columns: it stays here in float
+    if (posed) {
+        x = pose_feature(group, own);
+        published = 2;
+    } else if (owns) {
+        x = pair_at(features + own.row * kFeature + column);
+    }
     if (owns) {
-        x = load_global(reinterpret_cast<const float2*>(features + row * kFeature + column));
-        Precision::store_pair(group.past(model.layers[0], row, 0) + column, x.x, x.y);
+        Precision::store_pair(group.past(model.layers[0], own.row, 0) + column, x.x, x.y);
+        if (posed && p.features != nullptr) {
+            *reinterpret_cast<float2*>(features + own.row * kFeature + column) = x;
+        }
+    }
+    if (posed) {
+        group.publish(published);
     }
 
     const auto* const rows = static_cast<const Element*>(Part::rows());
@@ -126,7 +208,7 @@ void causal_step(const __grid_constant__ CausalParameters p) {
         };
         const Fetched oldest = ago(2 * layer.dilation);
         const Fetched older = ago(layer.dilation);
-        const float2 bias = load_global(reinterpret_cast<const float2*>(layer.bias + column));
+        const float2 bias = pair_at(layer.bias + column);
         results.clear();
         oldest.put();
         warp_barrier();  // rows
@@ -136,10 +218,10 @@ void causal_step(const __grid_constant__ CausalParameters p) {
         warp_barrier();  // rows
         multiply<Part::kChannels, 2>(results, rows, Part::kStride, weights);
         warp_barrier();  // rows are done with
-        if (k == 0) {
+        if (published == 0) {
             Part::template fetch_floats<Part::kRows>(features, group.count, 0);
         } else {
-            group.await_channels(k);
+            group.await_channels(published);
             ago(0).put();
         }
         warp_barrier();  // rows
@@ -148,13 +230,13 @@ void causal_step(const __grid_constant__ CausalParameters p) {
         Part::put(results);
         block_barrier();  // sums
         if (owns) {
-            const float2 sum = Part::sum(row, pair);
-            x = {x.x + relu(sum.x + bias.x), x.y + relu(sum.y + bias.y)};
+            const float2 added = finished<Part>(own, bias);
+            x = {x.x + added.x, x.y + added.y};
             const bool more = k + 1 < model.layer_count;
-            Element* const to = more ? group.past(model.layers[k + 1], row, 0) : group.last(row);
+            Element* const to = more ? group.past(model.layers[k + 1], own.row, 0) : group.last(own.row);
             Precision::store_pair(to + column, x.x, x.y);
         }
-        group.publish(k + 1);
+        group.publish(++published);
     }
 
     // 32 of the 512 columns, 16 at a time.
@@ -163,7 +245,7 @@ void causal_step(const __grid_constant__ CausalParameters p) {
         {model.widen, kFeature / kBlock, 0, block_index_y()},
         {model.widen, kFeature / kBlock, 0, kCausalBlocks + block_index_y()},
     };
-    group.await_channels(model.layer_count);
+    group.await_channels(published);
     Fetched([&](int of) { return group.last(of); }, group.count).put();
     warp_barrier();  // rows
 #pragma unroll
@@ -177,23 +259,21 @@ void causal_step(const __grid_constant__ CausalParameters p) {
         block_barrier();  // sums
         if (owns) {
             const int wide = half * kFeature + column;
-            const float2 sum = Part::sum(row, pair);
-            const float2 bias = load_global(reinterpret_cast<const float2*>(model.widen_bias + wide));
-            float2 most{relu(sum.x + bias.x), relu(sum.y + bias.y)};
+            float2 most = finished<Part>(own, pair_at(model.widen_bias + wide));
             if (model.pool > 1) {
-                *reinterpret_cast<float2*>(group.widened(row, 0) + wide) = most;
+                *reinterpret_cast<float2*>(group.widened(own.row, 0) + wide) = most;
             }
             for (int frames = 1; frames < model.pool; ++frames) {
-                const float2 before = *reinterpret_cast<const float2*>(group.widened(row, frames) + wide);
+                const float2 before = *reinterpret_cast<const float2*>(group.widened(own.row, frames) + wide);
                 most = {maximum(most.x, before.x), maximum(most.y, before.y)};
             }
-            float* const pooled = p.pooled + static_cast<size_t>(group.first + row) * kTemporal;
+            float* const pooled = p.pooled + static_cast<size_t>(group.first + own.row) * kTemporal;
             *reinterpret_cast<float2*>(pooled + wide) = most;
         }
     }
-    group.publish(model.layer_count + 1);
+    group.publish(++published);
 
-    group.await_all(model.layer_count + 1);
+    group.await_all(published);
     for (int i = block_index_y() * kWarps + warp(); i < group.count * p.classes; i += kCausalBlocks * kWarps) {
         const int label = i % p.classes;
         const size_t track = static_cast<size_t>(group.first + i / p.classes);
@@ -203,7 +283,7 @@ void causal_step(const __grid_constant__ CausalParameters p) {
             p.logits[track * p.classes + label] = sum + load_global(model.classify_bias + label);
         }
     }
-    group.leave(model.layer_count + 2);
+    group.leave(published + 1);
 }
 
 // As many groups at a time as run at once.

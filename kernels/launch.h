@@ -263,15 +263,19 @@ struct CausalTrack {
     unsigned frame;  // number of the frame; wraps around
 };
 
-// The newest frames of tracks through a causal temporal module. What it makes of them joins the past in places of
-// their own, where they may be tried again; with the next number of a frame they are kept.
+// The newest frames of tracks through a causal temporal module, and before that, if asked for, through the pose branch.
+// What it makes of them joins the past in places of their own, where they may be tried again; with the next number of a
+// frame they are kept.
 struct CausalParameters {
     CausalWeights weights;
     int first;  // of the launch's tracks
     int count;  // of all
     int classes;
     const CausalTrack* tracks;  // (count,), no slot twice
-    const float* features;      // (count, 256)
+    Frames frames;              // of the pose branch; its count is that of all tracks
+    PoseWeights pose;           // no inputs: the features are given
+    void* hidden;               // (count, 256) as `past`; of the pose branch
+    float* features;            // (count, 256): given, or, unless null, those of the pose branch
     void* past;                 // (slots, past_rows, 256), float or binary16 as the precision
     float* widened;             // (slots, pool_mask + 1, 512); unused where pool is 1
     void* last;                 // (count, 256) as `past`: what comes out of the last layer

@@ -179,19 +179,24 @@ def split(architecture: str, kernel: str, steps: int) -> tuple[float, float]:
 
 @cache
 def causal(architecture: str, kernel: str) -> dict[str, tuple[float, float]]:
-    """The same of causal_step's parts: "start", "layer" (each of them), "widen" (both halves) and "classify"."""
+    """The same of causal_step's parts, "layer" each of them, "widen" both halves."""
     of = code(architecture, kernel)
-    exact = {"layer": 0.0, "widen": 0.0}
-    if not kernel.startswith("causal_step<f16"):  # loops of 16 inputs of a tap each, two times round
-        products = [loop.instructions for loop in of.loops if loop["FFMA"] >= 128]
-        each = sum(products) / len(products)
-        exact = {"layer": 6 * each, "widen": 4 * each}
-    rest = of.instructions if not exact["layer"] else of.outside
-    return {part: (share * rest + exact.get(part, 0.0), exact.get(part, 0.0)) for part, share in CAUSAL_SHARES.items()}
+    shares = CAUSAL_SHARES[kernel.removeprefix("causal_step")]
+    if kernel.startswith("causal_step<f16"):
+        return {part: (share * of.instructions, 0.0) for part, share in shares.items()}
+    products = [loop.instructions for loop in of.loops if loop["FFMA"] >= 128]
+    each = 2 * sum(products) / len(products)  # a loop of 16 inputs goes round twice
+    exact = {part: times * each for part, times in (("hidden", 1), ("feature", 1), ("layer", 3), ("widen", 2))}
+    return {part: (share * of.outside + exact.get(part, 0.0), exact.get(part, 0.0)) for part, share in shares.items()}
 
 
-CAUSAL_SHARES = {"start": 0.13, "layer": 0.30, "widen": 0.30, "classify": 0.17}
-"""Of causal_step's code beside loops of products, as its listings have it for sm_87 and sm_90; the rest is of pools."""
+CAUSAL_SHARES = {
+    "<f16, 1>": {"start": 0.09, "hidden": 0.26, "feature": 0.10, "layer": 0.17, "widen": 0.17, "classify": 0.10},
+    "<f16, 2>": {"start": 0.08, "hidden": 0.40, "feature": 0.10, "layer": 0.22, "widen": 0.20, "classify": 0.09},
+    "<f32, 1>": {"start": 0.08, "hidden": 0.26, "feature": 0.10, "layer": 0.25, "widen": 0.18, "classify": 0.11},
+}
+"""Of causal_step's code, in f32 of what is outside of loops, as its listings have it for sm_87 and sm_90: with the
+second round for rows 16 to 31 in hidden, without pools and what a frame that is wrong takes."""
 
 SPLIT_SHARES = {"across_split": 0.73, "widen_split": 0.17}
 """Of code outside of loops, what every block runs, by what ncu found on an H100: the rest is of lists of clips, and in

@@ -405,8 +405,10 @@ def causal_kernel(precision: str, rows: int) -> str:
 
 
 @cache
-def causal_block(architecture: str, precision: str, rows: int, layers: int, classes: int, tracks: int) -> Block:
-    """16 columns of every layer, for a group of up to `rows` tracks (kernels/causal.cu), all blocks at once.
+def causal_block(
+    architecture: str, precision: str, rows: int, joints: int, layers: int, classes: int, tracks: int
+) -> Block:
+    """16 columns of every product, for a group of up to `rows` tracks (kernels/causal.cu), all blocks at once.
 
     Of a layer a warp waits for three loads, one after another: the past's rows, the flag of the blocks that make its
     channels, the rows that they made. What is multiplied before the flag was seen is in the chain as well, since all
@@ -415,10 +417,9 @@ def causal_block(architecture: str, precision: str, rows: int, layers: int, clas
     name, tiles = causal_kernel(precision, rows), rows // BLOCK
     parts = instructions.causal(architecture, name)
 
-    def product(part: str, steps: int, taps: int, loads: int, barriers: int) -> Phase:
+    def product(part: str, steps: int, loads: float, barriers: int, read: float) -> Phase:
         issued, exact = parts[part]
         multiplied = float(WARPS * steps * tiles * BLOCK**3)
-        read = taps * tracks * FEATURE * element(precision)
         return Phase(
             WARPS,
             instructions=issued,
@@ -429,16 +430,20 @@ def causal_block(architecture: str, precision: str, rows: int, layers: int, clas
             ordinary=multiplied if precision == "f32" else 0,
             weights=WARPS * steps * block_bytes(precision) + read,
             shared=WARPS * steps * tiles * BLOCK * BLOCK * element(precision)
-            + taps * rows * FEATURE * element(precision)
+            + rows * FEATURE * element(precision)
             + 2 * WARPS * tiles * BLOCK * BLOCK * 4,
             barriers=barriers,
         )
 
+    row = tracks * FEATURE * element(precision)
+    passes = math.ceil(pose_inputs(joints) / FEATURE)
     rounds = math.ceil(tracks * classes / (WARPS * FEATURE // BLOCK))
     phases = [
-        Phase(WARPS, instructions=parts["start"][0], loads=2, barriers=1),  # tracks; features
-        *[product("layer", 2 * TAPS, TAPS, 3, 2)] * layers,
-        product("widen", 2 * TEMPORAL // FEATURE, 1, 2, 3),
+        Phase(WARPS, instructions=parts["start"][0], loads=1, barriers=1),  # tracks
+        product("hidden", 2 * passes, passes * tiles, 2, _read_coordinates(tracks, joints)),
+        product("feature", 2, 2, 2, row),
+        *[product("layer", 2 * TAPS, 3, 2, TAPS * row)] * layers,
+        product("widen", 2 * TEMPORAL // FEATURE, 2, 4, row),
         Phase(
             WARPS,
             instructions=parts["classify"][0] * (1 + rounds) / 2,

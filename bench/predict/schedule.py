@@ -269,20 +269,19 @@ def _policy(config: ModelConfig, board: Board, frames: int) -> Launch:
 
 
 def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) -> Run:
-    """One new frame of each of `tracks` tracks through a causal model of a pose branch alone, as StreamNetwork runs it
-    (csrc/adasgn/cuda/stream_network.cpp): the branch, then the temporal module, which goes on from its past."""
+    """One new frame of each of `tracks` tracks through a causal model of a pose branch alone (kernels/causal.cu)."""
     assert config.causal is not None
     rows = causal_rows(precision, tracks)
-    name = causal_kernel(precision, rows)
-    registers = instructions.code(board.architecture, name).registers
+    registers = instructions.code(board.architecture, causal_kernel(precision, rows)).registers
     resident = board.resident(THREADS, registers, causal_bytes(precision, rows))
     blocks = FEATURE // BLOCK  # of a group
     most = board.multiprocessors * resident // blocks * rows  # tracks of a launch
-    found = _pose(config, board, tracks, precision, SPLIT_ROWS)
+    found = []
     for first in range(0, tracks, most):
-        groups = []
+        groups: list[Block] = []
         for begin in range(first, min(first + most, tracks), rows):
-            shape = (precision, rows, len(config.causal.dilations), config.classes, min(rows, tracks - begin))
+            size = min(rows, tracks - begin)
+            shape = (precision, rows, config.joints, len(config.causal.dilations), config.classes, size)
             groups += [causal_block(board.architecture, *shape)] * blocks
         found.append(Launch("causal_step", [groups], resident))
     return Run(found, 0)

@@ -54,23 +54,15 @@ def summary(
 
 
 def streaming_table(config: ModelConfig) -> Iterable[str]:
-    """One new frame of some tracks, on every board, in binary16."""
-    yield "| board | tracks | branch, µs | temporal module, µs | array to result, µs | a track, µs |"
+    """One new frame of some tracks, on every board, in both precisions."""
+    yield "| board | tracks | f16, device, µs | array to result, µs | a track, µs | f32, device, µs |"
     yield "|---|---|---|---|---|---|"
     for name, board in BOARDS.items():
         for tracks in TRACKS:
-            found = predict_streaming(config, board, tracks, "f16")
-            is_branch = [launch.name != "causal_step" for launch in found.run.launches]
-            parts = [_sum(each for each, is_one in zip(found.each, is_branch, strict=True) if is_one is part)
-                     for part in (True, False)]  # fmt: skip
-            low, high = found.end_to_end
-            cells = [*map(_range, (*parts, found.end_to_end)), f"{low / tracks:.1f} … {high / tracks:.1f}"]
-            yield f"| {name} | {tracks} | {' | '.join(cells)} |"
-
-
-def _sum(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    lows, highs = zip(*pairs, strict=True)
-    return sum(lows), sum(highs)
+            half, whole = (predict_streaming(config, board, tracks, precision) for precision in ("f16", "f32"))
+            low, high = half.end_to_end
+            cells = [_range(half.device), _range(half.end_to_end), f"{low / tracks:.1f} … {high / tracks:.1f}"]
+            yield f"| {name} | {tracks} | {' | '.join(cells)} | {_range(whole.device)} |"
 
 
 def launch_table(prediction: Prediction, board: Board) -> Iterable[str]:

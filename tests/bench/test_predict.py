@@ -303,23 +303,21 @@ def test_chooses_high_temporal_tiles_for_many_clips() -> None:
 STREAM = read_model_file(shipped_model("stream")).folded.config
 
 
-def test_a_step_of_a_stream_is_a_branch_and_one_kernel_of_groups() -> None:
+def test_a_step_of_a_stream_is_one_kernel_of_groups() -> None:
     run = streaming(STREAM, H100, 40, "f16")
-    assert [(launch.name, len(launch.draws[0])) for launch in run.launches] == [
-        ("hidden_split", 2 * 16), ("output_split", 2 * 16), ("causal_step", 2 * 16),
-    ]  # fmt: skip
+    assert [(launch.name, len(launch.draws[0])) for launch in run.launches] == [("causal_step", 2 * 16)]
     layers = len(STREAM.causal.dilations)
-    multiplied = 256 * (layers * 3 * 256 + 512)  # of a track; of two groups of 32 rows
+    multiplied = 256 * (256 + 256 + layers * 3 * 256 + 512)  # of a track, inputs filled up; of two groups of 32 rows
     assert run.launches[-1].mean("tensor") == 2 * 32 * multiplied
     assert streaming(STREAM, H100, 1, "f32").launches[-1].mean("ordinary") == 16 * multiplied
 
 
 def test_more_groups_than_run_at_once_follow_each_other() -> None:
     board = BOARDS["orin-nano"]
-    launches_of = [one for one in streaming(STREAM, board, 100, "f16").launches if one.name == "causal_step"]
-    assert [len(launch.draws[0]) for launch in launches_of] == [16] * 4  # two blocks on each of 8 multiprocessors
+    launched = streaming(STREAM, board, 100, "f16").launches
+    assert [len(launch.draws[0]) for launch in launched] == [16] * 4  # two blocks on each of 8 multiprocessors
     one, many = (predict_streaming(STREAM, board, tracks, "f16").device for tracks in (1, 100))
-    assert 2 * one[0] < many[0] < 10 * one[0]
+    assert 3 * one[0] < many[0] < 10 * one[0]
 
 
 # -- measured --------------------------------------------------------------------------------------------------------

@@ -311,6 +311,11 @@ int run_streams(Precision precision, int steps) {
         const std::vector<float> now = random_floats(kTracks * d.joints * kCoordinates, random);
         const std::vector<float> before = random_floats(kTracks * d.joints * kCoordinates, random);
         for (online::FrameNetwork* const network : {cpu.get(), gpu.get()}) {
+            if (step % 3 == 2 && network == gpu.get()) {
+                network->step(now.data(), before.data(), branches.data(), slots.data(), count, nullptr, found.data());
+                network->keep(slots.data(), count);
+                continue;
+            }
             network->features(now.data(), before.data(), branches.data(), count, features.data());
             network->try_frames(slots.data(), count, features.data(),
                                 network == cpu.get() ? logits.data() : found.data());

@@ -60,7 +60,7 @@ std::vector<Scenario> scenarios() {
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r32}, pose});
     all.push_back({Precision::f16, {false, TileRows::r128, TileRows::r32}, pose});
     const Shape causal{7, {}, {}, 7, 3, false, true, false, 1, CausalShape{{1}, {2, 1}, 1, 0}};
-    const Shape pooled{7, {}, {}, 5, 3, false, true, false, 1, CausalShape{{1}, {1}, 3, 0}};
+    const Shape pooled{45, {}, {}, 5, 3, false, true, false, 1, CausalShape{{1}, {1}, 3, 0}};
     for (const Precision precision : {Precision::f32, Precision::f16}) {
         for (int orders = 0; orders < 2; ++orders) {
             all.push_back({precision, {}, causal});
@@ -88,6 +88,8 @@ void run_stream(const Model& model, Precision precision) {
     for (const int count : {kTracks, 3, 3}) {
         network->features(frames.data(), frames.data(), branches.data(), count, features.data());
         network->try_frames(slots.data(), count, features.data(), logits.data());
+        network->step(frames.data(), frames.data(), branches.data(), slots.data(), count, features.data(),
+                      logits.data());
         network->keep(slots.data(), count);
     }
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adasgn/cuda/stream_network.h"
@@ -67,6 +68,9 @@ class Beside {
         CHECK(
             gpu_->step(now.data(), before.data(), branches.data(), slots.data(), count, again.data(), at_once.data()));
         CHECK(again == features);
+        CHECK(at_once == others);
+        std::fill(at_once.begin(), at_once.end(), 0.0F);
+        CHECK(gpu_->step(now.data(), before.data(), branches.data(), slots.data(), count, nullptr, at_once.data()));
         CHECK(at_once == others);
         return std::max(spatial, apart);
     }
@@ -256,6 +260,15 @@ TEST_CASE("what does not fit is a named error, and the network goes on") {
         CHECK(said.find("frames: expected finite values of at most 10000, found nan") == 0);
         std::vector<float> logits(2 * model.description.classes);
         const int slots[] = {0, 1};
+        for (const auto& [at, what] : {std::pair(0, "frames: "), std::pair(1, "previous frames: ")}) {
+            std::vector<float> sound(2 * frame, 1.0F);
+            const float* const given[] = {at == 0 ? joints.data() : sound.data(),
+                                          at == 1 ? joints.data() : sound.data()};
+            bool is_done = true;
+            const std::string told =
+                message([&] { is_done = network.step(given[0], given[1], actions, slots, 2, nullptr, logits.data()); });
+            CHECK((!is_done || told.find(what) == 0));
+        }
         features[3] = 1e30F;
         CHECK(message([&] { network.try_frames(slots, 2, features.data(), logits.data()); }).find("features: ") == 0);
     });

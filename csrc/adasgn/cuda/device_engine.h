@@ -78,8 +78,12 @@ class DeviceEngine {
                          const float* policy_features, float* features, Stream stream);
     void temporal_head(const float* features, int clips, float* logits, Stream stream);
 
-    // Where the model lies on the device, for who runs the temporal module of a causal one; no layers for others.
-    const CausalWeights& causal() const { return causal_; }
+    // Where a causal model lies on the device, for who runs it frame by frame: its temporal module, no layers of
+    // another model; its pose branch, no inputs of one without. And its frames, as the kernels take them: those at
+    // `coordinates`, which come after those at `previous`.
+    const CausalWeights& causal_weights() const { return causal_; }
+    const PoseWeights& pose_weights() const { return pose_; }
+    Frames single_frames(const float* coordinates, const float* previous, int count) const;
 
     // What the device found since the last call; waits for the stream.
     Fault fault(Stream stream);
@@ -94,7 +98,6 @@ class DeviceEngine {
 
   private:
     Frames whole_clips(const float* clips, int count) const;
-    Frames single_frames(const float* frames, const float* previous, int count) const;
     BranchParameters branch_parameters(const Frames& frames, float* features) const;
     Precision precision(int branch) const { return branch_precision(description_, options_.precision, branch); }
 

@@ -50,6 +50,7 @@ struct DeviceStream {
     DeviceMemory<CausalTrack> tracks;
     DeviceMemory<unsigned char> past;  // (2 slots, …); slot i is saved as slots + i, as below
     DeviceMemory<float> widened;
+    DeviceMemory<unsigned char> hidden;
     DeviceMemory<unsigned char> last;
     DeviceMemory<float> pooled;
     DeviceMemory<int> flags;
@@ -69,14 +70,17 @@ struct DeviceStream {
           slots(static_cast<std::size_t>(options.slots)),
           frame_floats(floats_of(model.description)),
           element(options.precision == Precision::f32 ? 4 : 2),
-          past_bytes(branches.causal().past_rows * kFeature * element),
-          wide_floats(branches.causal().pool > 1 ? (branches.causal().pool_mask + 1) * std::size_t{kTemporal} : 0),
+          past_bytes(branches.causal_weights().past_rows * kFeature * element),
+          wide_floats(branches.causal_weights().pool > 1
+                          ? (branches.causal_weights().pool_mask + 1) * std::size_t{kTemporal}
+                          : 0),
           coordinates(2 * slots * frame_floats),
           taken(slots),
           features(slots * kFeature),
           tracks(slots),
           past(2 * slots * past_bytes),
           widened(2 * slots * wide_floats),
+          hidden(branches.pose_weights().inputs > 0 ? slots * kFeature * element : 0),
           last(slots * kFeature * element),
           pooled(slots * kTemporal),
           flags(flag_count()),
@@ -110,9 +114,10 @@ struct DeviceStream {
         expect_ok(copy_to_device(to, from, count * sizeof(T), stream.get()), "copy to the device");
     }
 
+    // Of features that are there.
     CausalParameters parameters(int count) const {
         CausalParameters p{};
-        p.weights = branches.causal();
+        p.weights = branches.causal_weights();
         p.count = count;
         p.classes = description().classes;
         p.tracks = tracks.data();
@@ -126,8 +131,8 @@ struct DeviceStream {
         return p;
     }
 
-    void run_temporal(int count) const {
-        const Status status = adasgn::cuda::causal(parameters(count), branches.options().precision, stream.get());
+    void run(const CausalParameters& p) const {
+        const Status status = adasgn::cuda::causal(p, branches.options().precision, stream.get());
         if (status.code == kTooManyBlocks) {
             throw Error(ErrorKind::engine, "device: expected a GPU on which " + std::to_string(kCausalBlocks) +
                                                " blocks of the streaming kernel run at once, found " +
@@ -135,7 +140,7 @@ struct DeviceStream {
                                                std::to_string(branches.traits().multiprocessors) +
                                                " multiprocessors; the device cpu runs streams");
         }
-        expect_ok(status, "the temporal module");
+        expect_ok(status, "a step");
     }
 
     // Rather now than at the first frame: every slot's, once, of zeros.
@@ -145,17 +150,21 @@ struct DeviceStream {
         }
         upload(tracks.data(), host_tracks.data(), slots);
         clear(features.data(), slots * kFeature * sizeof(float));
-        run_temporal(static_cast<int>(slots));
+        run(parameters(static_cast<int>(slots)));
         expect_ok(synchronise(stream.get()), "a step");
     }
 
-    // Frames to the device and through their branches, to `features`.
-    void enqueue_branches(const float* current, const float* previous, const std::int32_t* actions, int count) {
+    // Returns where the frames before them lie.
+    const float* upload_frames(const float* current, const float* previous, int count) {
         const std::size_t floats = count * frame_floats;
         std::copy_n(current, floats, host_coordinates.data());
         std::copy_n(previous, floats, host_coordinates.data() + floats);
         upload(coordinates.data(), host_coordinates.data(), 2 * floats);
-        const float* const before = coordinates.data() + floats;
+        return coordinates.data() + floats;
+    }
+
+    // Uploaded frames through their branches, to `features`.
+    void enqueue_branches(const float* before, const std::int32_t* actions, int count) {
         if (branch_macs.size() > 1) {
             std::copy_n(actions, count, host_taken.data());
             upload(taken.data(), host_taken.data(), count);
@@ -166,12 +175,11 @@ struct DeviceStream {
         }
     }
 
-    void enqueue_temporal(const int* of, int count) {
+    void upload_tracks(const int* of, int count) {
         for (int i = 0; i < count; ++i) {
             host_tracks.data()[i] = {of[i], frames[of[i]]};
         }
         upload(tracks.data(), host_tracks.data(), count);
-        run_temporal(count);
     }
 
     void enqueue_download(int count) const {
@@ -201,7 +209,7 @@ struct DeviceStream {
 
     void compute(const float* current, const float* previous, const std::int32_t* actions, int count, float* to) {
         const OnDevice device = branches.make_current();
-        enqueue_branches(current, previous, actions, count);
+        enqueue_branches(upload_frames(current, previous, count), actions, count);
         enqueue_download(count);
         expect_ok(synchronise(stream.get()), "a step");
         const std::size_t values = static_cast<std::size_t>(count) * kFeature;
@@ -220,7 +228,8 @@ struct DeviceStream {
         }
         std::copy_n(given, floats, host_features.data());
         upload(features.data(), host_features.data(), floats);
-        enqueue_temporal(of, count);
+        upload_tracks(of, count);
+        run(parameters(count));
         expect_ok(synchronise(stream.get()), "a step");
         if (!finite_logits(count)) {
             fail_logits();
@@ -228,12 +237,23 @@ struct DeviceStream {
         take_logits(count, to);
     }
 
-    // Both, and the host waits once.
+    // Both, and the host waits once; one kernel, where all frames take the pose branch.
     void step(const float* current, const float* previous, const std::int32_t* actions, const int* of, int count,
               float* features_to, float* to) {
         const OnDevice device = branches.make_current();
-        enqueue_branches(current, previous, actions, count);
-        enqueue_temporal(of, count);
+        const float* const before = upload_frames(current, previous, count);
+        upload_tracks(of, count);
+        CausalParameters p = parameters(count);
+        if (branches.pose_weights().inputs > 0 &&
+            std::all_of(actions, actions + count, [](int action) { return action == 0; })) {
+            p.frames = branches.single_frames(coordinates.data(), before, count);
+            p.pose = branches.pose_weights();
+            p.hidden = hidden.data();
+            p.features = features_to != nullptr ? features.data() : nullptr;
+        } else {
+            enqueue_branches(before, actions, count);
+        }
+        run(p);
         if (features_to != nullptr) {
             enqueue_download(count);
         }
