@@ -1,7 +1,10 @@
 // A causal model on the emulated device, step by step, beside the CPU's.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
@@ -208,6 +211,42 @@ TEST_CASE("a recogniser on the device tells what one on the CPU tells") {
         CHECK((cpu.stats().idle_steps > 5) == (idle > 0));
         CHECK(cpu.stats().idle_steps == gpu.stats().idle_steps);
     }
+}
+
+TEST_CASE("after fork the child is refused, and the driver is not called when it lets the network go") {
+    const Model model = random_model(kOne, 9);
+    const std::vector<float> joints(model.description.joints * 3, 0.5F);
+    std::vector<float> features(kFeature);
+    std::vector<float> logits(model.description.classes);
+    const std::int32_t action = 0;
+    const int slot = 0;
+    auto network = cuda::stream_network(model, {1, Precision::f16, 0});
+    const auto step = [&] { network->step(joints.data(), joints.data(), &action, &slot, 1, nullptr, logits.data()); };
+    step();
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const auto refused = [](auto&& call) {
+            try {
+                call();
+            } catch (const Error& error) {
+                return error.kind() == ErrorKind::engine && std::strstr(error.what(), "forked") != nullptr;
+            }
+            return false;
+        };
+        const bool all =
+            refused(step) &&
+            refused([&] { network->features(joints.data(), joints.data(), &action, 1, features.data()); }) &&
+            refused([&] { network->try_frames(&slot, 1, features.data(), logits.data()); }) &&
+            refused([&] { network->reset(0); }) && refused([&] { network->save(0); }) &&
+            refused([&] { network->restore(0); });
+        network.reset();
+        _exit(all ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    step();
 }
 
 TEST_CASE("what does not fit is a named error, and the network goes on") {

@@ -32,8 +32,6 @@ std::size_t floats_of(const Description& description) {
     return static_cast<std::size_t>(description.joints) * kCoordinates;
 }
 
-}  // namespace
-
 // Buffers have a row for each slot. Each call ends when its results are on the host, so pinned memory is free by then.
 struct DeviceStream {
     DeviceEngine branches;
@@ -288,8 +286,6 @@ struct DeviceStream {
         copy_row(widened.data(), wide_floats);
     }
 };
-
-namespace {
 
 class StreamNetwork : public online::FrameNetwork {
   public:
