@@ -26,6 +26,8 @@ __all__ = ["Intrinsics", "lift", "place"]
 
 DISTORTIONS = (0, 4, 5, 8)
 """How many coefficients of distortion there may be, in OpenCV's order: k1 k2 p1 p2, k3, k4 k5 k6."""
+LEAST_FOCAL, MOST_PIXELS = 0.01, float(1 << 30)
+"""Pixels: the least focal length, and the most that it or a principal point may be."""
 FEWEST_JOINTS = 3
 """Joints that must be seen to place a body: two would do for three unknowns, but leave nothing to average over."""
 _REFINEMENTS = 2
@@ -55,8 +57,9 @@ class Intrinsics:
     def __post_init__(self) -> None:
         for name in ("fx", "fy", "cx", "cy"):
             value = getattr(self, name)
-            if not _is_number(value) or (name in ("fx", "fy") and value <= 0):
-                kind = "a positive number" if name in ("fx", "fy") else "a number"
+            low = LEAST_FOCAL if name in ("fx", "fy") else -MOST_PIXELS
+            if not _is_number(value) or not low <= value <= MOST_PIXELS:
+                kind = f"a positive number, at least {LEAST_FOCAL:g}," if name in ("fx", "fy") else "a number"
                 raise SourceError(f"intrinsics: {name}: expected {kind} of pixels, found {shown(value)}")
         for name in ("width", "height"):
             value = getattr(self, name)
@@ -137,13 +140,13 @@ class Intrinsics:
         if not any(self.distortion):
             return seen
         flat, step = seen, np.zeros_like(seen)
-        for _ in range(_UNDISTORTIONS):
-            with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what cannot be undone runs away
+            for _ in range(_UNDISTORTIONS):
                 step = seen - self._distorted(flat)
                 flat = flat + step
-            if not (np.abs(step) > 1e-9).any():
-                break
-        undone = (np.abs(step) * (self.fx, self.fy) < _UNDONE).all(axis=-1, keepdims=True)
+                if not (np.abs(step) > 1e-9).any():
+                    break
+            undone = (np.abs(step) * (self.fx, self.fy) < _UNDONE).all(axis=-1, keepdims=True)
         return np.where(undone, flat, np.nan)
 
     def _distorted(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
