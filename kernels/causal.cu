@@ -95,15 +95,9 @@ struct Group {
     }
 };
 
-// What a thread adds up of every product but the widened one: two columns of a row.
-struct Pair {
-    int row = thread_index() / 8;
-    int column = 2 * (thread_index() % 8);
-};
-
 // A row of all warps' sums, plus bias, through ReLU. After a block_barrier() behind put().
 template <class Part>
-ADASGN_DEVICE float2 finished(const Pair& own, const float2& bias) {
+ADASGN_DEVICE float2 finished(const PairPlace& own, const float2& bias) {
     const float2 sum = Part::sum(own.row, own.column);
     return {relu(sum.x + bias.x), relu(sum.y + bias.y)};
 }
@@ -115,7 +109,7 @@ ADASGN_DEVICE float2 pair_at(const float* from) {
 // This thread's columns of the pose branch's features (as kernels/pose.cu, few frames). Publishes the hidden layer as
 // the first rows.
 template <class Precision, int Tiles>
-ADASGN_DEVICE float2 pose_feature(const Group<Precision, Tiles>& group, const Pair& own) {
+ADASGN_DEVICE float2 pose_feature(const Group<Precision, Tiles>& group, const PairPlace& own) {
     using Part = typename Group<Precision, Tiles>::Part;
     using Weights = SliceWeights<Precision, 1>;
     static_assert(kPoseHidden == kFeature);
@@ -176,7 +170,7 @@ void causal_step(const __grid_constant__ CausalParameters p) {
     }
     block_barrier();  // tracks
 
-    const Pair own;
+    const PairPlace own;
     const int column = Part::column() + own.column;
     const bool owns = own.row < group.count;
     float* const features = p.features + static_cast<size_t>(group.first) * kFeature;

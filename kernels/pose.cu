@@ -15,12 +15,6 @@ namespace {
 
 // -- few frames ----------------------------------------------------------------------------------------------------
 
-// The two columns of a row of results that a thread adds up.
-struct Pair {
-    int row = thread_index() / 8;
-    int column = 2 * (thread_index() % 8);
-};
-
 template <class Precision>
 ADASGN_KERNEL(kThreads, 2)
 void hidden_split(const __grid_constant__ PoseParameters p) {
@@ -30,7 +24,7 @@ void hidden_split(const __grid_constant__ PoseParameters p) {
     const int depth = (p.weights.inputs + kPoseHidden) / kBlock;
     Weights weights(p.weights.stream, depth);
     const int first = block_index() * Part::kRows;
-    const Pair pair;
+    const PairPlace pair;
     const float2 bias =
         load_global(reinterpret_cast<const float2*>(p.weights.hidden_bias + Part::column() + pair.column));
     auto* const rows = Part::rows();
@@ -67,7 +61,7 @@ void output_split(const __grid_constant__ PoseParameters p) {
     const int inputs = p.weights.inputs / kBlock;
     SliceWeights<Precision, 1> weights(p.weights.stream, inputs + kPoseHidden / kBlock, inputs);
     const int first = block_index() * Part::kRows;
-    const Pair pair;
+    const PairPlace pair;
     const float2 bias =
         load_global(reinterpret_cast<const float2*>(p.weights.output_bias + Part::column() + pair.column));
     let_next_kernel_start();

@@ -7,6 +7,12 @@
 
 namespace adasgn::cuda {
 
+// Of a block's results a thread adds up two columns of one row.
+struct PairPlace {
+    int row = thread_index() / 8;
+    int column = 2 * (thread_index() % 8);
+};
+
 // Each warp has its 32 channels of every row in shared memory, multiplies them with its rows of the weights, and all
 // sums meet there.
 template <class Precision_, int Tiles_ = kSplitFrames / kBlock>
@@ -14,7 +20,7 @@ struct Split {
     using Precision = Precision_;
     using Element = typename Precision::Element;
     static constexpr int kTiles = Tiles_;
-    static constexpr int kRows = kTiles * kBlock;                     // frames of a clip at most
+    static constexpr int kRows = kTiles * kBlock;                     // frames of a clip, or tracks, at most
     static_assert(kRows <= kSplitFrames && kSplitFrames == 32);       // a lane per row finds the maxima
     static constexpr int kChannels = kFeature / kWarps;               // of a warp
     static constexpr int kStride = row_stride<Precision>(kChannels);  // of a row

@@ -326,12 +326,11 @@ void across_split(const __grid_constant__ TemporalParameters p) {
     SliceWeights<Precision, kTaps> weights(p.weights.across, kTaps * kFeature / kBlock);
     const int length = p.clip_frames;
     constexpr int kTiles = Part::kTiles / Stride;
-    const int row = thread_index() / 8;  // of the results that this thread adds up, two columns each
-    const int column = 2 * (thread_index() % 8);
+    const PairPlace own;
     float2 bias{0, 0};
-    if (row < p.clip_rows) {
+    if (own.row < p.clip_rows) {
         bias = load_global(
-            reinterpret_cast<const float2*>(p.weights.across_bias + row * kFeature + Part::column() + column));
+            reinterpret_cast<const float2*>(p.weights.across_bias + own.row * kFeature + Part::column() + own.column));
     }
     auto* const rows = Part::rows();
     let_next_kernel_start();
@@ -364,11 +363,11 @@ void across_split(const __grid_constant__ TemporalParameters p) {
     }
     Part::put(results);
     block_barrier();  // sums
-    if (row < p.clip_rows) {
-        const float2 sum = Part::sum(row, column);
+    if (own.row < p.clip_rows) {
+        const float2 sum = Part::sum(own.row, own.column);
         auto* const to = static_cast<typename Part::Element*>(p.across) +
-                         (static_cast<size_t>(block_index()) * p.clip_rows + row) * kFeature + Part::column();
-        Precision::store_pair(to + column, relu(sum.x + bias.x), relu(sum.y + bias.y));
+                         (static_cast<size_t>(block_index()) * p.clip_rows + own.row) * kFeature + Part::column();
+        Precision::store_pair(to + own.column, relu(sum.x + bias.x), relu(sum.y + bias.y));
     }
 }
 

@@ -34,6 +34,7 @@ from build_support.cuda import find_nvcc  # noqa: E402
 from build_support.parts import Absent  # noqa: E402
 
 SANITIZERS = ("memcheck", "initcheck", "synccheck")
+STREAM_STEPS = "-m adasgn_edge bench --device cuda --only streams --quick --json"
 RACES = ("f16, a block per frame", "f16, tiles of 32", "f16, tiles of 64", "f16, tiles of 128")
 """Modes that racecheck looks at, each by itself, on clips of one frame: it takes a hundred times as long as the others,
 and longer yet for the products of f32, which the emulator's own check sees (docs/emulator.md)."""
@@ -143,25 +144,7 @@ def plan(architecture: str, out: Path, data: str | None) -> list[list[Step]]:
             )
             for mode in RACES
         ],
-        [
-            Step(
-                "steps of a stream",
-                [
-                    python,
-                    "-m",
-                    "adasgn_edge",
-                    "bench",
-                    "--device",
-                    "cuda",
-                    "--only",
-                    "streams",
-                    "--quick",
-                    "--json",
-                    str(out / "streams.json"),
-                ],
-                60,
-            )
-        ],
+        [Step("steps of a stream", [python, *STREAM_STEPS.split(), str(out / "streams.json")], 60)],
         [Step("benchmark", [python, "-m", "bench.gpu", "--out", str(out), "--limit={left:.0f}", *clips], 600)],
     ]
 

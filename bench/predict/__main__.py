@@ -16,9 +16,9 @@ from adasgn_edge.errors import AdaSGNError
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from bench.kernel_report.compiler import ToolError
 from bench.predict import tables
-from bench.predict.boards import BOARDS, keep_calibration
+from bench.predict.boards import BOARDS, Board, keep_calibration
 from bench.predict.measured import CALIBRATED_UP_TO, MEASURED, PROFILE, calibrate, counted, read_measured
-from bench.predict.prediction import predict, predict_streaming
+from bench.predict.prediction import Prediction, predict, predict_streaming
 
 SHREC = ModelConfig(joints=22, classes=14, branches=branch_grid((1, 11, 22)))
 SHREC_MIX = (0.121, 0.158, 0.380, 0.310, 0.017, 0.014)  # docs/results.md, adasgn-a1 on the test set
@@ -135,16 +135,21 @@ def _streaming(options: argparse.Namespace, batches: list[int]) -> Iterable[str]
     if options.board is None:
         yield from tables.streaming_table(config)
         return
+    board = BOARDS[options.board]
     for batch in batches:
-        prediction = predict_streaming(config, BOARDS[options.board], batch, options.precision)
-        yield ""
+        prediction = predict_streaming(config, board, batch, options.precision)
         title = f"{options.board}, {batch} tracks, one new frame each, {options.precision}"
-        if options.settle:
-            yield title
-            yield ""
-            yield from tables.settle_table(prediction, BOARDS[options.board])
-        else:
-            yield from tables.prediction_lines(title, prediction, BOARDS[options.board])
+        yield from _titled(title, prediction, board, options.settle)
+
+
+def _titled(title: str, prediction: Prediction, board: Board, settle: bool) -> Iterable[str]:
+    yield ""
+    if settle:
+        yield title
+        yield ""
+        yield from tables.settle_table(prediction, board)
+    else:
+        yield from tables.prediction_lines(title, prediction, board)
 
 
 def _of_board(
@@ -153,15 +158,9 @@ def _of_board(
     board = BOARDS[options.board]
     for batch in batches:
         prediction = predict(config, board, batch, options.precision, mix)
-        yield ""
         names = ", ".join(config.branch_names)
         title = f"{options.board}, {batch} clips, {options.precision}, {names}; {prediction.schedule}"
-        if options.settle:
-            yield title
-            yield ""
-            yield from tables.settle_table(prediction, board)
-        else:
-            yield from tables.prediction_lines(title, prediction, board)
+        yield from _titled(title, prediction, board, options.settle)
 
 
 if __name__ == "__main__":

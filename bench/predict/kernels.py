@@ -344,25 +344,32 @@ def temporal_block(
     return Block(tuple(phases), ((tile.kernel, 16 * instructions.code(architecture, tile.kernel).instructions / 2),))
 
 
-def _split_phase(kernel: str, architecture: str, precision: str, steps: int, tiles: int, read: float) -> Phase:
-    """A product of `tiles` x 16 rows and 16 columns, its inputs divided among the warps, `steps` x 16 each; read: bytes
-    of rows that come from other blocks."""
-    issued, exact = instructions.split(architecture, kernel, steps)
+def _divided_product(
+    issued: tuple[float, float], precision: str, steps: int, tiles: int, rows: int, read: float
+) -> Phase:
+    """A product of `tiles` x 16 rows and 16 columns, its inputs divided among the warps, `steps` x 16 each, without
+    what is waited for. issued: instructions, and those of them in products of f32; rows: what shared memory holds;
+    read: bytes of rows that come from other blocks."""
     multiplied = float(WARPS * steps * tiles * BLOCK**3)
     return Phase(
         WARPS,
-        instructions=issued,
-        exact=exact,
+        instructions=issued[0],
+        exact=issued[1],
         steps=steps,
-        loads=2,  # weights; rows
         tensor=multiplied if precision == "f16" else 0,
         ordinary=multiplied if precision == "f32" else 0,
         weights=WARPS * steps * block_bytes(precision) + read,
-        shared=SPLIT_ROWS * FEATURE * element(precision)
+        shared=rows * FEATURE * element(precision)
         + WARPS * steps * tiles * BLOCK * BLOCK * element(precision)
         + 2 * WARPS * tiles * BLOCK * BLOCK * 4,
-        barriers=1,
     )
+
+
+def _split_phase(kernel: str, architecture: str, precision: str, steps: int, tiles: int, read: float) -> Phase:
+    """Such a product of a kernel of its own."""
+    issued = instructions.split(architecture, kernel, steps)
+    phase = _divided_product(issued, precision, steps, tiles, SPLIT_ROWS, read)
+    return replace(phase, loads=2, barriers=1)  # weights; rows
 
 
 def split_kernel(kernel: str, precision: str, stride: int, rows: int) -> str:
@@ -418,21 +425,8 @@ def causal_block(
     parts = instructions.causal(architecture, name)
 
     def product(part: str, steps: int, loads: float, barriers: int, read: float) -> Phase:
-        issued, exact = parts[part]
-        multiplied = float(WARPS * steps * tiles * BLOCK**3)
-        return Phase(
-            WARPS,
-            instructions=issued,
-            exact=exact,
-            steps=steps,
-            loads=loads,
-            tensor=multiplied if precision == "f16" else 0,
-            ordinary=multiplied if precision == "f32" else 0,
-            weights=WARPS * steps * block_bytes(precision) + read,
-            shared=WARPS * steps * tiles * BLOCK * BLOCK * element(precision)
-            + rows * FEATURE * element(precision)
-            + 2 * WARPS * tiles * BLOCK * BLOCK * 4,
-            barriers=barriers,
+        return replace(
+            _divided_product(parts[part], precision, steps, tiles, rows, read), loads=loads, barriers=barriers
         )
 
     row = tracks * FEATURE * element(precision)

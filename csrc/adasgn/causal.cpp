@@ -1,7 +1,7 @@
 #include "adasgn/causal.h"
 
+#include "adasgn/checks.h"
 #include "adasgn/constants.h"
-#include "adasgn/error.h"
 
 namespace adasgn {
 
@@ -18,9 +18,7 @@ float* relative(const float* points, int count, const float* origin, float* to) 
 }  // namespace
 
 void causal_frame(const Description& description, const float* const* rows, float* current, float* previous) {
-    if (!description.causal) {
-        throw Error(ErrorKind::engine, "causal frame: expected a causal model, found kind " + description.kind);
-    }
+    expect_causal(description, "causal frame");
     const CausalShape& causal = *description.causal;
     const int newest = causal.lead();
     const int joints = description.recorded_joints();

@@ -59,6 +59,12 @@ void expect_not_causal(const Description& description, const char* where) {
     }
 }
 
+void expect_causal(const Description& description, const char* what) {
+    if (!description.causal) {
+        throw Error(ErrorKind::engine, std::string(what) + ": expected a causal model, found kind " + description.kind);
+    }
+}
+
 int checked_clips(int samples, int persons, int max_batch) {
     expect_range("persons", persons, 1, max_batch);
     expect_range("clips (samples x persons; the engine's max_batch is the most)",

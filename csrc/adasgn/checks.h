@@ -19,6 +19,9 @@ void expect_option(const char* what, std::int64_t value, std::int64_t low, std::
 // Kind engine: a causal model, where only others run: "on a GPU".
 void expect_not_causal(const Description& description, const char* where);
 
+// Kind engine: a model that is not causal, where `what` takes no other: "temporal stream".
+void expect_causal(const Description& description, const char* what);
+
 // Kind clip: a count out of its range.
 void expect_range(const char* what, std::int64_t value, std::int64_t low, std::int64_t high);
 

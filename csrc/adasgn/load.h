@@ -30,6 +30,8 @@ inline namespace with_cuda {
 inline namespace without_cuda {
 #endif
 
+namespace detail {
+
 // The index of a GPU, -1 for the CPU; throws Error (engine) for another name, and for a GPU in a program without them.
 inline int device_index(const std::string& device) {
     if (device == "cpu") {
@@ -58,10 +60,12 @@ inline void expect_precision(const std::string& precision, int device) {
     }
 }
 
+}  // namespace detail
+
 // Throws Error (engine) for a device or options that cannot be had.
 inline std::unique_ptr<Inference> load_engine(const Model& model, const LoadOptions& options = {}) {
-    const int device = device_index(options.device);
-    expect_precision(options.precision, device);
+    const int device = detail::device_index(options.device);
+    detail::expect_precision(options.precision, device);
 #ifdef ADASGN_CUDA
     if (device >= 0) {
         if (options.threads != 1) {
@@ -84,8 +88,8 @@ inline std::unique_ptr<Inference> load_engine(const Model& model, const LoadOpti
 // and for options that are the CPU's alone.
 inline Recogniser load_recogniser(const Model& model, const RecogniserOptions& options = {},
                                   const std::string& device_name = "cpu", const std::string& precision = "") {
-    const int device = device_index(device_name);
-    expect_precision(precision, device);
+    const int device = detail::device_index(device_name);
+    detail::expect_precision(precision, device);
 #ifdef ADASGN_CUDA
     if (device >= 0) {
         cuda::StreamOptions chosen;

@@ -17,10 +17,7 @@ namespace adasgn {
 namespace {
 
 const Model& causal(const Model& model) {
-    if (!model.description.causal) {
-        throw Error(ErrorKind::engine,
-                    "temporal stream: expected a causal model, found kind " + model.description.kind);
-    }
+    expect_causal(model.description, "temporal stream");
     return model;
 }
 

@@ -1,7 +1,6 @@
 // An engine, and a recogniser, belongs to the process that made it: a forked child gets an error from every call, may
 // let the engine go, and may make one of its own.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <memory>
@@ -13,6 +12,7 @@
 #include "adasgn/recogniser.h"
 #include "adasgn/thread_pool.h"
 #include "emulated.h"
+#include "in_child.h"
 #include "moving_body.h"
 #include "random_model.h"
 
@@ -21,41 +21,11 @@ using namespace adasgn::testing;
 
 namespace {
 
-constexpr int kSeconds = 60;  // after which a child that hangs is ended by a signal
 #ifdef __SANITIZE_THREAD__
 constexpr bool kChildStartsThreads = false;  // neither the sanitizer nor qemu-user can, in a child of several threads
 #else
 constexpr bool kChildStartsThreads = !kEmulated;
 #endif
-
-// What `work` returns in a forked child, or a text that says how the child died.
-template <class Work>
-std::string in_child(const Work& work) {
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        alarm(kSeconds);
-        _exit(work() ? 0 : 1);
-    }
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    if (WIFSIGNALED(status)) {
-        return "signal " + std::to_string(WTERMSIG(status));
-    }
-    return WEXITSTATUS(status) == 0 ? "as expected" : "not as expected";
-}
-
-template <class Call>
-bool refused(const Call& call) {
-    try {
-        call();
-    } catch (const Error& error) {
-        const std::string text = error.what();
-        return error.kind() == ErrorKind::engine && text.find(std::to_string(getppid())) != std::string::npos &&
-               text.find("process " + std::to_string(getpid())) != std::string::npos;
-    }
-    return false;
-}
 
 }  // namespace
 

@@ -1,7 +1,5 @@
 // What a run of the CUDA engine promises beside its numbers, on the emulated device: order, graphs, streams, refusals.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +16,7 @@
 #include "emulated_backends.h"
 #include "emulator.h"
 #include "engine_cases.h"
+#include "in_child.h"
 
 using namespace adasgn;
 using namespace adasgn::testing;
@@ -220,29 +219,17 @@ TEST_CASE("after fork the child is refused, and the driver is not called when it
     std::vector<float> logits(14);
     auto engine = std::make_unique<cuda::Engine>(model, cuda::EngineOptions{1, cuda::Precision::f32, 0});
     engine->run(clip.data(), 1, 1, {logits.data()});
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        const auto refused = [](auto&& call) {
-            try {
-                call();
-            } catch (const Error& error) {
-                return error.kind() == ErrorKind::engine && std::strstr(error.what(), "forked") != nullptr;
-            }
-            return false;
-        };
-        const bool all = refused([&] { engine->run(clip.data(), 1, 1, {logits.data()}); }) &&
-                         refused([&] { engine->run_fuse(clip.data(), 0, 1, {logits.data()}); }) &&
-                         refused([&] { engine->temporal_head(nullptr, 0, logits.data()); }) &&
-                         refused([&] { engine->policy_features(clip.data(), nullptr, 1, logits.data()); }) &&
-                         refused([&] { engine->prepare(cuda::Engine::Mode::adaptive, 1, 1); }) &&
-                         refused([&] { engine->on_device().run(nullptr, nullptr, 0, 1, {logits.data()}, nullptr); });
-        engine.reset();
-        _exit(all ? 0 : 1);
-    }
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
+    CHECK(in_child([&] {
+              const bool all =
+                  refused([&] { engine->run(clip.data(), 1, 1, {logits.data()}); }) &&
+                  refused([&] { engine->run_fuse(clip.data(), 0, 1, {logits.data()}); }) &&
+                  refused([&] { engine->temporal_head(nullptr, 0, logits.data()); }) &&
+                  refused([&] { engine->policy_features(clip.data(), nullptr, 1, logits.data()); }) &&
+                  refused([&] { engine->prepare(cuda::Engine::Mode::adaptive, 1, 1); }) &&
+                  refused([&] { engine->on_device().run(nullptr, nullptr, 0, 1, {logits.data()}, nullptr); });
+              engine.reset();
+              return all;
+          }) == "as expected");
     engine->run(clip.data(), 1, 1, {logits.data()});
 }
 

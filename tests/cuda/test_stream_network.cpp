@@ -1,10 +1,7 @@
 // A causal model on the emulated device, step by step, beside the CPU's.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
@@ -18,6 +15,7 @@
 #include "adasgn/recogniser.h"
 #include "copied_output.h"
 #include "emulator.h"
+#include "in_child.h"
 #include "moving_body.h"
 #include "random_model.h"
 #include "reference.h"
@@ -223,29 +221,16 @@ TEST_CASE("after fork the child is refused, and the driver is not called when it
     auto network = cuda::stream_network(model, {1, Precision::f16, 0});
     const auto step = [&] { network->step(joints.data(), joints.data(), &action, &slot, 1, nullptr, logits.data()); };
     step();
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        const auto refused = [](auto&& call) {
-            try {
-                call();
-            } catch (const Error& error) {
-                return error.kind() == ErrorKind::engine && std::strstr(error.what(), "forked") != nullptr;
-            }
-            return false;
-        };
-        const bool all =
-            refused(step) &&
-            refused([&] { network->features(joints.data(), joints.data(), &action, 1, features.data()); }) &&
-            refused([&] { network->try_frames(&slot, 1, features.data(), logits.data()); }) &&
-            refused([&] { network->reset(0); }) && refused([&] { network->save(0); }) &&
-            refused([&] { network->restore(0); });
-        network.reset();
-        _exit(all ? 0 : 1);
-    }
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
+    CHECK(in_child([&] {
+              const bool all =
+                  refused(step) &&
+                  refused([&] { network->features(joints.data(), joints.data(), &action, 1, features.data()); }) &&
+                  refused([&] { network->try_frames(&slot, 1, features.data(), logits.data()); }) &&
+                  refused([&] { network->reset(0); }) && refused([&] { network->save(0); }) &&
+                  refused([&] { network->restore(0); });
+              network.reset();
+              return all;
+          }) == "as expected");
     step();
 }
 

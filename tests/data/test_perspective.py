@@ -65,7 +65,7 @@ def test_intrinsics_as_ros_writes_them() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"fx": 0.0}, r"fx: expected a positive number, at least 0.01, of pixels, found 0.0"),
+        ({"fx": 0.0}, "fx: expected a positive number, at least 0.01, of pixels, found 0.0"),
         ({"fx": 5e-324}, "fx: expected a positive number, at least 0.01, of pixels, found 5e-324"),
         ({"fy": 1e300}, "fy: expected a positive number, at least 0.01, of pixels"),
         ({"cx": -1e300}, "cx: expected a number of pixels, found -1e"),

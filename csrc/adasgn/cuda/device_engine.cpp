@@ -41,7 +41,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
     if (part == Part::all) {
         expect_not_causal(description_, "on a GPU");
     }
-    expect_computable(model);
+    max_feature_ = expect_computable(model);
     const OnDevice device(options_.device);
     const PackedModel packed(model, options_.precision);
     weights_ = DeviceMemory<unsigned char>(packed.bytes().size());

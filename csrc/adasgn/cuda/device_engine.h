@@ -57,6 +57,7 @@ class DeviceEngine {
     const Description& description() const { return description_; }
     const EngineOptions& options() const { return options_; }
     const DeviceTraits& traits() const { return traits_; }
+    float max_feature() const { return max_feature_; }  // that may be given (adasgn/bounds.h)
     int max_frames() const { return options_.max_batch * description_.frames; }
 
     // Every call below begins with this: its device is the current one from here on. Throws Error (engine) in another
@@ -128,6 +129,7 @@ class DeviceEngine {
     Description description_;
     EngineOptions options_;
     DeviceTraits traits_;
+    float max_feature_;
     DeviceMemory<unsigned char> weights_;
     std::vector<BranchWeights> branches_;
     PolicyWeights policy_{};

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "adasgn/bounds.h"
 #include "adasgn/checks.h"
 #include "adasgn/online/costs.h"
 
@@ -14,10 +13,8 @@ namespace adasgn::cuda {
 
 namespace {
 
-const Model& causal(const Model& model) {
-    if (!model.description.causal) {
-        throw Error(ErrorKind::engine, "stream network: expected a causal model, found kind " + model.description.kind);
-    }
+const Model& causal_model(const Model& model) {
+    expect_causal(model.description, "stream network");
     return model;
 }
 
@@ -28,14 +25,9 @@ EngineOptions branch_options(const Model& model, const StreamOptions& options) {
     return {(options.slots + frames - 1) / frames, options.precision, options.device};
 }
 
-std::size_t floats_of(const Description& description) {
-    return static_cast<std::size_t>(description.joints) * kCoordinates;
-}
-
 // Buffers have a row for each slot. Each call ends when its results are on the host, so pinned memory is free by then.
 struct DeviceStream {
     DeviceEngine branches;
-    float max_feature;
     std::size_t slots;
     std::size_t frame_floats;
     std::size_t element;      // bytes
@@ -63,10 +55,9 @@ struct DeviceStream {
 
     // The device is the current one already.
     DeviceStream(const Model& model, const StreamOptions& options)
-        : branches(causal(model), branch_options(model, options), DeviceEngine::Part::branches),
-          max_feature(expect_computable(model)),
+        : branches(causal_model(model), branch_options(model, options), DeviceEngine::Part::branches),
           slots(static_cast<std::size_t>(options.slots)),
-          frame_floats(floats_of(model.description)),
+          frame_floats(static_cast<std::size_t>(model.description.joints) * kCoordinates),
           element(options.precision == Precision::f32 ? 4 : 2),
           past_bytes(branches.causal_weights().past_rows * kFeature * element),
           wide_floats(branches.causal_weights().pool > 1
@@ -130,7 +121,7 @@ struct DeviceStream {
     }
 
     void run(const CausalParameters& p) const {
-        const Status status = adasgn::cuda::causal(p, branches.options().precision, stream.get());
+        const Status status = causal(p, branches.options().precision, stream.get());
         if (status.code == kTooManyBlocks) {
             throw Error(ErrorKind::engine, "device: expected a GPU on which " + std::to_string(kCausalBlocks) +
                                                " blocks of the streaming kernel run at once, found " +
@@ -211,9 +202,9 @@ struct DeviceStream {
         enqueue_download(count);
         expect_ok(synchronise(stream.get()), "a step");
         const std::size_t values = static_cast<std::size_t>(count) * kFeature;
-        if (!all_within(max_feature, host_features.data(), values)) {
+        if (!all_within(branches.max_feature(), host_features.data(), values)) {
             expect_frames(current, previous, count);
-            fail_beyond("features", max_feature, host_features.data(), values);
+            fail_beyond("features", branches.max_feature(), host_features.data(), values);
         }
         std::copy_n(host_features.data(), values, to);
     }
@@ -221,8 +212,8 @@ struct DeviceStream {
     void attempt(const int* of, int count, const float* given, float* to) {
         const OnDevice device = branches.make_current();
         const std::size_t floats = static_cast<std::size_t>(count) * kFeature;
-        if (!all_within(max_feature, given, floats)) {
-            fail_beyond("features", max_feature, given, floats);
+        if (!all_within(branches.max_feature(), given, floats)) {
+            fail_beyond("features", branches.max_feature(), given, floats);
         }
         std::copy_n(given, floats, host_features.data());
         upload(features.data(), host_features.data(), floats);
