@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasgn_edge.errors import LayoutError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.text_file import parse_json, read_text
 from adasgn_edge.wording import nearest, shown
 

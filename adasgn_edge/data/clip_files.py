@@ -10,13 +10,13 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from adasgn_edge.data.clips import is_clip_name
 from adasgn_edge.data.label_table import LABEL_TABLE
 from adasgn_edge.data.walking import files_below
 from adasgn_edge.errors import DatasetError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.wording import listed, nearest, shown
 
 __all__ = ["ClipFiles", "Suggestions"]

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from adasgn_edge.data.cleaning import Cleaning
 from adasgn_edge.data.preprocess import normalise
 from adasgn_edge.errors import ClipError, DatasetError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = ["DatasetBuilder", "SkeletonDataset"]

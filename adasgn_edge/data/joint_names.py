@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from adasgn_edge.data.sources import Source, sources_for
 from adasgn_edge.errors import ClipError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
 from adasgn_edge.wording import shown
 

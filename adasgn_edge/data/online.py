@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from adasgn_edge.data.folds import natural
 from adasgn_edge.errors import DatasetError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import listed, shown
 

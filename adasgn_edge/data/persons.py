@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from adasgn_edge.lazy import cached_property
 
 __all__ = ["FEW_FRAMES", "Body", "by_motion", "join_bodies", "whole_body", "without_strays"]
 

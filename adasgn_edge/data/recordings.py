@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from adasgn_edge.data.reading import BadSamples, read_lines
 from adasgn_edge.data.splits import default_splits, split_notes
 from adasgn_edge.data.walking import is_there
 from adasgn_edge.errors import AdaSGNError, DatasetError, LayoutError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
 from adasgn_edge.wording import listed, shown, warn

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.folds import Fold, fold_dataset
 from adasgn_edge.data.walking import is_folder, is_there
 from adasgn_edge.errors import CheckpointError, DatasetError, EffortError, ModelConfigError
+from adasgn_edge.lazy import cached_property
 from adasgn_edge.model.config import Branch
 from adasgn_edge.model.weights import WEIGHTS, TrainedModel, load_weights
 from adasgn_edge.progress import Progress
