@@ -40,13 +40,13 @@ WEIGHT_OF_TIME = 0.2
 _MS = 1_000_000
 CHOICES: dict[str, tuple[float | int, ...]] = {
     "start": (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
-    "end": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "end": (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "smoothing": (1.0, 0.8, 0.6, 0.45, 0.3),
-    "low": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "low": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "minimum": tuple(ms * _MS for ms in (0, 50, 100, 150, 200, 250, 300, 400)),
     "cool_down": tuple(ms * _MS for ms in (0, 100, 200, 400)),
-    "start_shift": tuple(ms * _MS for ms in (-150, -100, -50, 0, 50)),
-    "end_shift": tuple(ms * _MS for ms in (-150, -100, -50, 0, 50)),
+    "start_shift": tuple(ms * _MS for ms in range(-300, 151, 50)),
+    "end_shift": tuple(ms * _MS for ms in range(-300, 151, 50)),
 }
 """What is tried of each threshold; all others stay meanwhile as they are."""
 PASSES = 3
@@ -251,9 +251,11 @@ def write_recognition(
     trained = load_weights(path)
     if trained.model.config != config:
         raise ModelConfigError(f"{path}: expected a model as in the folds, found one of another configuration")
-    if trained.recognition is None or trained.recognition.step != recognition.step:
-        found = "none" if trained.recognition is None else f"{trained.recognition.step} ns"
-        raise ModelConfigError(f"{path}: expected the folds' grid of {recognition.step} ns, found {found}")
+    own = trained.recognition
+    if own is None or (own.step, own.delay) != (recognition.step, recognition.delay):
+        found = "none" if own is None else f"{own.step} and {own.delay} ns"
+        expected = f"{recognition.step} and {recognition.delay} ns"
+        raise ModelConfigError(f"{path}: expected the folds' grid and delay, {expected}, found {found}")
     trained = replace(trained, recognition=recognition, effort=effort)
     save_weights(path, trained)
     return trained

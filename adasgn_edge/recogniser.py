@@ -62,13 +62,14 @@ class StepResult(NamedTuple):
     """One grid step of one track.
 
     track: the caller's number of it; state: "new" (its window is not full) or "tracked"; ready: whether it is full.
-    stamp_ns: the step's moment on the grid; newest_ns: stamp of the frame that completed it; age: of the decision, the
-    seconds between the two. label: the likeliest class, NO_LABEL (-1) for none and where not ready; confidence: its
-    probability, or that of none, 0 where not ready; probabilities: (K,), not smoothed, None where not ready. action:
-    the branch whose feature the frame keeps, -1 while its trail is not full; macs: multiply-adds spent on the step.
-    interpolated: share of the window's steps without a frame within half a step; missing_joints: of the newest frame,
-    filled. gesture: id of the one that goes on, 0 for none. spatial_seconds, temporal_seconds: computing times, of
-    tracks that stepped together the share of one; on a GPU, where both run as one, all is temporal.
+    stamp_ns: the moment on the grid that is judged, the model's delay before the step's own; newest_ns: stamp of the
+    frame that completed the step; age: of the decision, the seconds between the two. label: the likeliest class,
+    NO_LABEL (-1) for none and where not ready; confidence: its probability, or that of none, 0 where not ready;
+    probabilities: (K,), not smoothed, None where not ready. action: the branch whose feature the frame keeps, -1 while
+    its trail is not full; macs: multiply-adds spent on the step. interpolated: share of the window's steps without a
+    frame within half a step; missing_joints: of the newest frame, filled. gesture: id of the one that goes on, 0 for
+    none. spatial_seconds, temporal_seconds: computing times, of tracks that stepped together the share of one; on a
+    GPU, where both run as one, all is temporal.
     """
 
     track: int
@@ -180,7 +181,6 @@ class Recogniser:
         forget: float = 2.0,
         late: float = 1.0,
         missing: float = 0.34,
-        fill: float = 0.5,
         max_speed: float | None = None,
         track_budget: float | None = None,
         total_budget: float | None = None,
@@ -203,11 +203,10 @@ class Recogniser:
         in which nothing moved farther, in scale bones, costs nothing; None: none does. decision: in place of the
         model's own.
 
-        Seconds: gap: without a usable frame, after which a track starts anew; forget: unseen, after which it is
-        forgotten; late: behind the newest stamp, beyond which the clock was set back and all starts anew; fill: at most
-        so long a missing joint stands where it was relative to the origin joint. track_budget, total_budget: of a push,
-        for one track and for all, after which no frame takes a dearer branch; None: none. held_every: between held
-        events; None: none.
+        Seconds: gap: without a usable frame, after which a track starts anew; forget: unseen, after which it is forgotten;
+        late: behind the newest stamp, beyond which the clock was set back and all starts anew. track_budget,
+        total_budget: of a push, for one track and for all, after which no frame takes a dearer branch; None: none.
+        held_every: between held events; None: none.
 
         Raises ModelFileError for a file that is none or no causal model's, EngineError for options that cannot be had,
         EffortError for an effort that the model does not have.
@@ -224,7 +223,6 @@ class Recogniser:
             "forget": _nanoseconds("forget", forget),
             "late": _nanoseconds("late", late),
             "missing": _number("missing", missing, 0, 1),
-            "fill": _nanoseconds("fill", fill),
             "max_speed": _number("max_speed", max_speed or 0, 0, 1e6),
             "track_budget": _nanoseconds("track_budget", track_budget or 0),
             "total_budget": _nanoseconds("total_budget", total_budget or 0),
@@ -270,7 +268,8 @@ class Recogniser:
 
     @property
     def delay(self) -> float:
-        """Seconds that a step may wait for the frame after it: at most one step."""
+        """Seconds that a judgement lags behind what it is about, at most: the model's own delay, so that it sees what
+        follows, and a step, which waits for the frame after it."""
         return float(1e-9 * self._native.delay)
 
     def push(self, stamp_ns: int, tracks: Mapping[int, ArrayLike], update_state: bool = True) -> Output:
@@ -281,7 +280,8 @@ class Recogniser:
         late or twice is counted and changes nothing. update_state=False: what would come of it, while nothing changes.
 
         Raises RecognitionError for a stamp or a number that is no int64 and for tracks that are no mapping, ClipError
-        for joints of another shape or coordinates that are infinite.
+        for joints of another shape or that are no numbers. A body with an infinite coordinate was not received, and
+        is counted as such (`unusable_frames`), like one that lacks too much.
         """
         if not isinstance(stamp_ns, int | np.integer) or isinstance(stamp_ns, bool):
             raise RecognitionError(f"stamp_ns: expected whole nanoseconds, found {shown(stamp_ns)}")
@@ -294,10 +294,6 @@ class Recogniser:
         for place, (track, values) in enumerate(bodies):
             plain = type(values) is np.ndarray and values.dtype == np.float32 and values.shape == self._joints
             joints[place] = values if plain else self._frame(track, values)
-        if np.isinf(joints).any():
-            body, joint, _ = np.argwhere(np.isinf(joints))[0].tolist()
-            name, track = self.description.layout.joints[joint], bodies[body][0]
-            raise ClipError(f"track {shown(track)}: expected finite coordinates or NaN, found infinity in {name!r}")
         identities = np.fromiter((_identity(track) for track, _ in bodies), dtype=np.int64, count=len(bodies))
         results, events = self._native.push(int(stamp_ns), identities, joints, bool(update_state))
         return Output([_result(row) for row in results], [_event(row) for row in events])

@@ -60,7 +60,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class Recognition:
-    """step: of the grid, nanoseconds; none: number of the class that is no gesture; decision: the rule's thresholds.
+    """step: of the grid, nanoseconds; none: number of the class that is no gesture; decision: the rule's thresholds;
+    delay: nanoseconds, whole steps: what a window's newest frame lets the model say is about the one so long before it.
 
     Raises RecognitionError for values out of range.
     """
@@ -68,11 +69,14 @@ class Recognition:
     step: int
     none: int
     decision: Decision = field(default_factory=Decision)
+    delay: int = 0
 
     def __post_init__(self) -> None:
         sound = type(self.step) is int and MIN_STEP <= self.step <= MAX_STEP
         _expect(sound, f"step: nanoseconds, {MIN_STEP} to {MAX_STEP}", self.step)
         _expect(type(self.none) is int and self.none >= 0, "none: a class number", self.none)
+        whole = type(self.delay) is int and 0 <= self.delay <= MAX_TIME and self.delay % self.step == 0
+        _expect(whole, f"delay: nanoseconds, whole steps of {self.step}", self.delay)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -80,10 +84,11 @@ class Recognition:
 
     @classmethod
     def from_json(cls, data: Any) -> Recognition:
-        """Inverse of :meth:`to_json`; raises RecognitionError for anything else."""
+        """Inverse of :meth:`to_json`, which may lack a delay; raises RecognitionError for anything else."""
+        data = {"delay": 0, **data} if isinstance(data, dict) else data
         _expect_keys("recognition", data, cls)
         _expect_keys("decision", data["decision"], Decision)
-        return cls(data["step"], data["none"], Decision(**data["decision"]))
+        return cls(data["step"], data["none"], Decision(**data["decision"]), data["delay"])
 
 
 def _expect(ok: bool, expected: str, found: object) -> None:

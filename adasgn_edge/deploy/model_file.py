@@ -105,6 +105,8 @@ class ModelFile:
         if found is not None:
             expected = f"a class without gesture from 0 to {config.classes - 1}"
             _expect(found.none < config.classes, expected, found.none)
+            longest = (config.clip_frames - 1) * found.step
+            _expect(found.delay <= longest, f"a delay within the window, at most {longest} ns", found.delay)
             _expect(self.stream == "joint", "the stream joint of a causal model", repr(self.stream))
 
     @property

@@ -324,11 +324,26 @@ Decision parse_decision(const Json& json, const JsonContext& at) {
     return decision;
 }
 
-Recognition parse_recognition(const Json& json, int classes, const JsonContext& at) {
-    expect_keys(json, {"step", "none", "decision"}, at);
-    return {nanoseconds(json["step"], kMinStep, kMaxStep, at.inside("step")),
-            integer(json["none"], 0, classes - 1, at.inside("none")),
-            parse_decision(json["decision"], at.inside("decision"))};
+// Whole steps within the window; files of before there was a delay have none.
+std::int64_t parse_delay(const Json& json, std::int64_t step, int window, const JsonContext& at) {
+    const std::int64_t delay = nanoseconds(json, 0, (window - 1) * step, at);
+    if (delay % step != 0) {
+        at.fail("expected whole steps of " + std::to_string(step) + " ns", json);
+    }
+    return delay;
+}
+
+Recognition parse_recognition(const Json& json, int classes, int window, const JsonContext& at) {
+    std::vector<const char*> keys{"step", "none", "decision"};
+    const bool delayed = json.is_object() && json.contains("delay");
+    if (delayed) {
+        keys.push_back("delay");
+    }
+    expect_keys(json, keys, at);
+    const std::int64_t step = nanoseconds(json["step"], kMinStep, kMaxStep, at.inside("step"));
+    return {step, integer(json["none"], 0, classes - 1, at.inside("none")),
+            parse_decision(json["decision"], at.inside("decision")),
+            delayed ? parse_delay(json["delay"], step, window, at.inside("delay")) : 0};
 }
 
 // All but action_shares, which is absent where it is not known, effort, which a model has that escalates, and
@@ -393,7 +408,8 @@ Description parse_description(const Json& json, int version, const JsonContext& 
         parse_effort(json["effort"], description, at.inside("effort"));
     }
     if (description.causal) {
-        description.recognition = parse_recognition(json["recognition"], description.classes, at.inside("recognition"));
+        description.recognition = parse_recognition(json["recognition"], description.classes, description.clip_frames(),
+                                                    at.inside("recognition"));
         if (description.stream != "joint") {
             at.inside("stream").fail("expected joint in a causal model", json["stream"]);
         }

@@ -69,6 +69,7 @@ struct Recognition {
     std::int64_t step;  // of the grid, nanoseconds
     int none;           // the class that is no gesture
     Decision decision;
+    std::int64_t delay = 0;  // steps in nanoseconds: a window's label is about the instant so long before its newest
 };
 
 struct Description {

@@ -129,7 +129,7 @@ int Recogniser::receptive_field() const {
 }
 
 std::int64_t Recogniser::delay() const {
-    return description().recognition->step;
+    return description().recognition->step + description().recognition->delay;
 }
 
 void Recogniser::set_effort(double effort) {

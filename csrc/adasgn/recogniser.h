@@ -56,8 +56,8 @@ struct RecogniserOptions {
     std::int64_t forget = 2'000'000'000;   // ns unseen after which an id is forgotten, a lost one also where a new id
                                            // needs its place; at least gap
     std::int64_t late = 1'000'000'000;     // a stamp further behind the newest is a clock that was set back
-    float missing = 0.34F;                 // a frame with more than this share of its joints missing is not received
-    std::int64_t fill = 500'000'000;       // ns that a missing joint stands where it last was relative to the origin
+    float missing = 0.34F;                 // a frame with more than this share of its joints missing is not received;
+                                           // fewer are filled along the layout's bones (online/joint_memory.h)
     float max_speed = 0;            // of the origin joint, scale bones a second; faster: another body, anew; 0: off
     double effort = -1;             // 0 … 1; negative: the model's default
     std::int64_t track_budget = 0;  // ns that a push may work on one track; once used up it takes no dearer branch
@@ -80,7 +80,7 @@ struct StepResult {
     std::int64_t track;          // id
     TrackState state;            // fresh or tracked
     bool ready;                  // not yet: no label, no probabilities, never a guess
-    std::int64_t stamp;          // of the grid step
+    std::int64_t stamp;          // the instant on the grid that is judged, the model's delay before the newest
     std::int64_t newest;         // stamp of the frame that completed it
     std::int64_t age;            // newest - stamp
     int label;                   // the likeliest class of this step; -1: none, or not ready
@@ -106,7 +106,7 @@ struct Stats {
     std::int64_t clock_jumps;       // pushes with a stamp that did not continue the stream
     std::int64_t gaps;              // tracks that were lost: no usable frame for longer than the gap
     std::int64_t overflow;          // frames of new ids refused, tracks replaced
-    std::int64_t unusable_frames;   // too much missing, nothing to fill it from, infinite, too far away
+    std::int64_t unusable_frames;   // too much missing, the origin joint among it, infinite, too far away
     std::int64_t missing_joints;    // joints filled in usable frames
     std::int64_t jumps;             // bodies faster than max_speed
     std::int64_t skipped_steps;     // grid instants that fell into a gap of a track that came back
@@ -154,7 +154,8 @@ class Recogniser {
     bool ready(std::int64_t track) const;
     TrackState state(std::int64_t track) const;
     int receptive_field() const;  // steps that a decision rests on: lead + T; before so many a track is not ready
-    std::int64_t delay() const;   // ns, at most one step: an instant waits for the frame after it
+    std::int64_t delay()
+        const;  // ns, at most: the model's own, and a step that an instant waits for the frame after it
 
     // Error (engine) for a model that does not escalate, an effort that is not from 0 to 1, MACs below those of effort
     // 0.

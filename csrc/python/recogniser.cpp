@@ -179,7 +179,6 @@ std::unique_ptr<NativeRecogniser> recogniser_of(std::string_view content, const 
     options.forget = taken<std::int64_t>(given, "forget");
     options.late = taken<std::int64_t>(given, "late");
     options.missing = taken<float>(given, "missing");
-    options.fill = taken<std::int64_t>(given, "fill");
     options.max_speed = taken<float>(given, "max_speed");
     options.track_budget = taken<std::int64_t>(given, "track_budget");
     options.total_budget = taken<std::int64_t>(given, "total_budget");

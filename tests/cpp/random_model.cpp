@@ -175,6 +175,7 @@ std::string description_json(const Description& d) {
         const Decision& decision = d.recognition->decision;
         all["recognition"] = {{"step", d.recognition->step},
                               {"none", d.recognition->none},
+                              {"delay", d.recognition->delay},
                               {"decision",
                                {{"smoothing", decision.smoothing},
                                 {"start", decision.start},

@@ -31,6 +31,7 @@ inline Description script_description() {
     const Shape shape{4, {2}, {false}, 3, kScriptClasses, false, true, true, 1, CausalShape{{2}, {1}, 1, 0}};
     Description description = random_model(shape, 1).description;
     description.recognition->step = kGridStep;
+    description.recognition->delay = 0;
     description.recognition->decision = {1, 0.7F, 0.4F, 0.5F, 0, 10'000 * kMs, 0, 0, 0};
     return description;
 }

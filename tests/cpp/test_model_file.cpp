@@ -310,7 +310,8 @@ TEST_CASE("an effort table that is none is a named error") {
 
 TEST_CASE("a causal model's file is version 3: what was written is read, what does not fit is a named error") {
     const CausalShape causal{{2, 4}, {1, 2}, 2, 1};
-    const Model model = random_model({5, {2}, {false}, 8, 3, false, true, true, 1, causal}, 8);
+    Model model = random_model({5, {2}, {false}, 8, 3, false, true, true, 1, causal}, 8);
+    model.description.recognition->delay = 100'000'000;
     const std::vector<char> good = file_bytes(model);
     const Description read = parse_model(good.data(), good.size()).description;
     REQUIRE(read.causal);
@@ -326,6 +327,7 @@ TEST_CASE("a causal model's file is version 3: what was written is read, what do
     REQUIRE(read.recognition);
     CHECK(read.recognition->step == 50'000'000);
     CHECK(read.recognition->none == 2);
+    CHECK(read.recognition->delay == 100'000'000);
     const Decision& decision = read.recognition->decision;
     CHECK(decision.smoothing == 0.5F);
     CHECK(decision.start == 0.75F);
@@ -382,6 +384,12 @@ TEST_CASE("a causal model's file is version 3: what was written is read, what do
     check(R"("none":2)", R"("none":3)", rules + "none: expected a whole number from 0 to 2, found 3");
     check(R"("none":2)", R"("none":-1)", rules + "none: expected");
     check(R"("none":2,)", "", "found no none");
+    check(R"("delay":100000000)", R"("delay":100000001)", rules + "delay: expected whole steps of 50000000 ns");
+    check(R"("delay":100000000)", R"("delay":650000000)", "delay: expected whole nanoseconds from 0 to 600000000");
+    check(R"("delay":100000000)", R"("delay":-50000000)", "delay: expected whole nanoseconds from 0 to 600000000");
+    check(R"("delay":100000000)", R"("delay":null)", "delay: expected whole nanoseconds");
+    check(R"("delay":100000000)", R"("delay":600000000)", "no error");
+    check(R"("delay":100000000,)", "", "no error");  // files of before there was one
     const std::string decisions = rules + "decision: ";
     check(R"("low":0.5,)", "", decisions + "expected the keys smoothing, start, end, low, ");
     check(R"("low":0.5,)", R"("low":0.5,"high":1,)", "found also high");

@@ -140,7 +140,8 @@ void check_windows(const Model& model, bool exact, unsigned seed, std::vector<in
     options.exact = exact;
     Recogniser recogniser(model, options);
     CHECK(recogniser.receptive_field() == d.clip_frames());
-    CHECK(recogniser.delay() == kStep);
+    const std::int64_t delay = d.recognition->delay;
+    CHECK(recogniser.delay() == kStep + delay);
     const MovingBody body(22, seed + 1);
     Resampler resampler({0, 2});
     std::vector<std::int32_t> actions;
@@ -160,7 +161,7 @@ void check_windows(const Model& model, bool exact, unsigned seed, std::vector<in
                 continue;
             }
             ++taken[result.action];
-            const std::vector<float> window = resampler.window(resampler.number(result.stamp), d.clip_frames());
+            const std::vector<float> window = resampler.window(resampler.number(result.stamp + delay), d.clip_frames());
             std::vector<float> logits(kClasses);
             engine.run_forced(window.data(), actions.data() + actions.size() - d.frames, 1, 1, {logits.data()});
             const std::vector<float> expected = softmax(logits);
@@ -183,7 +184,9 @@ TEST_CASE("at every step both modes give what the engine gives for the window, w
     for (const bool exact : {true, false}) {
         CAPTURE(exact);
         for (unsigned seed = exact ? 1 : 3; seed <= (exact ? 2 : 4); ++seed) {
-            check_windows(lively_model(kCausal22, seed, 5), exact, seed, taken);
+            Model model = lively_model(kCausal22, seed, 5);
+            model.description.recognition->delay = seed % 2 * 4 * kStep;
+            check_windows(model, exact, seed, taken);
         }
     }
     CHECK(*std::min_element(taken.begin(), taken.end()) > 0);

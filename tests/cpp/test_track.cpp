@@ -38,7 +38,7 @@ std::vector<float> without(std::vector<float> joints, const std::vector<int>& mi
     return joints;
 }
 
-constexpr JointRules kJoints{4, 1, 2, 500};
+const JointRules kJoints{4, 1, 2, {0, 0, 1, 2}};
 
 // Four joints, trail (1, 2), T = 3; a step of 50.
 Description description() {
@@ -93,30 +93,55 @@ TEST_CASE("the running median is that of a sorted window") {
     CHECK(median.value() == 5);
 }
 
-TEST_CASE("a missing joint stands where it was relative to the origin joint, for a while") {
+TEST_CASE("a missing joint stands where the bone from its neighbour led, one never seen on its neighbour") {
     JointMemory memory(kJoints);
-    std::vector<float> complete(12);
-    CHECK(memory.complete(0, body(1).data(), complete.data()) == 0);
-    CHECK(complete == body(1));
-    CHECK_FALSE(memory.complete(0, without(body(1), {0}).data(), complete.data()));  // never seen
-    memory.remember(0, body(1).data());
+    const auto completed = [&](const std::vector<float>& joints, int filled) {
+        std::vector<float> complete(12);
+        REQUIRE(memory.complete(joints.data(), complete.data()) == filled);
+        return complete;
+    };
+    const auto refused = [&](const std::vector<float>& joints) {
+        std::vector<float> complete(12);
+        return !memory.complete(joints.data(), complete.data());
+    };
+    const auto place = [](const std::vector<float>& joints, int joint) {
+        return std::vector<float>(joints.begin() + 3 * joint, joints.begin() + 3 * joint + 3);
+    };
+    CHECK(completed(body(1), 0) == body(1));
+    CHECK(place(completed(without(body(1), {0}), 1), 0) == place(body(1), 1));
+    const std::vector<float> bent = completed(without(body(1), {2, 3}), 2);
+    CHECK(place(bent, 2) == place(body(1), 1));
+    CHECK(place(bent, 3) == place(body(1), 1));
 
-    CHECK(memory.complete(400, without(body(2), {0, 3}).data(), complete.data()) == 2);
+    memory.remember(body(1).data());
+    const std::vector<float> moved = completed(without(body(2), {0, 3}), 2);
     for (int i = 0; i < 12; ++i) {
-        CHECK(complete[i] == doctest::Approx(body(2)[i]));
+        CHECK(moved[i] == doctest::Approx(body(2)[i]));
     }
-    memory.remember(400, without(body(2), {0, 3}).data());
-    CHECK(memory.complete(500, without(body(2), {0}).data(), complete.data()) == 1);
-    CHECK_FALSE(memory.complete(501, without(body(2), {0}).data(), complete.data()));  // seen at 0
-    CHECK(memory.complete(900, without(body(2), {2}).data(), complete.data()) == 1);   // at 400
+    std::vector<float> lifted = body(2);
+    lifted[3 * 2 + 1] = 0.5F;
+    CHECK(place(completed(without(lifted, {3}), 1), 3)[1] == 0.5F);
+    memory.remember(without(lifted, {3}).data());  // the bone from 2 to 3 stays what it was, the others are new
+    CHECK(place(completed(without(body(3), {2, 3}), 2), 3)[0] == doctest::Approx(body(3)[9]));
+    CHECK(place(completed(without(body(3), {2, 3}), 2), 3)[1] == 0.5F);
 
-    CHECK_FALSE(memory.complete(400, without(body(2), {0, 2, 3}).data(), complete.data()));  // too many
-    CHECK_FALSE(memory.complete(400, without(body(2), {1}).data(), complete.data()));        // the origin joint
+    CHECK(refused(without(body(2), {0, 2, 3})));  // too many
+    CHECK(refused(without(body(2), {1})));        // the origin joint
     std::vector<float> infinite = body(2);
     infinite[10] = -kInfinity;
-    CHECK_FALSE(memory.complete(400, infinite.data(), complete.data()));
+    CHECK(refused(infinite));
     memory.forget();
-    CHECK_FALSE(memory.complete(400, without(body(2), {0}).data(), complete.data()));
+    CHECK(place(completed(without(body(2), {0}), 1), 0) == place(body(2), 1));
+}
+
+TEST_CASE("without bones every joint is the origin joint's neighbour") {
+    JointMemory memory({4, 1, 3, {0, 1, 2, 3}});
+    std::vector<float> complete(12);
+    memory.remember(body(0).data());
+    std::vector<float> lifted = without(body(0), {3});
+    lifted[3 * 2 + 1] = 0.5F;
+    REQUIRE(memory.complete(lifted.data(), complete.data()) == 1);
+    CHECK(complete[10] == 0);
 }
 
 TEST_CASE("grid frames are interpolated and divided by the scale that they enter with") {
@@ -167,7 +192,7 @@ TEST_CASE("what cannot be computed with is not usable") {
     CHECK(one.receive(0, body(0, 0).data()) == Reception::unusable);       // no scale
     CHECK(one.receive(0, body(501, 0.1F).data()) == Reception::unusable);  // 5010 bones away
     CHECK(one.receive(0, body(3e38F, 1e38F).data()) == Reception::unusable);
-    CHECK(one.receive(0, without(body(0), {2}).data()) == Reception::unusable);
+    CHECK(one.receive(0, without(body(0), {2}).data()) == Reception::unusable);  // an end of the scale bone
     CHECK_FALSE(one.live());
     CHECK(one.receive(0, body(499, 0.1F).data()) == Reception::began);
     take_steps(one);
@@ -175,6 +200,17 @@ TEST_CASE("what cannot be computed with is not usable") {
     CHECK(one.receive(10, body(3e38F, 1e38F).data()) == Reception::unusable);
     CHECK(one.received() == 0);
     CHECK(one.receive(10, body(499, 0.1F).data()) == Reception::followed);
+}
+
+TEST_CASE("a track begins with a frame that lacks joints") {
+    Track one = track();
+    CHECK(one.receive(0, without(body(0), {0, 3}).data()) == Reception::began);
+    CHECK(one.filled_joints() == 2);
+    take_steps(one);
+    CHECK(one.receive(50, without(body(0), {2, 3}).data()) == Reception::followed);  // the scale bone as long as it was
+    take_steps(one);
+    CHECK(one.receive(100, body(0).data()) == Reception::followed);
+    CHECK(one.filled_joints() == 0);
 }
 
 TEST_CASE("a scale that shrinks to nothing is noticed at the step") {
@@ -198,7 +234,7 @@ TEST_CASE("a body faster than the limit is another one") {
     CHECK(one.received() == 201);
     take_steps(one);
     CHECK(one.open_before(302) == 2);  // its grid starts there
-    CHECK(one.receive(301, without(body(1), {0}).data()) == Reception::other_body_unusable);
+    CHECK(one.receive(301, without(body(1), {2}).data()) == Reception::other_body_unusable);
 }
 
 TEST_CASE("the share of a window's steps without a frame near them") {

@@ -104,6 +104,16 @@ def test_motion_by_hand() -> None:
     assert moving[0, 0, :, 3].tolist() == [3.0, 10.0, 1.0]
 
 
+def test_recognition_of_before_there_was_a_delay() -> None:
+    late = Recognition(50_000_000, 17, delay=200_000_000)
+    assert Recognition.from_json(late.to_json()) == late
+    older = {key: value for key, value in late.to_json().items() if key != "delay"}
+    assert Recognition.from_json(older) == Recognition(50_000_000, 17)
+    for wrong in (-50_000_000, 30_000_000, 50_000_000.0, None, True):
+        with pytest.raises(RecognitionError, match="delay: nanoseconds, whole steps of 50000000"):
+            Recognition.from_json({**older, "delay": wrong})
+
+
 def test_costs() -> None:
     table = CostTable(SINGLE)
     assert table.step.tolist() == [6 * 25 * 256 + 256 * 256 + 3 * 3 * 256 * 256 + 256 * 512 + 512 * 18]
@@ -140,6 +150,7 @@ def test_model_file(config: ModelConfig) -> None:
     [
         ({"recognition": None}, "recognition of a causal model, found none"),
         ({"recognition": Recognition(50_000_000, 18)}, "class without gesture from 0 to 17, found 18"),
+        ({"recognition": Recognition(50_000_000, 17, delay=1_450_000_000)}, "delay within the window, at most 1"),
         ({"stream": "bone"}, "stream joint"),
     ],
 )

@@ -129,8 +129,25 @@ def test_a_misspelt_key_is_named() -> None:
         load_online_recipe("shrec21", {"augment": {"rotations": [1, 2, 3]}})
 
 
-def sampler(late: float = 0.1, after: float = 0.1) -> CropSampler:
-    return CropSampler(dataset(), (0, 1, 2), 0.05, LabelSection(late=late, after=after), NONE)
+@pytest.mark.parametrize("delay", [0.17, 1.2, 5.0])
+def test_a_delay_is_whole_steps_within_the_window(delay: float) -> None:
+    late = load_online_recipe("shrec21", {"labels": {"delay": delay}})
+    with pytest.raises(RecipeError, match=r"labels.delay: expected whole steps of 0\.05 s, at most 23 of them"):
+        stage_of(late)
+
+
+def sampler(late: float = 0.1, after: float = 0.1, delay: int = 0) -> CropSampler:
+    return CropSampler(dataset(), (0, 1, 2), 0.05, LabelSection(late=late, after=after), NONE, delay)
+
+
+def test_delayed_labels_are_of_earlier_frames() -> None:
+    change = OnlineAugmentSection(speed=0.3)
+    on_time, late = (sampler(delay=delay).draw(64, 5, 20, 0.5, change, 1, np.random.default_rng(0)) for delay in (0, 3))
+    torch.testing.assert_close(on_time.frames, late.frames)
+    torch.testing.assert_close(late.labels[:, 3:], on_time.labels[:, :-3])
+    inside = (on_time.weights[:, 5:-3] > 0) & (late.weights[:, 8:] > 0)
+    assert inside.sum() > 100
+    assert (late.weights[:, :5] == 0).all()
 
 
 def test_crops_without_changes_are_the_recording_on_the_grid() -> None:
@@ -201,8 +218,8 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 def test_training_learns_and_says_where_its_weights_come_from(tmp_path: Path) -> None:
-    schedule = {**recipe().schedule.model_dump(), "epochs": 8}
-    path = train(tmp_path, recipe(schedule=schedule))
+    run = recipe(schedule={**recipe().schedule.model_dump(), "epochs": 8}, labels={"delay": 0.1})
+    path = train(tmp_path, run)
     rows = read_log(path.parent / LOG)
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
     assert rows[-1]["train_accuracy"] > 0.7
@@ -210,6 +227,7 @@ def test_training_learns_and_says_where_its_weights_come_from(tmp_path: Path) ->
     assert trained.class_names == (*CLASSES, "none")
     assert trained.recognition is not None
     assert trained.recognition.none == NONE
+    assert trained.recognition.delay == run.delay_steps * trained.recognition.step > 0
     assert trained.provenance["dataset_digest"] == dataset().digest
     model = to_model_file(trained)
     assert model.window == pytest.approx(model.config.clip_frames * 0.05)

@@ -58,7 +58,7 @@ class OnlineTrainer:
         self.reporter: Reporter = reporter or Silent()
         sequences = fold.train if fold is not None else tuple(dataset.indices("train").tolist())
         self.none = len(dataset.class_names)
-        self.crops = CropSampler(dataset, sequences, recipe.grid.step, recipe.labels, self.none)
+        self.crops = CropSampler(dataset, sequences, recipe.grid.step, recipe.labels, self.none, recipe.delay_steps)
 
     def folder(self, stage: OnlineStage) -> Path:
         """Where a stage keeps its files, see :mod:`adasgn_edge.train.course`."""
@@ -99,7 +99,7 @@ class OnlineTrainer:
         if self.fold is not None:
             names = [data.names[sequence] for sequence in self.fold.held]
             provenance["sequence_fold"] = {"number": self.fold.number, "count": self.fold.count, "held": names}
-        recognition = Recognition(recipe.step_ns, self.none)
+        recognition = Recognition(recipe.step_ns, self.none, delay=recipe.delay_steps * recipe.step_ns)
         return TrainedModel(model, data.layout, "joint", (*data.class_names, NONE), provenance, recognition=recognition)
 
 

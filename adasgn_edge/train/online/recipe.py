@@ -49,9 +49,11 @@ class CausalSection(Section):
 
 
 class LabelSection(Section):
-    """What of a recording is no lesson, in seconds: late: the beginning of a gesture, of which half at most, when it
-    cannot be known yet; after: what follows its end."""
+    """What the lessons are, in seconds. delay: how far the answer lags behind the newest frame, in whole steps of the
+    grid: so much of what follows is known. Of a recording no lesson are: late: the beginning of a gesture, of which
+    half at most, when it cannot be known yet; after: what follows its end."""
 
+    delay: float = Field(0.0, ge=0, le=3600)
     late: float = Field(0.15, ge=0, le=3600)
     after: float = Field(0.15, ge=0, le=3600)
 
@@ -114,6 +116,11 @@ class OnlineRecipe(Section):
         """The grid's step in nanoseconds."""
         return round(1e9 * self.grid.step)
 
+    @property
+    def delay_steps(self) -> int:
+        """Grid steps that an answer lags behind the newest frame."""
+        return round(self.labels.delay / self.grid.step)
+
 
 @dataclass(frozen=True)
 class OnlineStage:
@@ -166,8 +173,18 @@ def plan_online_stages(
     several = len(branches) > 1
     own = ModelConfig(joints, classes, branches, shape.frames, adaptive=False, escalates=several, causal=shape)
     dense = ModelConfig.dense(joints, classes, shape.frames, shape)
+    _check_delay(recipe, own.clip_frames)
     stages = {"stream": own, "stream-sgn": dense}
     for name in only or recipe.stages:
         if name not in stages:
             raise RecipeError(f"expected stages among {', '.join(stages)}, found {shown(name, 80)}")
     return [OnlineStage(name, config) for name, config in stages.items() if name in (only or recipe.stages)]
+
+
+def _check_delay(recipe: OnlineRecipe, window: int) -> None:
+    delay, step = recipe.labels.delay, recipe.grid.step
+    if not math.isclose(delay, recipe.delay_steps * step, abs_tol=1e-6) or recipe.delay_steps >= window:
+        raise RecipeError(
+            f"recipe {recipe.name}: labels.delay: expected whole steps of {step:g} s, at most {window - 1} of them, "
+            f"found {delay:g} s"
+        )

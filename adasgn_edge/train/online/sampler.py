@@ -29,13 +29,20 @@ class Crops:
 class CropSampler:
     """Draws crops of some sequences of a data set.
 
-    step: of the grid, seconds; none: the label of frames without gesture. Raises DatasetError for sequences in which
-    there is no gesture.
+    step: of the grid, seconds; none: the label of frames without gesture; delay: steps of the grid by which the frame
+    that a label is about lies before it. Raises DatasetError for sequences in which there is no gesture.
     """
 
     def __init__(
-        self, dataset: OnlineDataset, sequences: tuple[int, ...], step: float, labels: LabelSection, none: int
+        self,
+        dataset: OnlineDataset,
+        sequences: tuple[int, ...],
+        step: float,
+        labels: LabelSection,
+        none: int,
+        delay: int = 0,
     ) -> None:
+        self._delay = delay
         self._positions = np.concatenate([dataset.frames(sequence) for sequence in sequences])
         if not np.isfinite(self._positions).all():
             raise DatasetError(f"data set {dataset.name!r}: expected every joint seen in training, found some missing")
@@ -95,7 +102,7 @@ class CropSampler:
         first = np.where(about, end - span, first)
         times = first[:, None] + pace[:, None] * np.arange(frames)  # (B, N), in frames of the sequence
         clip, inside = self._interpolated(place, times, random.integers(1, change.thin + 1, count))
-        labels, weights = self._judged(place, times, inside)
+        labels, weights = self._judged(place, times - self._delay * pace[:, None], inside)
         weights[:, :lead] = 0
         clip /= self._scale(place, times)[:, None, None, None]
         return Crops(_augmented(clip, change, origin, random), torch.from_numpy(labels), torch.from_numpy(weights))
@@ -116,6 +123,7 @@ class CropSampler:
     def _judged(
         self, place: NDArray[np.int64], times: NDArray[np.float64], inside: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Labels and weights of the frames at these times; inside: whether the frames that tell of them are."""
         row = self._starts[place][:, None] + np.clip(times.astype(np.int64), 0, (self._lengths[place] - 1)[:, None])
         return self._labels[row], np.where(inside, self._weights[row], np.float32(0))
 

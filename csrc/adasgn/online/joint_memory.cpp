@@ -2,57 +2,68 @@
 
 #include <algorithm>
 #include <cmath>
-
-#include "adasgn/constants.h"
+#include <functional>
 
 namespace adasgn::online {
-
-namespace {
 
 bool is_missing(const float* joint) {
     return std::any_of(joint, joint + kCoordinates, [](float x) { return std::isnan(x); });
 }
 
-}  // namespace
-
-JointMemory::JointMemory(const JointRules& rules) : rules_(rules), seen_(rules.joints) {
-    forget();
+// A layout without bones ties every joint to the origin joint.
+JointMemory::JointMemory(const JointRules& rules) : rules_(rules) {
+    std::vector<bool> reached(rules.joints);
+    reached[rules.origin] = true;
+    std::vector<int> ends{rules.origin};
+    for (std::size_t next = 0; next < ends.size(); ++next) {
+        const int joint = ends[next];
+        for (int other = 0; other < rules.joints; ++other) {
+            if (!reached[other] && (rules.parents[other] == joint || rules.parents[joint] == other)) {
+                reached[other] = true;
+                ends.push_back(other);
+                bones_.push_back({other, joint, {}});
+            }
+        }
+    }
+    for (int other = 0; other < rules.joints; ++other) {
+        if (!reached[other]) {
+            bones_.push_back({other, rules.origin, {}});
+        }
+    }
 }
 
 void JointMemory::forget() {
-    std::fill(seen_.begin(), seen_.end(), Seen{});
+    for (Bone& bone : bones_) {
+        bone.reach = {};
+    }
 }
 
-std::optional<int> JointMemory::complete(std::int64_t stamp, const float* joints, float* complete) const {
+std::optional<int> JointMemory::complete(const float* joints, float* complete) const {
     const float* const origin = joints + rules_.origin * kCoordinates;
+    const bool infinite =
+        std::any_of(joints, joints + rules_.joints * kCoordinates, [](float x) { return std::isinf(x); });
+    if (infinite || is_missing(origin)) {
+        return std::nullopt;
+    }
+    std::copy_n(joints, rules_.joints * kCoordinates, complete);
     int filled = 0;
-    for (int j = 0; j < rules_.joints; ++j) {
-        const float* const joint = joints + j * kCoordinates;
-        float* const to = complete + j * kCoordinates;
-        if (std::any_of(joint, joint + kCoordinates, [](float x) { return std::isinf(x); })) {
-            return std::nullopt;
-        }
-        if (!is_missing(joint)) {
-            std::copy(joint, joint + kCoordinates, to);
-            continue;
-        }
-        const Seen& seen = seen_[j];
-        if (j == rules_.origin || ++filled > rules_.most_missing || !seen.ever || stamp - seen.stamp > rules_.fill) {
-            return std::nullopt;
-        }
-        for (int c = 0; c < kCoordinates; ++c) {
-            to[c] = origin[c] + seen.place[c];
+    for (const Bone& bone : bones_) {
+        float* const joint = complete + bone.joint * kCoordinates;
+        if (is_missing(joint)) {
+            const float* const neighbour = complete + bone.neighbour * kCoordinates;
+            std::transform(neighbour, neighbour + kCoordinates, bone.reach.begin(), joint, std::plus<>());
+            ++filled;
         }
     }
-    return filled;
+    return filled <= rules_.most_missing ? std::optional<int>(filled) : std::nullopt;
 }
 
-void JointMemory::remember(std::int64_t stamp, const float* joints) {
-    const float* const origin = joints + rules_.origin * kCoordinates;
-    for (int j = 0; j < rules_.joints; ++j) {
-        const float* const joint = joints + j * kCoordinates;
-        if (!is_missing(joint)) {
-            seen_[j] = {true, stamp, {joint[0] - origin[0], joint[1] - origin[1], joint[2] - origin[2]}};
+void JointMemory::remember(const float* joints) {
+    for (Bone& bone : bones_) {
+        const float* const joint = joints + bone.joint * kCoordinates;
+        const float* const neighbour = joints + bone.neighbour * kCoordinates;
+        if (!is_missing(joint) && !is_missing(neighbour)) {
+            std::transform(joint, joint + kCoordinates, neighbour, bone.reach.begin(), std::minus<>());
         }
     }
 }

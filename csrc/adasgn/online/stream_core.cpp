@@ -35,7 +35,7 @@ TrackRules rules_of(const Description& description, const RecogniserOptions& opt
     const int joints = description.recorded_joints();
     const CausalShape& causal = *description.causal;
     const int most_missing = static_cast<int>(options.missing * static_cast<float>(joints) + 1e-4F);
-    return {{joints, causal.origin, most_missing, options.fill},
+    return {{joints, causal.origin, most_missing, description.preprocessing.parents},
             description.preprocessing.scale_bone,
             description.recognition->step,
             options.max_speed,
@@ -76,7 +76,6 @@ void expect_recognisable(const Description& description, const RecogniserOptions
     expect_option("gap (ns; at most 1024 steps)", options.gap, 1, std::min(kMostTime, kMostStepsOfGap * step));
     expect_option("forget (ns; at least the gap)", options.forget, options.gap, kMostTime);
     expect_option("late (ns)", options.late, 0, kMostTime);
-    expect_option("fill (ns)", options.fill, 0, kMostTime);
     expect_option("track_budget (ns)", options.track_budget, 0, kMostTime);
     expect_option("total_budget (ns)", options.total_budget, 0, kMostTime);
     expect_number("missing", options.missing, 1);
@@ -313,7 +312,7 @@ void StreamCore::give_result(int place, int number) {
     result.track = track.id();
     result.state = track.ready() ? TrackState::tracked : TrackState::fresh;
     result.ready = track.ready();
-    result.stamp = steps_[place].stamp;
+    result.stamp = steps_[place].stamp - description_.recognition->delay;
     result.newest = track.received();
     result.age = result.newest - result.stamp;
     result.label = -1;

@@ -45,14 +45,14 @@ Track::Reception Track::receive(std::int64_t stamp, const float* joints) {
     if (!live()) {
         return begin(stamp, joints) ? Reception::began : Reception::unusable;
     }
-    const std::optional<int> filled = memory_.complete(stamp, joints, arriving_.data());
+    const std::optional<int> filled = memory_.complete(joints, arriving_.data());
     if (!filled || !within_reach(arriving_.data(), scale_.value())) {
         return Reception::unusable;
     }
     if (moved_too_fast(stamp)) {
         return begin(stamp, joints) ? Reception::other_body_began : Reception::other_body_unusable;
     }
-    memory_.remember(stamp, joints);
+    memory_.remember(joints);
     std::swap(older_, newer_);
     std::swap(newer_, arriving_);
     grid_.advance(stamp);
@@ -63,7 +63,8 @@ Track::Reception Track::receive(std::int64_t stamp, const float* joints) {
 
 bool Track::begin(std::int64_t stamp, const float* joints) {
     memory_.forget();
-    if (!memory_.complete(stamp, joints, arriving_.data())) {
+    const std::optional<int> filled = memory_.complete(joints, arriving_.data());
+    if (!filled || !scale_bone_seen(joints)) {
         return false;
     }
     std::copy(arriving_.begin(), arriving_.end(), between_.begin());
@@ -71,7 +72,7 @@ bool Track::begin(std::int64_t stamp, const float* joints) {
     if (!(length > 0) || !within_reach(arriving_.data(), length)) {
         return false;
     }
-    memory_.remember(stamp, joints);
+    memory_.remember(joints);
     std::swap(newer_, arriving_);
     std::copy(newer_.begin(), newer_.end(), older_.begin());
     grid_.begin(stamp);
@@ -79,7 +80,7 @@ bool Track::begin(std::int64_t stamp, const float* joints) {
     gate.forget();
     received_any_ = true;
     received_ = stamp;
-    filled_ = 0;
+    filled_ = *filled;
     grid_frame_count_ = 0;
     std::fill(interpolated_.begin(), interpolated_.end(), std::uint8_t{0});
     interpolated_count_ = 0;
@@ -142,6 +143,12 @@ bool Track::moved_too_fast(std::int64_t stamp) const {
     const int origin = rules_.joints.origin * kCoordinates;
     return distance(arriving_.data() + origin, newer_.data() + origin) / scale_.value() >
            static_cast<double>(rules_.max_speed) * seconds;
+}
+
+// Nothing tells how long it is while a filled joint is one of its ends; later it is filled as long as it was.
+bool Track::scale_bone_seen(const float* joints) const {
+    return !rules_.scale_bone || std::none_of(rules_.scale_bone->begin(), rules_.scale_bone->end(),
+                                              [=](int end) { return is_missing(joints + end * kCoordinates); });
 }
 
 double Track::scale_length(const double* joints) const {

@@ -67,6 +67,7 @@ class Track {
     bool begin(std::int64_t stamp, const float* joints);
     bool within_reach(const float* joints, double scale) const;
     bool moved_too_fast(std::int64_t stamp) const;
+    bool scale_bone_seen(const float* joints) const;
     double scale_length(const double* joints) const;
     std::size_t grid_row(std::int64_t frame) const;
 
