@@ -203,8 +203,8 @@ class Recogniser:
         in which nothing moved farther, in scale bones, costs nothing; None: none does. decision: in place of the
         model's own.
 
-        Seconds: gap: without a usable frame, after which a track starts anew; forget: unseen, after which it is forgotten;
-        late: behind the newest stamp, beyond which the clock was set back and all starts anew. track_budget,
+        Seconds: gap: without a usable frame, after which a track starts anew; forget: unseen, after which it is
+        forgotten; late: behind the newest stamp, beyond which the clock was set back and all starts anew. track_budget,
         total_budget: of a push, for one track and for all, after which no frame takes a dearer branch; None: none.
         held_every: between held events; None: none.
 

@@ -21,7 +21,8 @@ MOST_TIMES = 10_000
 MOST_IDENTITIES = 8192
 """Names of bodies that are kept; a tracker that gives everybody a new one would fill the memory otherwise."""
 
-TROUBLES = ("duplicate", "late", "clock_jumps", "overflow", "unusable_frames", "jumps", "budget_overruns")
+TROUBLES = ("duplicate", "late", "clock_jumps", "overflow", "unusable_frames", "jumps", "budget_misses",
+             "budget_overruns")  # fmt: skip
 """Counts that somebody should know of while they grow."""
 
 
@@ -84,14 +85,24 @@ class Session:
         if not frame.left <= self.left and len(self.left) < MOST_IDENTITIES:
             self.left |= frame.left
         self.newest_ns = frame.stamp_ns
-        for event in output.events:
-            if event.kind != "held":
-                (self.started if event.kind == "started" else self.ended)[event.label] += 1
+        self._count(output)
         for result in output.results:
             if result.action >= 0:
                 self.steps[result.action] += 1
                 self.macs += result.macs
         return output
+
+    def finish(self) -> Output:
+        """No frame comes any more: the gestures that went on have ended, as lost."""
+        self.recogniser.reset()
+        output = self.recogniser.push(self.newest_ns, {})
+        self._count(output)
+        return output
+
+    def _count(self, output: Output) -> None:
+        for event in output.events:
+            if event.kind != "held":
+                (self.started if event.kind == "started" else self.ended)[event.label] += 1
 
     def milliseconds(self, *percentiles: float) -> list[float]:
         """Of a push; percentiles of the newest MOST_TIMES."""

@@ -254,19 +254,35 @@ class Sink(Protocol):
 
 
 def play(session: Session, feed: Feed, shown: Sink, stopping: Stopping, troubles: Troubles) -> None:
-    """Push frames until there are no more or a signal asks for the end.
+    """Push frames until there are no more or a signal asks for the end; gestures that go on then have ended.
 
     Raises what the feed and the sink raise; BrokenPipeError also when nobody reads standard output any more.
     """
-    while stopping.signal is None:
-        frame = feed.take(_TICK)
-        if frame is not None:
-            shown.take(frame, session.push(frame))
-        elif feed.ended:
-            return
-        shown.tick()
-        troubles.look()
-        stopping.expect_reader()
+    from adasgn_edge.errors import AdaSGNError
+
+    try:
+        while stopping.signal is None:
+            frame = feed.take(_TICK)
+            if frame is not None:
+                shown.take(frame, session.push(frame))
+            elif feed.ended:
+                break
+            shown.tick()
+            troubles.look()
+            stopping.expect_reader()
+    except AdaSGNError:
+        _finish(session, shown)
+        raise
+    _finish(session, shown)
+
+
+def _finish(session: Session, shown: Sink) -> None:
+    """Whoever acts on a gesture must learn that nothing confirms it any more."""
+    from adasgn_edge.data.stream_frames import StreamFrame
+
+    output = session.finish()
+    if output.events:
+        shown.take(StreamFrame(session.newest_ns, {}), output)
 
 
 # -- input ----------------------------------------------------------------------------------------------------------

@@ -95,6 +95,9 @@ def expected_rows(model: Path, frames: Sequence[StreamFrame]) -> Iterator[tuple[
         output = recogniser.push(frame.stamp_ns, {names.index(name): joints for name, joints in frame.tracks.items()})
         for event in output.events:
             yield event.kind, names[event.track], LABELS[event.label], event.decided_ns
+    recogniser.reset()
+    for event in recogniser.push(frames[-1].stamp_ns, {}).events:
+        yield event.kind, names[event.track], LABELS[event.label], event.decided_ns
 
 
 def told(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, int]]:
@@ -114,6 +117,22 @@ def test_lines_in_events_out(run: Run, model: Path, frames: list[StreamFrame], l
     for row in rows:
         assert (row["end_ns"] is None) == (row["type"] != "ended")
         assert row["start_ns"] <= row["decided_ns"]
+
+
+def test_what_goes_on_has_ended_when_the_stream_has(run: Run, model: Path, lines: list[str]) -> None:
+    """Whatever ends it: the end of the input, or lines that are none."""
+    whole, _ = run("--json", "--fast", given=lines)
+    starts = [row["decided_ns"] for row in whole if row["type"] == "started"]
+    stamps = [json.loads(line).get("stamp_ns") for line in lines]
+    until = next(place for place, stamp in enumerate(stamps) if stamp is not None and stamp > starts[0])
+    for more, status in (((), 0), (("no",), 2)):
+        rows, _ = run("--json", "--fast", "--strict", given=[*lines[:until], *more], status=status)
+        events = [row for row in rows if row["type"] != "step"]
+        assert events[-1]["type"] == "ended"
+        assert events[-1]["lost"]
+        assert {row["id"] for row in events if row["type"] == "started"} == {
+            row["id"] for row in events if row["type"] == "ended"
+        }
 
 
 def test_every_step_a_line(run: Run, model: Path, frames: list[StreamFrame], lines: list[str]) -> None:
