@@ -1,5 +1,6 @@
 #include "adasgn/recogniser.h"
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -146,6 +147,34 @@ Stats Recogniser::stats() const {
 
 const Description& Recogniser::description() const {
     return state_->core.description();
+}
+
+const char* name_of(TrackState state) {
+    constexpr const char* kNames[] = {"new", "tracked", "predicted", "lost"};
+    return kNames[static_cast<int>(state)];
+}
+
+const char* name_of(GestureEvent::Kind kind) {
+    constexpr const char* kNames[] = {"started", "held", "ended"};
+    return kNames[static_cast<int>(kind)];
+}
+
+int top(const StepResult& result, int classes, int count, int* labels) {
+    if (!result.ready) {
+        return 0;
+    }
+    const int told = std::clamp(count, 0, classes);
+    for (int place = 0; place < told; ++place) {
+        int best = -1;
+        for (int label = 0; label < classes; ++label) {
+            const bool taken = std::find(labels, labels + place, label) != labels + place;
+            if (!taken && (best < 0 || result.probabilities[label] > result.probabilities[best])) {
+                best = label;
+            }
+        }
+        labels[place] = best;
+    }
+    return told;
 }
 
 }  // namespace adasgn

@@ -95,6 +95,14 @@ struct StepResult {
     std::int64_t temporal_ns;    // the same in the temporal module; on a GPU in both, which run as one
 };
 
+// The words that Python and JSON have for them: "new", "tracked", "predicted", "lost"; "started", "held", "ended".
+const char* name_of(TrackState state);
+const char* name_of(GestureEvent::Kind kind);
+
+// The likeliest classes of a step, none among them, the best first, of equals the first: labels (count,). How many
+// there are: `count`, but no more than there are classes, and 0 unless it is ready.
+int top(const StepResult& result, int classes, int count, int* labels);
+
 // Counts since construction.
 struct Stats {
     std::int64_t pushes;            // all, those with update_state only

@@ -89,17 +89,6 @@ std::vector<std::vector<Point>> read_sequence(const std::string& path) {
     return frames;
 }
 
-const char* name_of(adasgn::GestureEvent::Kind kind) {
-    switch (kind) {
-        case adasgn::GestureEvent::Kind::started:
-            return "started";
-        case adasgn::GestureEvent::Kind::held:
-            return "held";
-        default:
-            return "ended";
-    }
-}
-
 struct Options {
     bool fast = false;
     double rate = 50;
@@ -133,7 +122,7 @@ void replay(const Options& options) {
             const adasgn::GestureEvent& event = output.events[i];
             if (event.kind != adasgn::GestureEvent::Kind::held) {
                 std::printf("%8.2f s  %-7s  %s  %.1f %%\n", 1e-9 * static_cast<double>(event.decided),
-                            name_of(event.kind), recogniser.description().class_names[event.label].c_str(),
+                            adasgn::name_of(event.kind), recogniser.description().class_names[event.label].c_str(),
                             100 * event.confidence);
                 std::fflush(stdout);
             }

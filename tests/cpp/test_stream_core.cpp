@@ -120,6 +120,23 @@ TEST_CASE("of a model with a delay a step judges what lies so long before it, an
     CHECK(delayed.events[0].decided == told.events[0].decided);
 }
 
+TEST_CASE("the likeliest classes of a step, and the words for what happens") {
+    const float probabilities[] = {0.2F, 0.5F, 0.1F, 0.2F};
+    StepResult result{};
+    std::vector<int> labels(6, -7);
+    CHECK(top(result, 4, 2, labels.data()) == 0);  // not ready
+    result.ready = true;
+    result.probabilities = probabilities;
+    CHECK(top(result, 4, 6, labels.data()) == 4);
+    CHECK(labels == std::vector<int>{1, 0, 3, 2, -7, -7});
+    CHECK(top(result, 4, 1, labels.data()) == 1);
+    CHECK(top(result, 4, -1, labels.data()) == 0);
+    CHECK(name_of(TrackState::fresh) == std::string("new"));
+    CHECK(name_of(TrackState::lost) == std::string("lost"));
+    CHECK(name_of(Kind::started) == std::string("started"));
+    CHECK(name_of(Kind::ended) == std::string("ended"));
+}
+
 TEST_CASE("none is a result too") {
     Stream stream;
     const StepResult last = stream.push_steps(0, 6, kScriptNone).results.back();

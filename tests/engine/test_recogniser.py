@@ -17,6 +17,7 @@ pytest.importorskip("adasgn_edge._native", reason="the native engine is not buil
 pytest.importorskip("torch")
 
 import adasgn_edge
+from adasgn_edge.data.registry import open_online_dataset
 from adasgn_edge.deploy.model_file import read_model_file, write_model_file
 from adasgn_edge.errors import (
     AdaSGNError,
@@ -105,6 +106,50 @@ def test_every_step_is_what_the_engine_says_of_its_window(single: Path, stream: 
         assert [label for label, _ in result.top(2)] == np.argsort(-result.probabilities)[:2].tolist()
         assert result.macs > 0
         assert result.action == 0
+
+
+@pytest.fixture(scope="module")
+def recording(data_root: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Stamps (F,) and frames (F, 22, 3) of a recording of SHREC'21 to train with, at 50 Hz."""
+    dataset = open_online_dataset("shrec21", data_root)
+    sequence = int(dataset.indices("train")[5])
+    return dataset.stamps(sequence), dataset.frames(sequence)
+
+
+def on_the_grid(stamps: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Frames at every step from the first stamp on, interpolated."""
+    instants = np.arange(stamps[0], stamps[-1] + 1, STEP)
+    after = np.searchsorted(stamps, instants)
+    before = np.maximum(after - 1, 0)
+    weight = (instants - stamps[before]) / np.maximum(stamps[after] - stamps[before], 1)
+    return frames[before] * (1 - weight)[:, None, None] + frames[after] * weight[:, None, None]
+
+
+@pytest.mark.parametrize("mode", ["continual", "exact"])
+def test_a_real_recording_is_what_the_engine_says_of_its_windows(
+    several: Path, recording: tuple[np.ndarray, np.ndarray], mode: str
+) -> None:
+    """Whatever branches its frames take, drawn anew at every push."""
+    recogniser, engine = Recogniser(several, mode=mode), adasgn_edge.load(several)
+    random = np.random.default_rng(0)
+    stamps, frames = recording
+    results = []
+    for stamp, joints in zip(stamps.tolist(), frames, strict=True):
+        recogniser.set_effort(random.uniform())
+        results += recogniser.push(stamp, {0: joints}).results
+    grid, field, deep = scaled(on_the_grid(stamps, frames)), recogniser.receptive_field, SHAPE.frames
+    ready = [number for number, result in enumerate(results) if result.ready]
+    assert len(results) == len(grid)
+    assert len(ready) > 300
+    windows = np.stack([grid[number - field + 1 : number + 1] for number in ready])[:, None].astype(np.float32)
+    actions = np.stack([[result.action for result in results[number - deep + 1 : number + 1]] for number in ready])
+    assert 0.1 < actions.mean() < 0.9
+    logits = np.concatenate(
+        [engine.run(windows[i : i + 64], actions[i : i + 64, None]).logits for i in range(0, len(ready), 64)]
+    )
+    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose([results[number].probabilities for number in ready], expected, atol=1e-4)
 
 
 def test_words_of_the_field(single: Path, stream: np.ndarray) -> None:
