@@ -321,6 +321,11 @@ class Recogniser:
             raise EffortError(f"effort: expected a number from 0 to 1, found {shown(effort)}")
         self._native.set_effort(float(effort))
 
+    def set_budgets(self, track: float | None, total: float | None) -> None:
+        """From the next push on, seconds for one track and for all, as the options of these names; None: none."""
+        chosen = [_nanoseconds(name, value or 0) for name, value in (("track_budget", track), ("total_budget", total))]
+        self._native.set_budgets(*chosen)
+
     def set_max_macs(self, max_macs: float) -> None:
         """From the next push on, the largest effort whose mean cost of a step is within it; or EffortError."""
         self.description.threshold(None, max_macs)

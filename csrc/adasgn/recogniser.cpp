@@ -137,6 +137,10 @@ void Recogniser::set_effort(double effort) {
     state_->here().set_effort(effort);
 }
 
+void Recogniser::set_budgets(std::int64_t track, std::int64_t total) {
+    state_->here().set_budgets(track, total);
+}
+
 void Recogniser::set_max_macs(std::int64_t macs) {
     state_->here().set_effort(effort_within(description(), macs));
 }

@@ -168,6 +168,7 @@ class Recogniser {
     // Error (engine) for a model that does not escalate, an effort that is not from 0 to 1, MACs below those of effort
     // 0.
     void set_effort(double effort);
+    void set_budgets(std::int64_t track, std::int64_t total);  // ns, as the options of these names; 0: none
     void set_max_macs(
         std::int64_t macs);  // the largest effort whose mean cost (of a window, effort table) is within it
 

@@ -142,6 +142,10 @@ class NativeRecogniser {
         return static_cast<int>(is);
     }
 
+    void set_budgets(std::int64_t track, std::int64_t total) {
+        alone_([&] { recogniser_.set_budgets(track, total); });
+    }
+
     void set_effort(double effort) {
         alone_([&] { recogniser_.set_effort(effort); });
     }
@@ -248,6 +252,7 @@ void define_recogniser(py::module_& module) {
         .def("reset", &NativeRecogniser::reset, py::arg("track"))
         .def("ready", &NativeRecogniser::ready, py::arg("track"))
         .def("state", &NativeRecogniser::state, py::arg("track"))
+        .def("set_budgets", &NativeRecogniser::set_budgets, py::arg("track"), py::arg("total"))
         .def("set_effort", &NativeRecogniser::set_effort, py::arg("effort"))
         .def("set_max_macs", &NativeRecogniser::set_max_macs, py::arg("macs"))
         .def("stats", &NativeRecogniser::stats);

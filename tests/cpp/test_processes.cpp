@@ -94,7 +94,8 @@ TEST_CASE("in a forked child a recogniser refuses what would change it, and can 
                          refused([&] { recogniser->push(1, nullptr, 0); }) && refused([&] { recogniser->reset(); }) &&
                          refused([&] { recogniser->reset(7); }) && refused([&] { recogniser->set_effort(1); }) &&
                          refused([&] { recogniser->set_max_macs(5000); }) &&
-                         recogniser->state(7) == TrackState::fresh && recogniser->stats().pushes == 1;
+                         refused([&] { recogniser->set_budgets(0, 0); }) && recogniser->state(7) == TrackState::fresh &&
+                         recogniser->stats().pushes == 1;
               }) == "as expected");
         CHECK(in_child([&] {
                   recogniser.reset();

@@ -448,6 +448,11 @@ TEST_CASE("once a budget is used up no frame takes a dearer branch") {
         CHECK(late.spatial_ns >= 150 * kMs);
         CHECK(stream.core.stats().budget_misses == 1);
         CHECK(stream.core.stats().budget_overruns == (of_track ? 0 : 1));
+        stream.core.set_budgets(0, 0);
+        CHECK(stream.push_steps(350 * kMs, 1, 1, 1.0F).results[0].action == 1);
+        stream.core.set_budgets(of_track ? 100 * kMs : 0, of_track ? 0 : 100 * kMs);
+        CHECK(stream.push_steps(400 * kMs, 1, 1, 1.0F).results[0].action == 0);
+        CHECK_THROWS_AS(stream.core.set_budgets(-1, 0), Error);
     }
     // A track's share of a batch.
     RecogniserOptions options;

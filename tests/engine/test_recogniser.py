@@ -254,6 +254,12 @@ def test_effort_and_macs_decide_how_often_a_dearer_branch_runs(several: Path, st
     most = recogniser.description.effort.points[-1].macs  # type: ignore[union-attr]
     assert taken(Recogniser(several, max_macs=most)) == dear
     assert recogniser.stats().escalated > 0
+    recogniser.set_budgets(None, 1e-9)
+    assert taken(recogniser)[0] == 0
+    recogniser.set_budgets(10.0, None)
+    assert taken(recogniser) == dear
+    with pytest.raises(EngineError, match=r"track_budget \(seconds\): expected"):
+        recogniser.set_budgets(-1.0, None)
 
 
 def test_more_bodies_than_places(single: Path, stream: np.ndarray) -> None:

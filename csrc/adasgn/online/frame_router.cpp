@@ -31,6 +31,11 @@ void softmax(const float* logits, std::size_t classes, float* probabilities) {
 Budget::Budget(std::int64_t track_ns, std::int64_t total_ns, int slots)
     : track_ns_(track_ns), total_ns_(total_ns), spent_(slots) {}
 
+void Budget::set(std::int64_t track_ns, std::int64_t total_ns) {
+    track_ns_ = track_ns;
+    total_ns_ = total_ns;
+}
+
 void Budget::begin_push() {
     begin_ = Clock::now();
     std::fill(spent_.begin(), spent_.end(), 0);

@@ -17,6 +17,7 @@ class Budget {
   public:
     Budget(std::int64_t track_ns, std::int64_t total_ns, int slots);
 
+    void set(std::int64_t track_ns, std::int64_t total_ns);
     void begin_push();
     void spend(int slot, std::int64_t ns) { spent_[slot] += ns; }
     bool used_up(int slot) const;

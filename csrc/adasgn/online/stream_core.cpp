@@ -24,6 +24,11 @@ void expect_number(const char* what, float value, float high) {
     }
 }
 
+void expect_budgets(std::int64_t track, std::int64_t total) {
+    expect_option("track_budget (ns)", track, 0, kMostTime);
+    expect_option("total_budget (ns)", total, 0, kMostTime);
+}
+
 float threshold_for(const Description& description, double effort) {
     if (effort < 0) {
         return checked_threshold(description, kDefaultThreshold);
@@ -76,8 +81,7 @@ void expect_recognisable(const Description& description, const RecogniserOptions
     expect_option("gap (ns; at most 1024 steps)", options.gap, 1, std::min(kMostTime, kMostStepsOfGap * step));
     expect_option("forget (ns; at least the gap)", options.forget, options.gap, kMostTime);
     expect_option("late (ns)", options.late, 0, kMostTime);
-    expect_option("track_budget (ns)", options.track_budget, 0, kMostTime);
-    expect_option("total_budget (ns)", options.total_budget, 0, kMostTime);
+    expect_budgets(options.track_budget, options.total_budget);
     expect_number("missing", options.missing, 1);
     expect_number("max_speed", options.max_speed, 1e9F);
     expect_number("idle_motion", options.idle_motion, kMaxCoordinate);
@@ -425,6 +429,11 @@ TrackState StreamCore::state(std::int64_t id) const {
 
 void StreamCore::set_effort(double effort) {
     threshold_ = threshold_of(description_, effort);
+}
+
+void StreamCore::set_budgets(std::int64_t track, std::int64_t total) {
+    expect_budgets(track, total);
+    budget_.set(track, total);
 }
 
 void StreamCore::remember_all() {

@@ -27,6 +27,7 @@ class StreamCore {
     bool ready(std::int64_t track) const;
     TrackState state(std::int64_t track) const;
     void set_effort(double effort);
+    void set_budgets(std::int64_t track, std::int64_t total);
 
     const Stats& stats() const { return now_.stats; }
     const Description& description() const { return description_; }
