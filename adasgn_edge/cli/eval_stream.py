@@ -58,8 +58,8 @@ def command(
         typer.Option(
             metavar="NAME=NUMBER,…",
             help="Spoil every recording first: rate (frames a second), jitter (share of a frame's time), drop "
-            "(probability), stamp_error (s), noise (m), e.g. `rate=20,jitter=0.3,drop=0.05`; "
-            "a table for each time that it is given; `none` spoils nothing.",
+            "(probability), stamp_error (s), noise (m), missing (probability of a joint), e.g. "
+            "`rate=20,jitter=0.3,drop=0.05`; a table for each time that it is given; `none` spoils nothing.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what --degrade draws at random.")] = 0,

@@ -29,7 +29,8 @@ class Degradation:
     time earlier or later than its turn (uniform; its stamp says when, so that a share below 0.5 keeps the order);
     stamp_error: the standard deviation, in seconds, by which a stamp is off the capture (as of a source that stamps at
     arrival; the order of frames stays, the order of stamps need not); drop: the probability of each frame that it never
-    comes; noise: standard deviation of each coordinate, in metres
+    comes; noise: standard deviation of each coordinate, in metres; missing: the probability of each joint of each frame
+    that it is not seen
     """
 
     rate: float | None = None
@@ -37,6 +38,7 @@ class Degradation:
     stamp_error: float = 0.0
     drop: float = 0.0
     noise: float = 0.0
+    missing: float = 0.0
 
     def __post_init__(self) -> None:
         def check(good: bool, name: str, expected: str) -> None:
@@ -48,6 +50,7 @@ class Degradation:
         check(0 <= self.stamp_error < math.inf, "stamp_error", "seconds")
         check(0 <= self.drop < 1, "drop", "a probability below 1")
         check(0 <= self.noise < math.inf, "noise", "metres")
+        check(0 <= self.missing <= 1, "missing", "a probability")
 
     @classmethod
     def parse(cls, text: str) -> Degradation:
@@ -105,6 +108,8 @@ def degrade(
     result = _between(frames, stamps - stamps[0], captured)
     if degradation.noise:
         result += random.normal(scale=degradation.noise, size=result.shape).astype(np.float32)
+    if degradation.missing:
+        result[random.random(result.shape[:2]) < degradation.missing] = np.nan
     error = random.normal(scale=degradation.stamp_error * NANOSECONDS, size=len(captured))
     return stamps[0] + captured + np.rint(error).astype(np.int64), result
 

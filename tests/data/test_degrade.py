@@ -86,6 +86,12 @@ def test_noise():
     assert np.std(frames - seconds[:, None, None]) == pytest.approx(0.002, rel=0.05)
 
 
+def test_joints_that_are_not_seen():
+    _, frames = after_degrading("missing=0.2", count=2001)
+    assert np.array_equal(np.isnan(frames).any(-1), np.isnan(frames).all(-1))
+    assert np.isnan(frames[..., 0]).mean() == pytest.approx(0.2, abs=0.01)
+
+
 def test_a_joint_missing_on_either_side_is_missing():
     frames, stamps = recording(101)
     frames[50, 3] = np.nan
@@ -131,6 +137,7 @@ def test_as_a_command_writes_it():
         ("rate=0", "rate: expected frames a second, found 0.0"),
         ("rate=inf", "rate: expected frames a second"),
         ("jitter=0.5", "jitter: expected a share of a frame's time below 0.5"),
+        ("missing=1.1", "missing: expected a probability, found 1.1"),
         ("noise=-1", "noise: expected metres"),
         ("stamp_error=inf", "stamp_error: expected seconds"),
     ],
