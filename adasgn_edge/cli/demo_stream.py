@@ -17,7 +17,7 @@ from adasgn_edge.data.description import StreamDescription
 from adasgn_edge.data.hand_streams import STREAM_NAMES
 from adasgn_edge.data.stream_frames import StreamFrame, frame_line, header_line
 from adasgn_edge.errors import ModelConfigError
-from adasgn_edge.hands import Performance, Performed, perform
+from adasgn_edge.hands import Performance, Performed, perform, shuffled
 from adasgn_edge.recogniser import GestureEvent, Output, Recogniser
 from adasgn_edge.skeletons import load_layout
 
@@ -57,14 +57,8 @@ def expect_gestures(recogniser: Recogniser, gestures: Sequence[str]) -> None:
 def the_performance(
     gestures: Sequence[str], count: int, seed: int, every: float | None = None, first: float = 0.0
 ) -> Performance:
-    """`count` gestures in random order, every one in both versions before any comes again; every, first: see
-    :func:`adasgn_edge.hands.perform`."""
-    rng = np.random.default_rng(seed)
-    versions = [(gesture, one_finger) for gesture in gestures for one_finger in (False, True)]
-    picked: list[tuple[str, bool]] = []
-    while len(picked) < count:
-        picked += [versions[place] for place in rng.permutation(len(versions))[: count - len(picked)]]
-    return perform(picked, seed=seed, rate=RATE, every=every, first=first)
+    """`count` gestures in random order; every, first: see :func:`adasgn_edge.hands.perform`."""
+    return perform(shuffled(gestures, count, seed), seed=seed, rate=RATE, every=every, first=first)
 
 
 def emit_stream(gestures: Sequence[str], count: int, seed: int, *, every: float, speed: float) -> None:

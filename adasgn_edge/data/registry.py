@@ -129,8 +129,8 @@ class OnlineDatasetEntry:
 ONLINE_DATASETS: dict[str, OnlineDatasetEntry] = {
     "shrec21": OnlineDatasetEntry("SHREC'21 Track, hand, 17 gestures in streams", "SHREC21", 108, 72, read_shrec21),
     "hands": OnlineDatasetEntry(
-        "SHREC'21, and streams composed of SHREC'17's clips: 23 gestures of lying and of upright hands", "SHREC21",
-        304, 156, read_hand_streams, "shrec14",
+        "SHREC'21, streams composed of SHREC'17's clips, the demo's hand: 23 gestures of lying and of upright hands",
+        "SHREC21", 344, 156, read_hand_streams, "shrec14",
     ),
 }  # fmt: skip
 """The public data sets of continuous recordings by name; see :mod:`adasgn_edge.data.online`."""

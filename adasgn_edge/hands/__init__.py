@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from adasgn_edge.hands.animate import animate
 from adasgn_edge.hands.choreography import GESTURES
-from adasgn_edge.hands.performance import Performance, Performed, perform
+from adasgn_edge.hands.performance import Performance, Performed, perform, shuffled
 
-__all__ = ["GESTURES", "Performance", "Performed", "animate", "perform"]
+__all__ = ["GESTURES", "Performance", "Performed", "animate", "perform", "shuffled"]

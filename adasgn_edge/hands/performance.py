@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from adasgn_edge.hands.animate import Hold, drawn_hand, movement, sensed, tremor
 from adasgn_edge.hands.choreography import CHOREOGRAPHY, GESTURES
 from adasgn_edge.hands.kinematics import Posture, forward_kinematics
 
-__all__ = ["Performance", "Performed", "perform"]
+__all__ = ["Performance", "Performed", "perform", "shuffled"]
 
 _RETURN = 0.55
 """Seconds in which a hand goes from the end of a gesture to where the next one begins; pauses are at least so long."""
@@ -36,6 +36,16 @@ class Performance:
 
     positions: NDArray[np.float32]
     performed: tuple[Performed, ...]
+
+
+def shuffled(gestures: Sequence[str], count: int, seed: int) -> list[tuple[str, bool]]:
+    """`count` gestures in random order for :func:`perform`, every one in both versions before any comes again."""
+    rng = np.random.default_rng(seed)
+    versions = [(gesture, one_finger) for gesture in gestures for one_finger in (False, True)]
+    picked: list[tuple[str, bool]] = []
+    while len(picked) < count:
+        picked += [versions[place] for place in rng.permutation(len(versions))[: count - len(picked)]]
+    return picked
 
 
 def perform(

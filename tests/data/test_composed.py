@@ -9,9 +9,9 @@ import pytest
 
 from adasgn_edge.data.composed import Between, compose_streams, resampled
 from adasgn_edge.data.dataset import DatasetBuilder, SkeletonDataset
-from adasgn_edge.data.hand_streams import STREAM_NAMES, join_streams, renamed
+from adasgn_edge.data.hand_streams import FIRST_PERFORMER, STREAM_NAMES, join_streams, performed_streams, renamed
 from adasgn_edge.errors import DatasetError
-from adasgn_edge.hands import GESTURES, animate
+from adasgn_edge.hands import GESTURES, animate, shuffled
 from adasgn_edge.skeletons import load_layout
 
 
@@ -120,3 +120,18 @@ def test_joined_data_sets_share_classes_of_the_same_name() -> None:
     assert back == there
     with pytest.raises(DatasetError, match="one layout and rate"):
         join_streams("both", [streams, compose_streams(clips(), rate=30.0)])
+
+
+def test_what_the_packages_hand_performs() -> None:
+    streams = performed_streams(50.0, performers=2)
+    assert (len(streams), streams.rate, streams.layout.name) == (2, 50.0, "shrec22")
+    assert set(streams.split.tolist()) == {"train"}
+    for own in streams.annotations:
+        counts = np.bincount([gesture.label for gesture in own], minlength=len(GESTURES))
+        assert counts.tolist() == [2] * len(GESTURES)  # the whole hand, one finger
+    assert len(set(streams.groups)) == 2
+    np.testing.assert_array_equal(streams.positions, performed_streams(50.0, performers=2).positions)
+    order = [GESTURES[gesture.label] for gesture in streams.annotations[0]]
+    assert order == [gesture for gesture, _ in shuffled(GESTURES, 2 * len(GESTURES), FIRST_PERFORMER)]
+    joined = join_streams("hands", [compose_streams(clips(), rate=50.0), streams])
+    assert joined.sources[-2:] == ("made", "made")
