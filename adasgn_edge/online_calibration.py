@@ -21,7 +21,7 @@ from adasgn_edge.effort import ALWAYS, EffortPoint, EffortTable
 from adasgn_edge.errors import CheckpointError, ModelConfigError
 from adasgn_edge.model.config import ModelConfig
 from adasgn_edge.model.weights import TrainedModel, load_weights, save_weights
-from adasgn_edge.online_evaluation import detections_of, gestures_of
+from adasgn_edge.online_evaluation import NANOSECONDS, detections_of, gestures_of
 from adasgn_edge.progress import Progress
 from adasgn_edge.recogniser import Decisions, Recogniser
 from adasgn_edge.recognition import Decision, Recognition
@@ -181,9 +181,11 @@ def _choice(
 ) -> Choice:
     decide = Decisions(decision, classes=len(names) + 1, none=recognition.none)
     scores: dict[str, list[Score]] = {}
+    late = recognition.delay / NANOSECONDS  # stamps are of what is judged
     for stream in streams:
         events = decide.run(stream.stamps, stream.probabilities)  # in which every gesture ends
-        found = score(detections_of(events, 0), stream.gestures, stream.seconds, names)
+        detections = [replace(own, decided=own.decided + late) for own in detections_of(events, 0)]
+        found = score(detections, stream.gestures, stream.seconds, names)
         scores.setdefault(stream.source, []).append(found)
     return Choice(decision, {source: Score.combine(own) for source, own in scores.items()})
 

@@ -20,7 +20,7 @@ from adasgn_edge.scoring import Detection, Gesture, Score, score
 from adasgn_edge.wording import listed
 
 __all__ = [
-    "Cost", "OnlineEvaluation", "Playback", "PlayedRecogniser", "detections_of", "evaluate", "gestures_of", "play",
+    "NANOSECONDS", "Cost", "OnlineEvaluation", "Playback", "PlayedRecogniser", "detections_of", "evaluate", "gestures_of", "play",
 ]  # fmt: skip
 
 NANOSECONDS = 1e9

@@ -48,7 +48,8 @@ def command(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Model file (.adasgn) or weights, or a shipped one: clips, hands, stream.  [default: clips]",
+            help="Model file (.adasgn) or weights, or a shipped one: hands, clips, stream.  [default: hands, with --data "
+            "clips]",
             show_default=False,
         ),
     ] = None,
@@ -82,12 +83,12 @@ def command(
         ),
     ] = 5.0,
 ) -> None:
-    """Recognise hand gestures from a stream of skeletons.
+    """Recognise hand gestures in a stream of skeletons.
 
-    A kinematic hand in this package performs them, so nothing needs a download; --data plays real recordings. With a
-    causal model (`--model hands`, docs/streaming.md) it is one continuous stream, in which the model tells where
-    gestures begin and end. Other models, and --data, label trimmed clips: each new frame updates the label, and the
-    large dots on the hand are the joints that the newest frame's branch looks at. Ctrl-C ends with the summary so far.
+    A kinematic hand in this package performs them, so nothing needs a download. It is one continuous stream, in which
+    the model tells where gestures begin and end (docs/streaming.md). Models that are not causal (`--model clips`), and
+    --data, which plays real recordings, label trimmed clips: each new frame updates the label, and the large dots on
+    the hand are the joints that the newest frame's branch looks at. Ctrl-C ends with the summary so far.
 
     Of a model of your own the hand performs those labels that are gestures of its own; all others are played from
     recordings, of any layout: `adasgn-edge demo --model my-gestures.adasgn --data my-gestures`.
@@ -107,11 +108,13 @@ def command(
         chosen = chosen_gestures(gestures, GESTURES)
         emit_stream(chosen, count or DEFAULT_COUNT["made"], seed, every=every, speed=speed)
         return
-    path = shipped_model() if model is None else model_called(model)
+    path = shipped_model("hands" if data is None else "clips") if model is None else model_called(model)
     if _is_causal(path):
         from adasgn_edge.cli.demo_stream import play_stream, the_performance
 
         _expect_no_data(data)
+        if view is not ViewChoice.skeleton:
+            raise typer.BadParameter("of clips alone (--model clips)", param_hint="--view")
         chosen = chosen_gestures(gestures, GESTURES)
         performance = the_performance(chosen, count or DEFAULT_COUNT["made"], seed)
         on_terminal = live and sys.stdout.isatty()

@@ -50,7 +50,7 @@ def test_classify_says_where_it_ran(clip: Path, options: tuple[str, ...]) -> Non
 
 
 def test_demo_runs_on_the_device_that_is_named() -> None:
-    assert "(native engine, " in run("demo", "--device", "cpu", "--count", 1).stdout
+    assert "(native engine, " in run("demo", "--model", "clips", "--device", "cpu", "--count", 1).stdout
 
 
 @pytest.mark.parametrize("command", ["classify", "demo"])
@@ -65,8 +65,15 @@ def test_demo_runs_on_the_device_that_is_named() -> None:
     ],
 )
 def test_what_cannot_be_had_is_one_error(command: str, options: tuple[object, ...], message: str, clip: Path) -> None:
+    played = [clip] if command == "classify" else [] if "--model" in options else ["--model", "clips"]
     with pytest.raises(EngineError, match=message):
-        run(command, *options, *([clip] if command == "classify" else []))
+        run(command, *options, *played)
+
+
+def test_the_demos_stream_runs_where_streams_can() -> None:
+    assert "false labels" in run("demo", "--device", "cpu", "--count", 1).stdout
+    with pytest.raises(EngineError, match="device: expected"):
+        run("demo", "--device", "tensorrt", "--count", 1)
 
 
 def test_the_error_is_a_line_and_the_exit_status_2(clip: Path) -> None:

@@ -61,11 +61,8 @@ CASES = {
     "plot": ("adasgn_edge.plots:save", "plot curves folds -o OUT/curves.png"),
     "classify": ("adasgn_edge.data.clips:read_recording", "classify clip.npz"),
     "replay": ("adasgn_edge.data.clips:read_recording", "replay clip.npz"),
-    "demo": ("adasgn_edge.cli.demo_clips:clips_to_play", "demo"),
-    "demo, its stream": (
-        "adasgn_edge.cli.demo_stream:the_performance",
-        f"demo --model {ROOT / 'adasgn_edge/weights/hands.adasgn'}",
-    ),
+    "demo": ("adasgn_edge.cli.demo_stream:the_performance", "demo"),
+    "demo, clips": ("adasgn_edge.cli.demo_clips:clips_to_play", "demo --model clips"),
     "bench, preparing": ("adasgn_edge.bench.dense_torch:TorchDense", "bench"),
     "doctor": ("adasgn_edge.installation.diagnosis:diagnose", "doctor"),
     "eval-stream": ("adasgn_edge.data.registry:open_online_dataset", "eval-stream hands.adasgn"),
