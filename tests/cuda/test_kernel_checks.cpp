@@ -2,6 +2,7 @@
 // their barriers and waits is left out, its absence is found.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -165,4 +166,35 @@ TEST_CASE("every access is in bounds, initialised and ordered; each barrier and 
         CHECK_MESSAGE(!found.empty(), place);
     }
     emulator::set_schedule({});
+}
+
+TEST_CASE("clips that another stream writes are read in order if the engine is told to wait, else the race is found") {
+    REQUIRE(emulator::checks_accesses());
+    const Model model = random_model({5, {5}, {true}, 3, 2, false}, 3);
+    std::mt19937 random(4);
+    const std::vector<float> clip = random_floats(3 * 5 * 3, random);
+    const auto run_after = [&](const auto& wait) -> std::string {
+        cuda::Engine engine(model, {1, Precision::f32, 0});
+        const cuda::OwnStream side;
+        const cuda::DeviceMemory<float> there(clip.size());
+        const cuda::PinnedMemory<float> here(clip.size());
+        std::copy(clip.begin(), clip.end(), here.data());
+        float logits[2];
+        std::string found;
+        try {
+            cuda::expect_ok(cuda::copy_to_device(there.data(), here.data(), clip.size() * sizeof(float), side.get()),
+                            "copy");
+            wait(engine, side.get());
+            engine.run_device(cuda::Engine::Mode::adaptive, there.data(), nullptr, 1, 1, {logits});
+        } catch (const Error& error) {
+            found = error.what();
+        }
+        cuda::expect_ok(cuda::synchronise_device(), "a run");
+        emulator::clear_findings();
+        return found;
+    };
+    CHECK(run_after([](cuda::Engine&, cuda::Stream) {}).find("with no event or synchronise between") !=
+          std::string::npos);
+    CHECK(run_after([](cuda::Engine& engine, cuda::Stream side) { engine.wait_for(side); }) == "");
+    CHECK(run_after([](cuda::Engine& engine, cuda::Stream) { engine.wait_for_device(); }) == "");
 }

@@ -53,6 +53,12 @@ std::string check_guards() {
     return {};
 }
 
+bool capturing(Stream stream) {
+    const Lock lock;
+    const StreamState* const state = state_of(stream);
+    return state != nullptr && state->recording != nullptr;
+}
+
 std::vector<AllocationRecord> allocations() {
     const Lock lock;
     std::vector<AllocationRecord> live;

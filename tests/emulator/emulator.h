@@ -72,6 +72,9 @@ std::vector<OrderingCall> ordering_calls();
 // Plants a bug: until the next omit, the call at this place does nothing. Null: none.
 void omit(const OrderingCall* call);
 
+// Whether what the stream is given is recorded for a graph.
+bool capturing(Stream stream);
+
 struct AllocationRecord {
     const void* data;
     std::size_t bytes;
