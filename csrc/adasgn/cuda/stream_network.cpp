@@ -1,7 +1,9 @@
 #include "adasgn/cuda/stream_network.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +27,30 @@ EngineOptions branch_options(const Model& model, const StreamOptions& options) {
     return {(options.slots + frames - 1) / frames, options.precision, options.device};
 }
 
+// What a call needs on the device: arrays of 4-byte values, one behind the other, so that all go up in one copy.
+class Input {
+  public:
+    explicit Input(std::size_t bytes) : here_(bytes), there_(bytes) {}
+
+    // Returns where the array will lie; the first of a call is aligned to 256 bytes.
+    template <class T>
+    T* add(const T* from, std::size_t count) {
+        T* const to = reinterpret_cast<T*>(there_.data() + used_);
+        std::memcpy(here_.data() + used_, from, count * sizeof(T));
+        used_ += count * sizeof(T);
+        return to;
+    }
+    // What was added sets out; the next call begins anew.
+    void send(Stream stream) {
+        expect_ok(copy_to_device(there_.data(), here_.data(), std::exchange(used_, 0), stream), "copy to the device");
+    }
+
+  private:
+    PinnedMemory<unsigned char> here_;
+    DeviceMemory<unsigned char> there_;
+    std::size_t used_ = 0;
+};
+
 // Buffers have a row for each slot. Each call ends when its results are on the host, so pinned memory is free by then.
 struct DeviceStream {
     DeviceEngine branches;
@@ -34,10 +60,8 @@ struct DeviceStream {
     std::size_t past_bytes;   // of a slot
     std::size_t wide_floats;  // of a slot
     OwnStream stream;
-    DeviceMemory<float> coordinates;  // (2, slots, V, 3): of frames, then of those before them
-    DeviceMemory<std::int32_t> taken;
+    Input input;
     DeviceMemory<float> features;
-    DeviceMemory<CausalTrack> tracks;
     DeviceMemory<unsigned char> past;  // (2 slots, …); slot i is saved as slots + i, as below
     DeviceMemory<float> widened;
     DeviceMemory<unsigned char> hidden;
@@ -45,10 +69,7 @@ struct DeviceStream {
     DeviceMemory<float> pooled;
     DeviceMemory<int> flags;
     MappedMemory<float> logits;
-    PinnedMemory<float> host_coordinates;
-    PinnedMemory<std::int32_t> host_taken;
     PinnedMemory<float> host_features;
-    PinnedMemory<CausalTrack> host_tracks;
     std::vector<unsigned> frames;  // (2 slots,): number of the frame that is tried next
     std::vector<std::int64_t> branch_macs;
     std::int64_t temporal_macs;
@@ -63,10 +84,9 @@ struct DeviceStream {
           wide_floats(branches.causal_weights().pool > 1
                           ? (branches.causal_weights().pool_mask + 1) * std::size_t{kTemporal}
                           : 0),
-          coordinates(2 * slots * frame_floats),
-          taken(slots),
+          input(slots * (sizeof(float) * std::max<std::size_t>(2 * frame_floats, kFeature) + sizeof(CausalTrack) +
+                         sizeof(std::int32_t))),
           features(slots * kFeature),
-          tracks(slots),
           past(2 * slots * past_bytes),
           widened(2 * slots * wide_floats),
           hidden(branches.pose_weights().inputs > 0 ? slots * kFeature * element : 0),
@@ -74,10 +94,7 @@ struct DeviceStream {
           pooled(slots * kTemporal),
           flags(flag_count()),
           logits(slots * model.description.classes),
-          host_coordinates(2 * slots * frame_floats),
-          host_taken(slots),
           host_features(slots * kFeature),
-          host_tracks(slots),
           frames(2 * slots),
           temporal_macs(online::temporal_step_macs(model.description)) {
         for (int branch = 0; branch < static_cast<int>(model.description.branches.size()); ++branch) {
@@ -98,19 +115,34 @@ struct DeviceStream {
             expect_ok(zero(memory, bytes, stream.get()), "clearing memory");
         }
     }
-    template <class T>
-    void upload(T* to, const T* from, std::size_t count) const {
-        expect_ok(copy_to_device(to, from, count * sizeof(T), stream.get()), "copy to the device");
+
+    // Frames on the device, when the input has been sent; those before them; and the branches that they take.
+    struct GivenFrames {
+        const float* current;
+        const float* previous;
+        const std::int32_t* taken;
+    };
+    GivenFrames add_frames(const float* current, const float* previous, const std::int32_t* actions, int count) {
+        const std::size_t floats = count * frame_floats;
+        const float* const now = input.add(current, floats);
+        const float* const before = input.add(previous, floats);
+        return {now, before, input.add(actions, branch_macs.size() > 1 ? count : 0)};
+    }
+    // The newest frames of these slots.
+    const CausalTrack* add_tracks(const int* of, int count) {
+        std::vector<CausalTrack> tracks(count);
+        std::transform(of, of + count, tracks.begin(), [&](int slot) { return CausalTrack{slot, frames[slot]}; });
+        return input.add(tracks.data(), tracks.size());
     }
 
     // Of features that are there.
-    CausalParameters parameters(int count) const {
+    CausalParameters parameters(const CausalTrack* tracks, int count, float* given) const {
         CausalParameters p{};
         p.weights = branches.causal_weights();
         p.count = count;
         p.classes = description().classes;
-        p.tracks = tracks.data();
-        p.features = features.data();
+        p.tracks = tracks;
+        p.features = given;
         p.past = past.data();
         p.widened = widened.data();
         p.last = last.data();
@@ -134,41 +166,24 @@ struct DeviceStream {
 
     // Rather now than at the first frame: every slot's, once, of zeros.
     void expect_room() {
-        for (std::size_t i = 0; i < slots; ++i) {
-            host_tracks.data()[i] = {static_cast<int>(i), 0};
-        }
-        upload(tracks.data(), host_tracks.data(), slots);
+        std::vector<int> all(slots);
+        std::iota(all.begin(), all.end(), 0);
+        const int count = static_cast<int>(slots);
+        const CausalTrack* const tracks = add_tracks(all.data(), count);
+        input.send(stream.get());
         clear(features.data(), slots * kFeature * sizeof(float));
-        run(parameters(static_cast<int>(slots)));
+        run(parameters(tracks, count, features.data()));
         expect_ok(synchronise(stream.get()), "a step");
     }
 
-    // Returns where the frames before them lie.
-    const float* upload_frames(const float* current, const float* previous, int count) {
-        const std::size_t floats = count * frame_floats;
-        std::copy_n(current, floats, host_coordinates.data());
-        std::copy_n(previous, floats, host_coordinates.data() + floats);
-        upload(coordinates.data(), host_coordinates.data(), 2 * floats);
-        return coordinates.data() + floats;
-    }
-
-    // Uploaded frames through their branches, to `features`.
-    void enqueue_branches(const float* before, const std::int32_t* actions, int count) {
+    // Frames that have been sent, through their branches, to `features`.
+    void enqueue_branches(const GivenFrames& given, int count) {
         if (branch_macs.size() > 1) {
-            std::copy_n(actions, count, host_taken.data());
-            upload(taken.data(), host_taken.data(), count);
-            branches.branch_features(coordinates.data(), before, taken.data(), count, nullptr, features.data(),
+            branches.branch_features(given.current, given.previous, given.taken, count, nullptr, features.data(),
                                      stream.get());
         } else {
-            branches.policy_features(coordinates.data(), before, count, features.data(), stream.get());
+            branches.policy_features(given.current, given.previous, count, features.data(), stream.get());
         }
-    }
-
-    void upload_tracks(const int* of, int count) {
-        for (int i = 0; i < count; ++i) {
-            host_tracks.data()[i] = {of[i], frames[of[i]]};
-        }
-        upload(tracks.data(), host_tracks.data(), count);
     }
 
     void enqueue_download(int count) const {
@@ -198,7 +213,9 @@ struct DeviceStream {
 
     void compute(const float* current, const float* previous, const std::int32_t* actions, int count, float* to) {
         const OnDevice device = branches.make_current();
-        enqueue_branches(upload_frames(current, previous, count), actions, count);
+        const GivenFrames given = add_frames(current, previous, actions, count);
+        input.send(stream.get());
+        enqueue_branches(given, count);
         enqueue_download(count);
         expect_ok(synchronise(stream.get()), "a step");
         const std::size_t values = static_cast<std::size_t>(count) * kFeature;
@@ -215,10 +232,10 @@ struct DeviceStream {
         if (!all_within(branches.max_feature(), given, floats)) {
             fail_beyond("features", branches.max_feature(), given, floats);
         }
-        std::copy_n(given, floats, host_features.data());
-        upload(features.data(), host_features.data(), floats);
-        upload_tracks(of, count);
-        run(parameters(count));
+        float* const there = input.add(given, floats);
+        const CausalTrack* const tracks = add_tracks(of, count);
+        input.send(stream.get());
+        run(parameters(tracks, count, there));
         expect_ok(synchronise(stream.get()), "a step");
         if (!finite_logits(count)) {
             fail_logits();
@@ -230,17 +247,18 @@ struct DeviceStream {
     void step(const float* current, const float* previous, const std::int32_t* actions, const int* of, int count,
               float* features_to, float* to) {
         const OnDevice device = branches.make_current();
-        const float* const before = upload_frames(current, previous, count);
-        upload_tracks(of, count);
-        CausalParameters p = parameters(count);
+        const GivenFrames given = add_frames(current, previous, actions, count);
+        const CausalTrack* const tracks = add_tracks(of, count);
+        input.send(stream.get());
+        CausalParameters p = parameters(tracks, count, features.data());
         if (branches.pose_weights().inputs > 0 &&
             std::all_of(actions, actions + count, [](int action) { return action == 0; })) {
-            p.frames = branches.single_frames(coordinates.data(), before, count);
+            p.frames = branches.single_frames(given.current, given.previous, count);
             p.pose = branches.pose_weights();
             p.hidden = hidden.data();
             p.features = features_to != nullptr ? features.data() : nullptr;
         } else {
-            enqueue_branches(before, actions, count);
+            enqueue_branches(given, count);
         }
         run(p);
         if (features_to != nullptr) {
