@@ -3,8 +3,9 @@
 
 #include <cuda_runtime.h>
 
-#include <array>
-#include <atomic>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #define ADASGN_KERNEL(threads, blocks) __global__ __launch_bounds__(threads, blocks)
 #define ADASGN_DEVICE __device__ __forceinline__
@@ -194,22 +195,6 @@ ADASGN_DEVICE void let_next_kernel_start() {
 #endif
 }
 
-// Whether the current device can start a kernel before the one before it has ended. Asked of each device once.
-inline cudaError_t launches_overlap(bool& overlap) {
-    static std::array<std::atomic<int>, 64> majors{};  // compute capabilities; 0: not asked yet
-    int device = 0;
-    if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return error;
-    const auto index = static_cast<std::size_t>(device);
-    int major = index < majors.size() ? majors[index].load(std::memory_order_relaxed) : 0;
-    if (major == 0) {
-        const cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-        if (error != cudaSuccess) return error;
-        if (index < majors.size()) majors[index].store(major, std::memory_order_relaxed);
-    }
-    overlap = major >= 9;
-    return cudaSuccess;
-}
-
 // What a kernel's type says of its parameters, kept from taking part in deduction.
 template <class T>
 struct Same {
@@ -220,6 +205,48 @@ struct Same {
 inline Status launch_outcome(cudaError_t error) {
     if (error != cudaSuccess) static_cast<void>(cudaGetLastError());
     return Status{error};
+}
+
+// What the runtime says of a kernel, in blocks of so many threads and bytes, on a device: it is asked once, as its
+// answers cost a launch or more of the host's time.
+class Answers {
+  public:
+    struct Question {
+        const void* kernel = nullptr;  // null: of the device alone
+        int threads = 0;
+        std::size_t shared_bytes = 0;
+    };
+    // Of the current device; ask(answer, device) where it is not known yet.
+    template <class Ask>
+    Status find(const Question& question, int& answer, const Ask& ask) {
+        int device = 0;
+        if (Status failed = launch_outcome(cudaGetDevice(&device))) return failed;
+        const auto key = std::make_tuple(device, question.kernel, question.threads, question.shared_bytes);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        auto known = known_.find(key);
+        if (known == known_.end()) {
+            int found = 0;
+            if (Status failed = launch_outcome(ask(found, device))) return failed;
+            known = known_.emplace(key, found).first;
+        }
+        answer = known->second;
+        return Status{};
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<std::tuple<int, const void*, int, std::size_t>, int> known_;
+};
+
+// Whether the current device can start a kernel before the one before it has ended.
+inline Status launches_overlap(bool& overlap) {
+    static Answers majors;  // of compute capabilities
+    int major = 0;
+    const Status status = majors.find({}, major, [](int& found, int device) {
+        return cudaDeviceGetAttribute(&found, cudaDevAttrComputeCapabilityMajor, device);
+    });
+    overlap = major >= 9;
+    return status;
 }
 
 inline Status allow_shared_memory(const void* kernel, std::size_t bytes) {
@@ -252,7 +279,7 @@ Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t sh
     if (Status failed = allow_shared_memory(function, shared_bytes)) return failed;
     bool overlaps = false;
     if (overlap == Overlap::with_previous)
-        if (Status failed = launch_outcome(launches_overlap(overlaps))) return failed;
+        if (Status failed = launches_overlap(overlaps)) return failed;
     cudaLaunchAttribute serialization{};
     serialization.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     serialization.val.programmaticStreamSerializationAllowed = 1;
@@ -261,20 +288,20 @@ Status launch(void (*kernel)(Parameters), Grid grid, int threads, std::size_t sh
 
 template <class Parameters>
 Status resident_blocks(void (*kernel)(Parameters), int threads, std::size_t shared_bytes, int& blocks) {
+    static Answers known;
     blocks = 0;
-    if (Status failed = allow_shared_memory(reinterpret_cast<const void*>(kernel), shared_bytes)) return failed;
-    int device = 0;
-    int multiprocessors = 0;
-    int each = 0;
-    if (Status failed = launch_outcome(cudaGetDevice(&device))) return failed;
-    if (Status failed =
-            launch_outcome(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device)))
-        return failed;
-    if (Status failed =
-            launch_outcome(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes)))
-        return failed;
-    blocks = multiprocessors * each;
-    return Status{};
+    const void* const function = reinterpret_cast<const void*>(kernel);
+    if (Status failed = allow_shared_memory(function, shared_bytes)) return failed;
+    return known.find({function, threads, shared_bytes}, blocks, [&](int& found, int device) {
+        int multiprocessors = 0;
+        int each = 0;
+        const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+        if (error != cudaSuccess) return error;
+        const cudaError_t occupancy =
+            cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes);
+        found = multiprocessors * each;
+        return occupancy;
+    });
 }
 
 // As a cooperative launch, which starts all blocks at once even where other work holds a part of the device.
