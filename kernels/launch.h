@@ -178,7 +178,7 @@ struct RouteParameters {
     const std::int32_t* given;  // (N,); null: the policy's
     std::int32_t* actions;      // (N,), unless null
     float* action_logits;       // (N, A), unless null
-    int* counts;                // (A,), zero before the launch; null: no lists
+    int* counts;                // (A,), zero before the launch (TemporalParameters::clear); null: no lists
     int* lists;                 // (A, N)
     int skip;                   // a branch whose frames are not listed; -1: none
     int* fault;                 // as in Frames
@@ -205,7 +205,6 @@ struct Escalation {
     Listed listed;              // of this level
     int* next_frames;           // of the next one, to be filled; null: this is the last
     int* next_count;
-    int* counts;  // (kMaxBranches,) set to zero before the first level fills a list; null: of the other levels
 };
 
 struct TemporalWeights {
@@ -230,6 +229,7 @@ struct TemporalParameters {
     void* across;           // (clips, T', 256), float or binary16 as the precision
     float* pooled;          // (clips, 512)
     int* done;              // (samples,) zero between runs: how many blocks have pooled their part
+    int* clear;             // (kMaxBranches,) lengths of lists that become zero when the features are there; null: none
     float* logits;          // (samples, K), averaged over the persons; where the model escalates, of one level
     float scale;            // of what is written to logits; with `add`, added to what is there (fuse mode)
     bool add;

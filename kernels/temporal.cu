@@ -39,11 +39,10 @@ ADASGN_DEVICE int sample_number(const TemporalParameters& p, int i) {
     return clip_number(p, i * p.persons) / p.persons;
 }
 
-// Lists are empty before the first level fills one.
+// After wait_for_previous_kernel(): the kernels before were the last to read the lists.
 ADASGN_DEVICE void clear_counts(const TemporalParameters& p) {
-    int* const counts = p.escalation.counts;
-    if (counts != nullptr && block_index() == 0 && block_index_y() == 0 && thread_index() < kMaxBranches) {
-        counts[thread_index()] = 0;
+    if (p.clear != nullptr && block_index() == 0 && block_index_y() == 0 && thread_index() < kMaxBranches) {
+        p.clear[thread_index()] = 0;
     }
 }
 

@@ -213,6 +213,43 @@ TEST_CASE("a wild frame leaves the other frames of its tile as they are") {
     });
 }
 
+TEST_CASE("a run that fails half way leaves no frames in the lists of the next") {
+    const Model model = random_model({7, {1, 7}, {false}, 3, 2, true}, 49);
+    std::mt19937 random(50);
+    const std::vector<float> clips = random_floats(2 * 3 * 7 * 3, random);
+    const std::vector<std::int32_t> given{1, 0, 1, 1, 1, 0};
+    cuda::DeviceEngine engine(model, {2, Precision::f16, 0});
+    engine.force_schedule({false, cuda::TileRows::r128, cuda::TileRows::r32});
+    const cuda::DeviceMemory<float> there(clips.size());
+    const cuda::DeviceMemory<std::int32_t> actions(given.size());
+    const cuda::DeviceMemory<float> features(6 * kFeature);
+    const cuda::DeviceMemory<float> scores(2 * 2);
+    cuda::expect_ok(cuda::copy_to_device(there.data(), clips.data(), clips.size() * sizeof(float), nullptr), "copy");
+    cuda::expect_ok(cuda::copy_to_device(actions.data(), given.data(), given.size() * sizeof(int), nullptr), "copy");
+    const auto run = [&] {
+        engine.run(there.data(), actions.data(), 2, 1, {scores.data()}, nullptr);
+        std::vector<float> logits(2 * 2);
+        cuda::expect_ok(cuda::copy_to_host(logits.data(), scores.data(), 2 * 2 * sizeof(float), nullptr), "copy");
+        return logits;
+    };
+    const std::function<void()> halves[] = {
+        [&] { run(); },
+        [&] { engine.branch_features(there.data(), nullptr, actions.data(), 6, nullptr, features.data(), nullptr); },
+    };
+    const std::vector<float> expected = run();
+    for (const std::function<void()>& half : halves) {
+        cuda::DeviceTraits small = cuda::emulator::default_traits();
+        small.shared_per_block = 48 * 1024;  // too little for tiles of 128 rows, enough for the policy
+        cuda::emulator::set_traits(small);
+        CHECK_THROWS_WITH_AS(half(), doctest::Contains("the branches"), Error);
+        cuda::emulator::set_traits(cuda::emulator::default_traits());
+        CHECK(run() == expected);
+        half();
+        CHECK(run() == expected);
+    }
+    CHECK(cuda::emulator::findings().empty());
+}
+
 TEST_CASE("after fork the child is refused, and the driver is not called when it lets the engine go") {
     const Model model = random_model(kAdaptive22, 39);
     const std::vector<float> clip(20 * 66, 0.5F);

@@ -72,6 +72,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
         const std::size_t scores = static_cast<std::size_t>(options_.max_batch) * description_.classes;
         level_logits_ = DeviceMemory<float>(scores);
         probabilities_ = DeviceMemory<float>(scores);
+        level_counts_ = DeviceMemory<int>(kMaxBranches);
     }
     across_ = DeviceMemory<unsigned char>(frames * kFeature * element);
     pooled_ = DeviceMemory<float>(static_cast<std::size_t>(options_.max_batch) * kTemporal);
@@ -80,6 +81,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
     lists_ = DeviceMemory<int>(frames * branches_.size());
     fault_ = DeviceMemory<int>(2);
     expect_ok(zero(fault_.data(), 2 * sizeof(int), nullptr), "clearing memory");
+    expect_ok(zero(counts_.data(), kMaxBranches * sizeof(int), nullptr), "clearing memory");
     expect_ok(zero(done_.data(), options_.max_batch * sizeof(int), nullptr), "clearing memory");
     expect_ok(synchronise(nullptr), "upload of weights");
 }
@@ -177,16 +179,16 @@ PolicyParameters DeviceEngine::policy_parameters(const Frames& frames, float* fe
 }
 
 void DeviceEngine::run_policy(const PolicyParameters& p, Stream stream) {
-    if (p.routes) {
-        clear_counts(p.route, stream);
-    }
     expect_ok(policy(p, policy_rows(traits_, p.frames.count), stream), "the policy");
 }
 
-// Of a router that makes lists.
-void DeviceEngine::clear_counts(const RouteParameters& p, Stream stream) const {
-    if (p.counts != nullptr) {
-        expect_ok(zero(p.counts, kMaxBranches * sizeof(int), stream), "clearing memory");
+template <class Work>
+void DeviceEngine::with_lists(Stream stream, const Work& work) {
+    try {
+        work();
+    } catch (...) {
+        static_cast<void>(zero(counts_.data(), kMaxBranches * sizeof(int), stream));
+        throw;
     }
 }
 
@@ -209,7 +211,6 @@ RouteParameters DeviceEngine::route_parameters(int frames, const std::int32_t* g
 }
 
 void DeviceEngine::route_frames(const RouteParameters& p, Stream stream) {
-    clear_counts(p, stream);
     expect_ok(route(p, stream), "the router");
 }
 
@@ -248,6 +249,7 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
         run_levels(frames, samples, persons, result, features, {value, threshold.at}, stream);
         return;
     }
+    TemporalParameters last = head_parameters(features, samples, persons, result.logits);
     if (schedule(frames.count).block_per_frame && !description_.escalates) {
         FrameParameters p{};
         p.frames = frames;
@@ -263,7 +265,12 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
         p.features = features;
         expect_ok(run_frames(p, options_.precision, stream), "the frames");
     } else if (routes()) {
-        run_tiles(frames, given, result.actions, features, stream);
+        with_lists(stream, [&] {
+            run_tiles(frames, given, result.actions, features, stream);
+            last.clear = counts_.data();
+            head(last, stream);
+        });
+        return;
     } else {
         run_one_branch(frames, 0, features, stream);
         if (given != nullptr) {
@@ -272,7 +279,7 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
             expect_ok(zero(result.actions, frames.count * sizeof(std::int32_t), stream), "clearing memory");
         }
     }
-    head(head_parameters(features, samples, persons, result.logits), stream);
+    head(last, stream);
 }
 
 void DeviceEngine::run_levels(const Frames& frames, int samples, int persons, const DeviceResult& result,
@@ -289,10 +296,10 @@ void DeviceEngine::run_levels(const Frames& frames, int samples, int persons, co
     for (int level = 0; level < levels; ++level) {
         const bool last = level + 1 == levels;
         e.level = level;
-        e.listed = level == 0 ? Listed{} : Listed{list(level), counts_.data() + level};
+        e.listed = level == 0 ? Listed{} : Listed{list(level), level_counts_.data() + level};
         e.next_frames = last ? nullptr : list(level + 1);
-        e.next_count = last ? nullptr : counts_.data() + level + 1;
-        e.counts = level == 0 ? counts_.data() : nullptr;
+        e.next_count = last ? nullptr : level_counts_.data() + level + 1;
+        p.clear = level == 0 ? level_counts_.data() : nullptr;
         run_level(frames, level, e.listed, features, stream);
         const TileRows rows = level_schedule(level, frames.count).temporal_rows;
         expect_ok(temporal(p, options_.precision, rows, stream), "the temporal module");
@@ -390,10 +397,13 @@ void DeviceEngine::branch_features(const float* frames, const float* previous, c
     } else {
         run_one_branch(single, 0, features, stream);
     }
-    route_frames(route_parameters(count, actions, nullptr, routes()), stream);
-    if (routes()) {
-        run_routed(single, features, stream);
-    }
+    with_lists(stream, [&] {
+        route_frames(route_parameters(count, actions, nullptr, routes()), stream);
+        if (routes()) {
+            run_routed(single, features, stream);
+            expect_ok(zero(counts_.data(), kMaxBranches * sizeof(int), stream), "clearing memory");
+        }
+    });
 }
 
 void DeviceEngine::temporal_head(const float* features, int clips, float* logits, Stream stream) {

@@ -111,7 +111,9 @@ class DeviceEngine {
     void run_pose(const Frames& frames, float* features, Stream stream);
     PolicyParameters policy_parameters(const Frames& frames, float* features) const;
     void run_policy(const PolicyParameters& parameters, Stream stream);
-    void clear_counts(const RouteParameters& parameters, Stream stream) const;
+    // `work` fills the lists and ends by emptying them; where it fails half way, they are empty all the same.
+    template <class Work>
+    void with_lists(Stream stream, const Work& work);
     // Features of several branches by tiles; actions may be null.
     void run_tiles(const Frames& frames, const std::int32_t* given, std::int32_t* actions, float* features,
                    Stream stream);
@@ -147,7 +149,8 @@ class DeviceEngine {
     DeviceMemory<float> level_logits_;    // (max_batch, K), of a model that escalates
     DeviceMemory<float> probabilities_;   // (max_batch, K)
     DeviceMemory<int> done_;              // (max_batch,) zero between runs (kernels/launch.h: TemporalParameters)
-    DeviceMemory<int> counts_;            // (A,)
+    DeviceMemory<int> counts_;            // (A,) frames that the router has listed; zero between runs
+    DeviceMemory<int> level_counts_;      // (A,) of a model that escalates: those of each level
     DeviceMemory<int> lists_;             // (A, max_batch · T)
     DeviceMemory<int> fault_;             // (2,)
 };
