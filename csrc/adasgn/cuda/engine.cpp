@@ -42,12 +42,11 @@ struct Engine::State {
     DeviceMemory<float> inputs;          // (max_batch, T, 256), of the stages
     DeviceMemory<float> features;        // (max_batch, T, 256)
     DeviceMemory<float> action_logits;   // (max_batch, T, A)
-    DeviceMemory<std::int32_t> given;    // (max_batch, T)
     MappedMemory<float> logits;          // (max_batch, K); mapped: kernels write it, no copy follows them
     MappedMemory<std::int32_t> actions;  // (max_batch, T)
+    MappedMemory<std::int32_t> given;    // (max_batch, T); mapped: kernels read it, no copy precedes them
     MappedMemory<float> threshold;       // of the next run of a model that escalates: graphs read it here
     PinnedMemory<float> host_clips;      // pinned: what graphs copy from and to
-    PinnedMemory<std::int32_t> host_given;
     PinnedMemory<float> host_features;
     std::map<Key, Graph> graphs;
 
@@ -61,12 +60,11 @@ struct Engine::State {
           inputs(frames * kFeature),
           features(frames * kFeature),
           action_logits(frames * model.description.branches.size()),
-          given(frames),
           logits(static_cast<std::size_t>(options.max_batch) * model.description.classes),
           actions(frames),
+          given(frames),
           threshold(1),
           host_clips(frames * coordinates),
-          host_given(frames),
           host_features(frames * kFeature) {}
 
     const Description& description() const { return device.description(); }
@@ -102,13 +100,10 @@ struct Engine::State {
         if (from_host) {
             upload(clips.data(), host_clips.data(), count * coordinates, on);
         }
-        if (mode == Mode::forced) {
-            upload(given.data(), host_given.data(), count, on);
-        }
         if (mode == Mode::fuse) {
             device.run_fuse(clips.data(), samples, persons, logits.device(), on);
         } else {
-            device.run(clips.data(), mode == Mode::forced ? given.data() : nullptr, samples, persons,
+            device.run(clips.data(), mode == Mode::forced ? given.device() : nullptr, samples, persons,
                        results(mode, with_features), on, {kDefaultThreshold, threshold.device()});
         }
         if (with_features) {
@@ -135,7 +130,7 @@ struct Engine::State {
     // The branches that the frames of a run that has ended took.
     const std::int32_t* taken(Mode mode, std::size_t all) const {
         if (mode == Mode::forced) {
-            return host_given.data();
+            return given.host();
         }
         if (!chooses()) {
             std::fill(actions.host(), actions.host() + all, 0);
@@ -167,8 +162,8 @@ struct Engine::State {
         }
         if (mode == Mode::forced) {
             // The copy is what is checked: the caller's may change meanwhile.
-            std::copy(actions_given, actions_given + all, host_given.data());
-            expect_actions(description(), host_given.data(), static_cast<int>(all));
+            std::copy(actions_given, actions_given + all, given.host());
+            expect_actions(description(), given.host(), static_cast<int>(all));
         }
         if (count == 0) {
             return;
@@ -372,9 +367,8 @@ void Engine::branch_features(const float* frames, const float* previous, const s
     State& state = *state_;
     const OnDevice current = state.device.make_current();
     const float* const before = state.upload_frames(frames, previous, count);
-    std::copy(actions, actions + count, state.host_given.data());
-    expect_actions(state.description(), state.host_given.data(), count);
-    state.upload(state.given.data(), state.host_given.data(), static_cast<std::size_t>(count));
+    std::copy(actions, actions + count, state.given.host());
+    expect_actions(state.description(), state.given.host(), count);
     float* ready = nullptr;
     if (policy_features != nullptr) {
         const std::size_t floats = static_cast<std::size_t>(count) * kFeature;
@@ -382,7 +376,7 @@ void Engine::branch_features(const float* frames, const float* previous, const s
         ready = state.inputs.data();
         state.upload(ready, policy_features, floats);
     }
-    state.device.branch_features(state.clips.data(), before, state.given.data(), count, ready, state.features.data(),
+    state.device.branch_features(state.clips.data(), before, state.given.device(), count, ready, state.features.data(),
                                  state.stream.get());
     state.finish_features(frames, previous, count, features);
 }
