@@ -249,7 +249,21 @@ inline Status launches_overlap(bool& overlap) {
     return status;
 }
 
+// What a multiprocessor has for shared memory and first-level cache is divided as the kernels on it ask, and it must be
+// empty before it can be divided anew. Left to the driver, each kernel asks for what its own blocks need, so that one
+// that starts early would find no room beside the kernel before it, and any kernel of another size would wait for all
+// blocks. So all ask for as much shared memory as there is; weights do not need the cache (load_once).
+inline Status prefer_shared_memory(const void* kernel) {
+    static Answers asked;
+    int unused = 0;
+    return asked.find({kernel}, unused, [&](int&, int) {
+        return cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                    cudaSharedmemCarveoutMaxShared);
+    });
+}
+
 inline Status allow_shared_memory(const void* kernel, std::size_t bytes) {
+    if (Status failed = prefer_shared_memory(kernel)) return failed;
     constexpr std::size_t without_opt_in = 48 * 1024;
     if (bytes <= without_opt_in) return Status{};
     return launch_outcome(

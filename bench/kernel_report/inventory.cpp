@@ -30,9 +30,14 @@ std::map<const void*, std::string>& names() {
     return by_stub;
 }
 
-std::map<const void*, int>& opted_in() {
-    static std::map<const void*, int> bytes;
-    return bytes;
+struct Attributes {
+    int shared = 0;     // bytes, by opt-in
+    int carve_out = 0;  // per cent of a multiprocessor's memory that is to be shared memory
+};
+
+std::map<const void*, Attributes>& attributes() {
+    static std::map<const void*, Attributes> by_stub;
+    return by_stub;
 }
 
 cudaError_t record(const void* stub, dim3 block, std::size_t shared) {
@@ -41,8 +46,12 @@ cudaError_t record(const void* stub, dim3 block, std::size_t shared) {
     if (name == names().end()) {
         return cudaErrorInvalidDeviceFunction;
     }
-    if (shared > without_opt_in && static_cast<std::size_t>(opted_in()[stub]) < shared) {
+    const Attributes& known = attributes()[stub];
+    if (shared > without_opt_in && static_cast<std::size_t>(known.shared) < shared) {
         return cudaErrorInvalidValue;  // as the runtime would
+    }
+    if (known.carve_out != cudaSharedmemCarveoutMaxShared) {
+        return cudaErrorInvalidConfiguration;  // a kernel that would wait for those before it to leave
     }
     std::printf("%d\t%s\t%u\t%zu\n", shared_limit, name->second.c_str(), block.x * block.y * block.z, shared);
     return cudaSuccess;
@@ -184,7 +193,9 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, 
 
 cudaError_t cudaFuncSetAttribute(const void* stub, cudaFuncAttribute attribute, int value) {
     if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
-        opted_in()[stub] = value;
+        attributes()[stub].shared = value;
+    } else if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) {
+        attributes()[stub].carve_out = value;
     }
     return cudaSuccess;
 }
