@@ -94,9 +94,16 @@ struct Half {
 };
 
 // Whether a kernel's blocks may start before the kernel before it in the stream has ended (programmatic dependent
-// launch): what comes before wait_for_previous_kernel() then runs beside it. From compute capability 9.0; devices below
-// start the kernel as any other.
+// launch): what comes before wait_for_previous_kernel() then runs beside it. Where they may not, it starts as any
+// other.
 enum class Overlap { none, with_previous };
+
+// Whether they may: from compute capability 9.0, and, as all runs may be captured, where a graph can say so of an edge,
+// which is since CUDA 12.3. Versions as cudaDriverGetVersion and cudaRuntimeGetVersion number them.
+constexpr bool can_overlap(int capability_major, int driver, int runtime) {
+    constexpr int edges_have_data = 12030;
+    return capability_major >= 9 && driver >= edges_have_data && runtime >= edges_have_data;
+}
 
 }  // namespace adasgn::cuda
 

@@ -240,12 +240,19 @@ class Answers {
 
 // Whether the current device can start a kernel before the one before it has ended.
 inline Status launches_overlap(bool& overlap) {
-    static Answers majors;  // of compute capabilities
-    int major = 0;
-    const Status status = majors.find({}, major, [](int& found, int device) {
-        return cudaDeviceGetAttribute(&found, cudaDevAttrComputeCapabilityMajor, device);
+    static Answers known;
+    int can = 0;
+    const Status status = known.find({}, can, [](int& found, int device) {
+        int major = 0;
+        int driver = 0;
+        int runtime = 0;
+        cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+        if (error == cudaSuccess) error = cudaDriverGetVersion(&driver);
+        if (error == cudaSuccess) error = cudaRuntimeGetVersion(&runtime);
+        found = can_overlap(major, driver, runtime) ? 1 : 0;
+        return error;
     });
-    overlap = major >= 9;
+    overlap = can != 0;
     return status;
 }
 

@@ -303,6 +303,14 @@ struct Chain {
 
 }  // namespace
 
+TEST_CASE("which devices, drivers and runtimes start kernels early, in graphs too") {
+    CHECK(can_overlap(9, 12030, 12030));
+    CHECK(can_overlap(12, 13000, 12060));
+    CHECK_FALSE(can_overlap(8, 13000, 13000));
+    CHECK_FALSE(can_overlap(9, 12020, 12060));
+    CHECK_FALSE(can_overlap(9, 12060, 12020));
+}
+
 TEST_CASE("a chain of kernels that start early") {
     under_each_schedule([] {
         const Chain chain;
