@@ -14,13 +14,14 @@
 
 namespace adasgn::cuda {
 
-// Which frames a tile holds: frame f of it is list[f], or first + f without a list.
+// Which frames a tile holds: frame f of it is list[f], which the kernel before may have written, or first + f without a
+// list.
 struct TileFrames {
     const int* list;
     int first;
     int count;
 
-    ADASGN_DEVICE int frame(int f) const { return list == nullptr ? first + f : load_global(list + f); }
+    ADASGN_DEVICE int frame(int f) const { return list == nullptr ? first + f : list[f]; }
 };
 
 // One branch on one tile. Several: more than one joint, and so an adjacency. Big: three graph layers.

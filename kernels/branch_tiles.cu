@@ -24,7 +24,7 @@ ADASGN_DEVICE bool find_tile(const BranchParameters& p, int rows, int b, Place& 
         int counts[kAtOnce];
 #pragma unroll
         for (int i = 0; i < kAtOnce; ++i) {  // all on their way before the first is used
-            counts[i] = i <= last ? load_global(p.counts + last - i) : 0;
+            counts[i] = i <= last ? p.counts[last - i] : 0;
         }
 #pragma unroll
         for (int i = 0; i < kAtOnce; ++i) {
@@ -43,6 +43,10 @@ ADASGN_DEVICE bool find_tile(const BranchParameters& p, int rows, int b, Place& 
 template <class Tile>
 ADASGN_KERNEL(kThreads, 1)
 void branch_tiles(const __grid_constant__ BranchParameters p) {
+    let_next_kernel_start();  // the temporal module's blocks fetch their weights and wait
+    if (p.lists != nullptr) {
+        wait_for_previous_kernel();  // which made them; a block knows its branch, and what to fetch, from nothing else
+    }
     Place place;
     if (!find_tile(p, Tile::kRows, block_index(), place)) {
         return;
@@ -62,7 +66,12 @@ void branch_tiles(const __grid_constant__ BranchParameters p) {
 template <class Tile>
 Status launch_tiles(const BranchParameters& p, TileRows rows, Stream stream) {
     const int blocks = branch_blocks(p, rows);
-    return blocks == 0 ? Status{} : launch(branch_tiles<Tile>, {blocks}, kThreads, Tile::kBytes, stream, p);
+    if (blocks == 0) {
+        return {};
+    }
+    // Without lists the kernel may be the first of a run, after one of the caller's that makes the clips.
+    const Overlap overlap = p.lists == nullptr ? Overlap::none : Overlap::with_previous;
+    return launch(branch_tiles<Tile>, {blocks}, kThreads, Tile::kBytes, stream, p, overlap);
 }
 
 }  // namespace

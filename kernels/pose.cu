@@ -113,6 +113,7 @@ void pose_tiles(const __grid_constant__ PoseParameters p) {
     constexpr int kStride = Tile::kStride256;
     static_assert(kColumns == 2 * kBlock && kPoseInputs % kLanes == 0 && kFeature % kPoseInputs == 0);
     static_assert(kPoseInputs / kBlock * 2 % Tile::kSlots == 0, "weights of the next inputs begin at the first slot");
+    let_next_kernel_start();  // the temporal module's blocks fetch their weights and wait
     const int first = block_index() * Tile::kRows;
     const int blocks = (p.weights.inputs + kPoseHidden) / kBlock * 2;  // of a warp's weights
     typename Tile::Stream weights(static_cast<const unsigned char*>(p.weights.stream) +

@@ -75,6 +75,7 @@ ADASGN_DEVICE int policy_action(const RouteParameters& p, int n, const float* at
 ADASGN_KERNEL(kThreads, 1)
 void route_frames(const __grid_constant__ RouteParameters p) {
     static_assert(kRoutedFrames == kWarps);
+    let_next_kernel_start();  // branch_tiles
     const Sorted<kRoutedFrames> sorted(0);
     const int first = block_index() * kRoutedFrames;
     const int n = first + warp();
@@ -130,6 +131,7 @@ ADASGN_DEVICE void action_logits(const RouteParameters& p, int first, const floa
 template <int Rows>
 ADASGN_KERNEL(kThreads, Rows == kFewPolicyRows ? 1 : 2)
 void policy_frames(const __grid_constant__ PolicyParameters p) {
+    let_next_kernel_start();  // branch_tiles
     const Sorted<Rows> sorted(OneJoint<Rows>::kBytes);
     const int beside = p.routes ? 1 : 0;
     const int size = Rows - 2 * beside;

@@ -24,15 +24,18 @@ struct RowPlace {
 // Of a model that escalates a level has the clips of a list. Where they lie in scratch memory follows the list; where
 // their features lie, and a sample's results, does not.
 
+ADASGN_DEVICE bool has_list(const TemporalParameters& p) {
+    return p.escalation.listed.frames != nullptr;
+}
+
+// After wait_for_previous_kernel(), if there is a list.
 ADASGN_DEVICE int clip_count(const TemporalParameters& p) {
-    const Listed& listed = p.escalation.listed;
-    return listed.frames == nullptr ? p.clips : *listed.count / p.clip_frames;
+    return has_list(p) ? *p.escalation.listed.count / p.clip_frames : p.clips;
 }
 
 // The number of the run's i-th clip.
 ADASGN_DEVICE int clip_number(const TemporalParameters& p, int i) {
-    const int* const frames = p.escalation.listed.frames;
-    return frames == nullptr ? i : frames[static_cast<size_t>(i) * p.clip_frames] / p.clip_frames;
+    return has_list(p) ? p.escalation.listed.frames[static_cast<size_t>(i) * p.clip_frames] / p.clip_frames : i;
 }
 
 ADASGN_DEVICE int sample_number(const TemporalParameters& p, int i) {
@@ -172,12 +175,17 @@ void across_frames(const __grid_constant__ TemporalParameters p) {
     const int clip_rows = Stride * clip_results;
     const int size = clips_of_tile<Tile>(clip_rows);
     const int first = block_index() * size;
+    let_next_kernel_start();
+    if (has_list(p)) {
+        wait_for_previous_kernel();  // the kernels before it made the list
+    }
     const int count = minimum(size, clip_count(p) - first);
-    clear_counts(p);
     if (count <= 0) {
         return;
     }
     typename Tile::Weights weights = Tile::weights(p.weights.across, kTaps * kFeature);
+    wait_for_previous_kernel();  // features; so far, weights have set out beside it
+    clear_counts(p);
     constexpr int kFours = kFeature / 4;
     for (int i = thread_index(); i < (Tile::kRows + kTaps - 1) * kFours; i += Tile::kTileThreads) {
         const int row = i / kFours;
@@ -187,7 +195,7 @@ void across_frames(const __grid_constant__ TemporalParameters p) {
         float4 x{0, 0, 0, 0};
         if (clip < count && t >= 0 && t < length) {
             const size_t frame = static_cast<size_t>(clip_number(p, first + clip)) * length + t;
-            x = load_global(reinterpret_cast<const float4*>(p.features + frame * kFeature + channel));
+            x = load_fresh(reinterpret_cast<const float4*>(p.features + frame * kFeature + channel));
         }
         Element* const to = Tile::rows() + row * Tile::kStride + channel;
         Precision::store_pair(to, x.x, x.y);
@@ -226,11 +234,16 @@ void widen_and_pool(const __grid_constant__ TemporalParameters p) {
     const int length = p.clip_rows;
     const int size = clips_of_tile<Tile>(length);
     const int first = block_index() * size;
+    let_next_kernel_start();
+    if (has_list(p)) {
+        wait_for_previous_kernel();  // the kernels before it made the list
+    }
     const int count = minimum(size, clip_count(p) - first);
     if (count <= 0) {
         return;
     }
     typename Tile::Weights weights = Tile::weights(p.weights.widen, kFeature);
+    wait_for_previous_kernel();                                                 // across_frames' results
     constexpr int kCopies = kFeature * static_cast<int>(sizeof(Element)) / 16;  // of a row
     constexpr int kElements = 16 / static_cast<int>(sizeof(Element));
     const Element* const from = static_cast<const Element*>(p.across) + static_cast<size_t>(first) * length * kFeature;
@@ -240,7 +253,7 @@ void widen_and_pool(const __grid_constant__ TemporalParameters p) {
         uint4 sixteen_bytes{0, 0, 0, 0};
         if (row < count * length) {
             sixteen_bytes =
-                load_global(reinterpret_cast<const uint4*>(from + static_cast<size_t>(row) * kFeature + channel));
+                load_fresh(reinterpret_cast<const uint4*>(from + static_cast<size_t>(row) * kFeature + channel));
         }
         *reinterpret_cast<uint4*>(Tile::rows() + row * Tile::kStride + channel) = sixteen_bytes;
     }
@@ -299,9 +312,11 @@ ADASGN_DEVICE void classify(const TemporalParameters& p, int sample, int label, 
 ADASGN_KERNEL(kThreads, 1)
 void classify_samples(const __grid_constant__ TemporalParameters p) {
     const int label = block_index_y() * kWarps + warp();
+    const Lanes512 weights = class_weights(p.weights.classify, minimum(label, p.classes - 1));
+    let_next_kernel_start();
+    wait_for_previous_kernel();  // widen_and_pool's results
     if (label < p.classes && block_index() * p.persons < clip_count(p)) {
-        const Lanes512 weights = class_weights(p.weights.classify, label);
-        const Lanes512 pooled = pooled_values(p, block_index(), [](const float4* from) { return load_global(from); });
+        const Lanes512 pooled = pooled_values(p, block_index(), [](const float4* from) { return load_fresh(from); });
         classify(p, sample_number(p, block_index()), label, pooled, weights);
     }
 }
@@ -310,6 +325,8 @@ void classify_samples(const __grid_constant__ TemporalParameters p) {
 ADASGN_KERNEL(kThreads, 1)
 void settle_samples(const __grid_constant__ TemporalParameters p) {
     const int i = block_index() * kWarps + warp();
+    let_next_kernel_start();     // of the next level
+    wait_for_previous_kernel();  // scores
     if (i * p.persons < clip_count(p)) {
         settle(p, sample_number(p, i), threshold_of(p.escalation));
     }
@@ -460,24 +477,26 @@ Status launch_tiles(const TemporalParameters& p, Stream stream) {
         const int size = Tile::kRows / rows_of_clip;
         return (p.clips + size - 1) / size;
     };
+    constexpr Overlap overlap = Overlap::with_previous;
     const Grid across{blocks(Stride * result_rows<Stride>(p.clip_rows)), kFeature / Tile::kColumns};
     const Grid widen{blocks(p.clip_rows), kTemporal / Tile::kColumns};
     if (const Status failed =
-            launch(across_frames<Tile, Stride>, across, Tile::kTileThreads, Tile::kBytes, stream, p)) {
+            launch(across_frames<Tile, Stride>, across, Tile::kTileThreads, Tile::kBytes, stream, p, overlap)) {
         return failed;
     }
-    if (const Status failed = launch(widen_and_pool<Tile>, widen, Tile::kTileThreads, Tile::kBytes, stream, p)) {
+    if (const Status failed =
+            launch(widen_and_pool<Tile>, widen, Tile::kTileThreads, Tile::kBytes, stream, p, overlap)) {
         return failed;
     }
     const Grid classes{p.clips / p.persons, (p.classes + kWarps - 1) / kWarps};
-    if (const Status failed = launch(classify_samples, classes, kThreads, 0, stream, p)) {
+    if (const Status failed = launch(classify_samples, classes, kThreads, 0, stream, p, overlap)) {
         return failed;
     }
     if (p.escalation.probabilities == nullptr) {
         return {};
     }
     const int samples = p.clips / p.persons;
-    return launch(settle_samples, {(samples + kWarps - 1) / kWarps}, kThreads, 0, stream, p);
+    return launch(settle_samples, {(samples + kWarps - 1) / kWarps}, kThreads, 0, stream, p, overlap);
 }
 
 template <class Precision, int Stride>

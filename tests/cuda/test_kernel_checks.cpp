@@ -57,7 +57,9 @@ std::vector<Scenario> scenarios() {
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r64}, posed});
     const Shape levels{5, {3, 5}, {false}, 3, 4, false, true, true, 2};
     all.push_back({Precision::f16, {true, TileRows::r32, TileRows::r32}, levels});
-    all.push_back({Precision::f16, {false, TileRows::r32, TileRows::r64}, levels});
+    for (const Precision precision : {Precision::f32, Precision::f16}) {
+        all.push_back({precision, {false, TileRows::r32, TileRows::r64}, levels});
+    }
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r32}, pose});
     all.push_back({Precision::f16, {false, TileRows::r128, TileRows::r32}, pose});
     const Shape causal{7, {}, {}, 7, 3, false, true, false, 1, CausalShape{{1}, {2, 1}, 1, 0}};
