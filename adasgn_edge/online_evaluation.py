@@ -20,7 +20,8 @@ from adasgn_edge.scoring import Detection, Gesture, Score, score
 from adasgn_edge.wording import listed
 
 __all__ = [
-    "NANOSECONDS", "Cost", "OnlineEvaluation", "Playback", "PlayedRecogniser", "detections_of", "evaluate", "gestures_of", "play",
+    "NANOSECONDS", "Cost", "OnlineEvaluation", "Playback", "PlayedRecogniser", "detections_of", "evaluate",
+    "gestures_of", "play",
 ]  # fmt: skip
 
 NANOSECONDS = 1e9

@@ -48,8 +48,8 @@ def command(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Model file (.adasgn) or weights, or a shipped one: hands, clips, stream.  [default: hands, with --data "
-            "clips]",
+            help="Model file (.adasgn) or weights, or a shipped one: hands, clips, stream.  [default: hands, with "
+            "--data clips]",
             show_default=False,
         ),
     ] = None,
