@@ -11,15 +11,14 @@ from adasgn_edge.bench.torch_reference import TorchReference
 from adasgn_edge.engine import Result
 from adasgn_edge.model.cost import CostTable
 
-__all__ = ["TorchHalf", "half_tolerance"]
+__all__ = ["TorchHalf", "half_margin", "half_tolerance"]
 
 
 class TorchHalf:
     """A trained model in PyTorch, binary16, on the actions of `expected`; on a GPU where torch has one."""
 
     def __init__(self, reference: TorchReference, expected: Expected) -> None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model, self._expected, self._at = reference.other(torch.float16, device), expected, 0
+        self._model, self._expected, self._at = _half(reference), expected, 0
 
     def run(self, clips: ArrayLike, actions: ArrayLike | None = None, *, features: bool = False) -> Result:
         """As of an engine, for clips in the order of `expected`."""
@@ -38,3 +37,17 @@ def half_tolerance(expected: Expected) -> float | None:
         return None
     found = compare("PyTorch, float16", TorchHalf(expected.reference, expected), expected)
     return 2 * max(found.feature_error, found.logit_error)
+
+
+def half_margin(expected: Expected) -> float | None:
+    """Most that binary16 may be off in the confidence by which clips go on, of a model that escalates; None where the
+    weights are not at hand."""
+    if not isinstance(expected.reference, TorchReference):
+        return None
+    level, distance = _half(expected.reference).decide(expected.clips.arrays)
+    same = level == expected.actions  # on the same side of the threshold
+    return 2 * float(np.where(same, np.abs(distance - expected.margin), distance + expected.margin).max())
+
+
+def _half(reference: TorchReference) -> TorchReference:
+    return reference.other(torch.float16, "cuda" if torch.cuda.is_available() else "cpu")

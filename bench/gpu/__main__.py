@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adasgn_edge.bench.clips import default_clips, recorded
 from adasgn_edge.bench.machine import versions
 from adasgn_edge.bench.parity import TOLERANCE
@@ -36,14 +34,14 @@ from bench.models import DENSE_HANDS
 
 __all__ = ["make_report"]
 
-FORMAT = "adasgn_edge.gpu_speed.1"
+FORMAT = "adasgn_edge.gpu_speed.2"
 ROOT = Path(__file__).parents[2]
 QUICK = Plan(batches=(1, 4), repeats=3, calls=2, seconds=1.0, schedules=False, checked=8)
 QUICK_CLIPS = 16
 
 
 POLICY_HANDS = DENSE_HANDS.parents[1] / "adasgn-a1" / "model.safetensors"
-"""AdaSGN with a policy, for hands; models that escalate are not measured on a GPU yet."""
+"""AdaSGN with a policy, for hands."""
 
 
 def make_report(
@@ -57,9 +55,6 @@ def make_report(
     """Measure, and say everything as plain values. missing: what is left out besides, and why; keep: is given the
     report of what there is after each batch size."""
     gpu = facts()
-    adaptive = models["adasgn"]
-    names = read_model_file(adaptive.path).folded.config.branch_names
-    counts = np.bincount(adaptive.expected.actions.ravel(), minlength=len(names))
     report: dict[str, Any] = {
         "format": FORMAT,
         "command": command,
@@ -67,9 +62,9 @@ def make_report(
         **commit(ROOT),
         "gpu": gpu,
         "versions": versions(),
-        "clips": adaptive.expected.clips.source,
+        "clips": next(iter(models.values())).expected.clips.source,
         "models": {name: model.source for name, model in models.items()},
-        "action_shares": dict(zip(names, (counts / counts.sum()).tolist(), strict=True)),
+        "action_shares": {name: model.shares() for name, model in models.items() if name != "dense"},
         "ceilings": ceilings(gpu),
         "tolerances": {
             "f32": TOLERANCE,
@@ -96,8 +91,8 @@ def main() -> int:
         "model",
         type=Path,
         nargs="?",
-        default=POLICY_HANDS,
-        help="AdaSGN with a policy, .adasgn or weights  [default: that of bench/results]",
+        help="AdaSGN, .adasgn or weights  [default: with a policy, that of bench/results, and the shipped one, which "
+        "escalates]",
     )
     parser.add_argument(
         "--dense", type=Path, help="dense SGN beside it, .adasgn or weights  [default: for hands that of bench/results]"
@@ -129,7 +124,8 @@ def _report(options: argparse.Namespace, deadline: float, keep: Callable[[dict[s
     missing: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="adasgn-bench-") as name:
         folder = Path(name)
-        path, _ = load_reference(options.model, None, folder)
+        given = options.model or POLICY_HANDS
+        path, _ = load_reference(given, None, folder)
         file = read_model_file(path)
         config = file.folded.config
         clips = (
@@ -139,7 +135,10 @@ def _report(options: argparse.Namespace, deadline: float, keep: Callable[[dict[s
         )
         if options.quick:
             clips = dataclasses.replace(clips, arrays=clips.arrays[:QUICK_CLIPS], labels=None)
-        models = {"adasgn": load_measured("adasgn", options.model, clips, folder)}
+        kind = "escalating" if config.escalates else "adasgn"
+        models = {kind: load_measured(kind, given, clips, folder)}
+        if options.model is None:
+            models["escalating"] = load_measured("escalating", None, clips, folder)
         dense = options.dense
         if dense is None and file.layout.name == "shrec22" and config.frames == 20 and DENSE_HANDS.exists():
             dense = DENSE_HANDS

@@ -133,7 +133,9 @@ def _on_device(
     side: str, engine: Engine, model: Measured, batches: Batches, repeats: int, wait: bool, tolerance: float
 ) -> dict[str, Any]:
     """Statistics of runs on the device alone; the last run's logits are compared with the reference."""
-    microseconds, logits = engine._native.time_graph(batches.arrays[:, :, None], repeats, wait)
+    threshold = engine.description.threshold(None, None)
+    options = {} if threshold is None else {"threshold": threshold}  # as Engine.run
+    microseconds, logits = engine._native.time_graph(batches.arrays[:, :, None], repeats, wait, **options)
     model.validate(f"{side} on the device", logits, batches.rows[(repeats - 1) % len(batches.rows)], tolerance)
     return _seconds(microseconds)
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from adasgn_edge.bench.clips import Clips
-from adasgn_edge.bench.half import half_tolerance
+from adasgn_edge.bench.half import half_margin, half_tolerance
 from adasgn_edge.bench.parity import MARGIN, TOLERANCE, Expected, expect
 from adasgn_edge.bench.reference import Reference
 from adasgn_edge.bench.torch_reference import TorchReference, load_reference
@@ -43,13 +43,21 @@ class Batches:
 
 @dataclass(frozen=True)
 class Measured:
-    """One model. name: "adasgn" or "dense"; half_tolerance: of binary16."""
+    """One model. name: "adasgn" (with a policy), "escalating" or "dense"; half_tolerance: of binary16; half_margin:
+    by how much a decision must be clear to be the same in binary16."""
 
     name: str
     path: Path
     expected: Expected
     half_tolerance: float
+    half_margin: float
     source: str
+
+    def shares(self) -> dict[str, float]:
+        """Of frames, by the name of the branch that they take; of a model that escalates, that their clip ends at."""
+        names = read_model_file(self.path).folded.config.branch_names
+        counts = np.bincount(self.expected.actions.ravel(), minlength=len(names))
+        return dict(zip(names, (counts / counts.sum()).tolist(), strict=True))
 
     def batches(self, size: int) -> Batches:
         """Batches of `size` clips; the same for every model on the same clips."""
@@ -65,9 +73,11 @@ class Measured:
     def validate(self, side: str, logits: NDArray[np.floating], rows: NDArray[np.int64], tolerance: float) -> float:
         """The largest error of logits (B, K) of the clips in `rows` (B,); raises ValidationError above `tolerance`.
 
-        Clips with a frame whose two best actions are closer than MARGIN are left out: either action is right.
+        Clips with a frame whose two best actions are closer than MARGIN are left out: either action is right; and where
+        the tolerance is of binary16, clips that it may take for surer or less sure than they are.
         """
-        decided = (self.expected.margin[rows] > MARGIN).all(axis=1)
+        margin = MARGIN if tolerance <= TOLERANCE else self.half_margin
+        decided = (self.expected.margin[rows] > margin).all(axis=1)
         truth = self.expected.logits[rows][decided]
         errors = np.linalg.norm(logits[decided].astype(np.float64) - truth, axis=-1) / np.linalg.norm(truth, axis=-1)
         worst = float(errors.max(initial=0.0))
@@ -106,7 +116,8 @@ def _measured(name: str, path: Path, reference: Reference, clips: Clips) -> Meas
     if isinstance(reference, TorchReference) and torch.cuda.is_available():
         quick = reference.other(torch.float64, "cuda")
     expected = expect(quick, clips)
-    return Measured(name, path, expected, half_tolerance(expected) or HALF_TOLERANCE, reference.source)
+    margin = (half_margin(expected) or HALF_TOLERANCE) if reference.config.escalates else MARGIN
+    return Measured(name, path, expected, half_tolerance(expected) or HALF_TOLERANCE, margin, reference.source)
 
 
 def _floats(part: Any) -> int:

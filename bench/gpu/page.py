@@ -10,7 +10,7 @@ from bench.markdown import table
 
 __all__ = ["to_markdown"]
 
-PERCENTILES = ("median", "p5", "p95", "p99")
+COLUMNS = ("median", "mean", "p5", "p95", "p99")
 
 
 def to_markdown(report: dict[str, Any]) -> str:
@@ -40,8 +40,11 @@ def _machine(report: dict[str, Any]) -> str:
         f"- nvidia-smi before: {smi['before'] or 'not readable'}; after: {smi['after'] or 'not readable'}",
         f"- versions: {', '.join(f'{name} {version}' for name, version in report['versions'].items())}",
         f"- clips: {report['clips']}; models: {', '.join(f'{k}: {v}' for k, v in report['models'].items())}",
-        f"- branches that AdaSGN's frames take: "
-        f"{', '.join(f'{name} {share:.1%}' for name, share in report['action_shares'].items())}",
+        *(
+            f"- branches that {'clips end at' if model == 'escalating' else 'frames take'} ({model}): "
+            f"{', '.join(f'{name} {share:.1%}' for name, share in shares.items())}"
+            for model, shares in report["action_shares"].items()
+        ),
         f"- ceilings, {ceilings['source']}: {', '.join(rates) or 'none'}",
         "- before a side was timed, its logits were within its tolerance of the reference in float64: "
         f"f32 {report['tolerances']['f32']:.0e}, f16 "
@@ -64,7 +67,7 @@ def _aims(aims: list[dict[str, Any]]) -> str:
 
 
 def _times(group: dict[str, Any], ceilings: dict[str, Any]) -> str:
-    header = ["", "", *(f"{name} µs" for name in PERCENTILES), "runs", "clips/s", "floor µs", "÷ floor"]
+    header = ["", "", *(f"{name} µs" for name in COLUMNS), "runs", "clips/s", "floor µs", "÷ floor"]
     rows = []
     for way, meaning in WAYS.items():
         for side, times in group[way].items():
@@ -74,7 +77,7 @@ def _times(group: dict[str, Any], ceilings: dict[str, Any]) -> str:
                 [
                     meaning,
                     NAMES.get(side, f"**ours**, {side}"),
-                    *("–" if times[name] is None else f"{1e6 * times[name]:.1f}" for name in PERCENTILES),
+                    *("–" if times[name] is None else f"{1e6 * times[name]:.1f}" for name in COLUMNS),
                     str(times["runs"]),
                     f"{group['batch'] / times['median']:.0f}",
                     "–" if least is None else f"{1e6 * least:.2f}",

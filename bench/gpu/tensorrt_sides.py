@@ -23,7 +23,7 @@ FLOAT_TOLERANCE = 1e-4
 
 
 class TensorRTSides:
-    """Makes them, each built for its batch size alone. paths: model files of "adasgn" and "dense"."""
+    """Makes them, each built for its batch size alone. paths: model files, of "dense" and perhaps of "adasgn"."""
 
     def __init__(self, dense: SGN, paths: Mapping[str, Path], folder: Path) -> None:
         self._dense, self._paths, self._folder = dense, paths, folder
@@ -33,7 +33,7 @@ class TensorRTSides:
         return [
             ("tensorrt-dense-f16", lambda batch: self._graph("f16", batch)),
             ("tensorrt-dense-f32", lambda batch: self._graph("f32", batch)),
-            ("tensorrt-adasgn", self._plugin),
+            *([("tensorrt-adasgn", self._plugin)] if "adasgn" in self._paths else []),
         ]
 
     def _graph(self, precision: str, batch: int) -> Peer:

@@ -18,7 +18,7 @@ from pathlib import Path
 from .compiler import FLAGS, KernelUse, ToolError, digest, parse_ptxas, run_tool
 from .names import readable_names
 
-__all__ = ["Code", "Loop", "count_all", "find_disassembler", "read", "read_listing", "table", "write"]
+__all__ = ["MULTIPLIES", "Code", "Loop", "count_all", "find_disassembler", "read", "read_listing", "table", "write"]
 
 FORMAT = "adasgn_edge.machine_code.1"
 KINDS = ("HMMA", "FFMA", "LDSM", "LDS", "STS", "LDG", "LDG.128", "LDGSTS", "STG", "SHFL", "MUFU", "BAR")

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from adasgn_edge.deploy.model_file import read_model_file, shipped_model
+import numpy as np
+
+from adasgn_edge.deploy.model_file import ModelFile, read_model_file, shipped_model
 from adasgn_edge.errors import AdaSGNError
 from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from bench.kernel_report.compiler import ToolError
@@ -35,6 +37,30 @@ def read_mix(text: str, branches: int) -> tuple[float, ...]:
     return tuple(share / sum(shares) for share in shares)
 
 
+def read_going_on(text: str | None, own: float | None) -> float:
+    """A share of clips; own: that of the model's effort table, None where it cannot be told."""
+    if text == "own":
+        if own is None:
+            raise SystemExit("predict: --going-on: expected a share, as the model's effort table does not tell its own")
+        return own
+    try:
+        share = float(text or 0)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise SystemExit(f"predict: --going-on: expected a share from 0 to 1, or own, found {text!r}")
+    return share
+
+
+def own_going_on(file: ModelFile) -> float | None:
+    """The share of clips that go on at the file's own effort: what a clip costs on average lies between the cost of one
+    that stays and of one that goes on. None of a model that does not escalate or has more than two levels."""
+    if file.effort is None or len(file.folded.config.branches) != 2:
+        return None
+    efforts, _, macs, _ = zip(*file.effort.points, strict=True)
+    return float((np.interp(file.effort.default, efforts, macs) - macs[0]) / (macs[-1] - macs[0]))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables."""
     options = _parser().parse_args(arguments)
@@ -46,25 +72,30 @@ def main(arguments: list[str] | None = None) -> int:
             for line in _streaming(options, batches):
                 print(line, flush=True)
             return 0
-        config = SHREC if options.model is None else read_model_file(options.model).folded.config
+        given = None if options.model is None else read_model_file(options.model)
+        file = given if given is not None and given.folded.config.escalates else read_model_file(shipped_model("clips"))
+        config = SHREC if given is None else given.folded.config
         branches = len(config.branches)
-        if any(branch.pose for branch in config.branches):
+        if config.branches[0].pose and not config.escalates:
             names = " ".join(config.branch_names)
-            raise SystemExit(f"predict: --model: expected branches S and B, whose kernels are counted, found {names}")
+            raise SystemExit(f"predict: --model: expected branches S and B, or a model that escalates, found {names}")
         if options.mix is None and config.adaptive and branches != len(SHREC_MIX):
             raise SystemExit(f"predict: --mix: expected the shares of the model's {branches} branches, found none")
         mix = read_mix(options.mix, branches) if options.mix else tuple(share / sum(SHREC_MIX) for share in SHREC_MIX)
-        pose = Branch(config.joints, POSE)
-        shape = {"joints": config.joints, "classes": config.classes, "frames": config.frames, "stride": 2}
+        own = own_going_on(file)
         models = {
             "dense": ModelConfig.dense(config.joints, config.classes, config.frames),
-            "adasgn": config,
-            "pose": ModelConfig(branches=(pose,), adaptive=False, **shape),
-            "escalating": ModelConfig(
-                branches=(pose, Branch(config.joints, "big")), adaptive=False, escalates=True, **shape
+            "adasgn": SHREC if config.escalates else config,
+            "pose": ModelConfig(
+                config.joints, config.classes, (Branch(config.joints, POSE),), config.frames, adaptive=False, stride=2
             ),
+            "escalating": file.folded.config,
         }
-        for line in _lines(options, models, batches, mix):
+        if options.board is None and options.going_on is None and own is not None:
+            options.going_on = "own"  # beside the column of nobody
+        going_on = read_going_on(options.going_on, own)
+        kind = "escalating" if config.escalates else "adasgn"
+        for line in _lines(options, models, kind, batches, mix, going_on):
             print(line, flush=True)
     except (AdaSGNError, OSError, ToolError) as error:
         raise SystemExit(f"predict: {error}") from None
@@ -76,13 +107,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--board", choices=sorted(BOARDS), help="default: a summary of all boards")
     parser.add_argument("--batch", type=int, action="append", help="clips of a run (default 1 and 64)")
     parser.add_argument("--precision", choices=("f16", "f32"), default="f16")
-    parser.add_argument("--model", type=Path, help="an .adasgn file (default: the shape of SHREC's AdaSGN)")
+    parser.add_argument(
+        "--model", type=Path, help="an .adasgn file (default: the shape of SHREC's AdaSGN with a policy)"
+    )
     parser.add_argument("--mix", help="share of frames of each branch, such as 12.1/15.8/38/31/1.7/1.4")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--dense", action="store_true", help="with --board: dense SGN on the model's joints")
     kind.add_argument("--pose", action="store_true", help="with --board: a pose branch alone, a stride of 2")
     kind.add_argument(
-        "--escalating", action="store_true", help="with --board: the same before B, and no sample goes on"
+        "--escalating",
+        action="store_true",
+        help="with --board: the shipped model, whose clips go on if they are unsure",
+    )
+    parser.add_argument(
+        "--going-on",
+        metavar="SHARE",
+        help="of a model that escalates: of the clips at a level, from 0 to 1, or own: as its effort table has it "
+        "(default with --board 0, nobody)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--streaming", action="store_true", help="a step of a causal model: one new frame of some tracks")
@@ -100,7 +141,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _lines(
-    options: argparse.Namespace, models: dict[str, ModelConfig], batches: list[int], mix: tuple[float, ...]
+    options: argparse.Namespace,
+    models: dict[str, ModelConfig],
+    kind: str,
+    batches: list[int],
+    mix: tuple[float, ...],
+    going_on: float,
 ) -> Iterable[str]:
     board = BOARDS[options.board or "h100"]  # of what was measured
     if options.compare:
@@ -122,10 +168,10 @@ def _lines(
     elif options.board is None:
         if options.settle:
             raise SystemExit("predict: --settle: expected a --board, found none")
-        yield from tables.summary(models, batches, ("f16", "f32"), mix)
+        yield from tables.summary(models, batches, ("f16", "f32"), mix, going_on)
     else:
-        kind = next((name for name in ("dense", "pose", "escalating") if getattr(options, name)), "adasgn")
-        yield from _of_board(options, models[kind], batches, mix)
+        kind = next((name for name in ("dense", "pose", "escalating") if getattr(options, name)), kind)
+        yield from _of_board(options, models[kind], batches, mix, going_on)
 
 
 def _streaming(options: argparse.Namespace, batches: list[int]) -> Iterable[str]:
@@ -153,13 +199,16 @@ def _titled(title: str, prediction: Prediction, board: Board, settle: bool) -> I
 
 
 def _of_board(
-    options: argparse.Namespace, config: ModelConfig, batches: list[int], mix: tuple[float, ...]
+    options: argparse.Namespace, config: ModelConfig, batches: list[int], mix: tuple[float, ...], going_on: float
 ) -> Iterable[str]:
     board = BOARDS[options.board]
+    names = ", ".join(config.branch_names)
+    if config.escalates:
+        names += f" ({going_on:.0%} of the clips go on)"
     for batch in batches:
-        prediction = predict(config, board, batch, options.precision, mix)
-        names = ", ".join(config.branch_names)
-        title = f"{options.board}, {batch} clips, {options.precision}, {names}; {prediction.schedule}"
+        prediction = predict(config, board, batch, options.precision, mix, going_on)
+        ways = ", then ".join(map(str, prediction.chosen))
+        title = f"{options.board}, {batch} clips, {options.precision}, {names}; {ways}"
         yield from _titled(title, prediction, board, options.settle)
 
 

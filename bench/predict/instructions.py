@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.kernel_report.compiler import ToolError
-from bench.kernel_report.machine_code import Code, Loop, read
+from bench.kernel_report.machine_code import MULTIPLIES, Code, Loop, read
 from bench.predict.geometry import BLOCK, TEMPORAL_SHAPES
 
 __all__ = [
@@ -169,7 +169,7 @@ def split(architecture: str, kernel: str, steps: int) -> tuple[float, float]:
     name, precision = kernel.split("<")
     exact = 0.0
     if precision.startswith("f32"):
-        products = [loop.instructions for loop in of.loops if loop["FFMA"] >= 256]
+        products = [loop.instructions for loop in of.loops if loop["FFMA"] >= MULTIPLIES]
         exact = steps * sum(products) / len(products)
     once = of.instructions - sum(loop.instructions for loop in of.loops) if name == "hidden_split" else of.outside
     if name == "hidden_split" and not exact:  # the loop over its inputs is all of it, and most have one pass
@@ -184,7 +184,7 @@ def causal(architecture: str, kernel: str) -> dict[str, tuple[float, float]]:
     shares = CAUSAL_SHARES[kernel.removeprefix("causal_step")]
     if kernel.startswith("causal_step<f16"):
         return {part: (share * of.instructions, 0.0) for part, share in shares.items()}
-    products = [loop.instructions for loop in of.loops if loop["FFMA"] >= 128]
+    products = [loop.instructions for loop in of.loops if loop["FFMA"] >= MULTIPLIES]
     each = 2 * sum(products) / len(products)  # a loop of 16 inputs goes round twice
     exact = {part: times * each for part, times in (("hidden", 1), ("feature", 1), ("layer", 3), ("widen", 2))}
     return {part: (share * of.outside + exact.get(part, 0.0), exact.get(part, 0.0)) for part, share in shares.items()}

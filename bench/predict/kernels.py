@@ -39,9 +39,9 @@ from bench.predict.geometry import (
 )
 
 __all__ = [
-    "Tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "frame_block", "policy_block",
-    "pose_inputs", "pose_split_block", "pose_tile", "split_block", "split_kernel", "surplus_block", "temporal_block",
-    "tiles_of",
+    "Tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "frame_block", "listed_block",
+    "policy_block", "pose_inputs", "pose_split_block", "pose_tile", "settle_block", "split_block", "split_kernel",
+    "surplus_block", "temporal_block", "tiles_of",
 ]  # fmt: skip
 
 
@@ -499,6 +499,25 @@ def pose_tile(architecture: str, precision: str, rows: int, joints: int) -> Bloc
 def surplus_block() -> Block:
     """A block of a level of a model that escalates, when nothing is listed for it: it reads how many there are."""
     return Block((Phase(WARPS, instructions=60, loads=1),))
+
+
+@cache
+def listed_block() -> Block:
+    """What comes before the work of a block that has some: it reads how many there are, then which are its own."""
+    return surplus_block() + Block((Phase(WARPS, instructions=10, loads=1),))
+
+
+SETTLE = 280
+"""Instructions of a warp that settles a sample of up to 32 classes, by the listing of settle_samples: no loop's second
+round, no slow path of a division."""
+
+
+@cache
+def settle_block(warps: int = 1) -> Block:
+    """Whether samples go on, a warp a sample (kernels/temporal.cu: settle): the threshold, scores, the mean of the
+    levels."""
+    phase = Phase(WARPS, instructions=SETTLE, share=warps / WARPS, loads=3, barriers=1)
+    return Block((phase,), (("settle", 16.0 * SETTLE),))
 
 
 @cache

@@ -15,7 +15,7 @@ from bench.predict.boards import ROOT, Board, span
 from bench.predict.costs import Constants
 from bench.predict.kernels import frame_block, policy_block
 from bench.predict.prediction import device_microseconds
-from bench.predict.schedule import NEIGHBOURS, Run, Schedule, launches
+from bench.predict.schedule import NEIGHBOURS, Run, Schedule, launches, levels
 
 __all__ = ["MEASURED", "PROFILE", "Measurement", "calibrate", "counted", "error", "fit", "read_measured"]
 
@@ -27,10 +27,11 @@ CALIBRATED_UP_TO = 64
 
 @dataclass(frozen=True)
 class Measurement:
-    """A schedule's median on the device, in microseconds, and its run as the model has it."""
+    """A schedule's time on the device, in microseconds, and its run as the model has it: the median, of a model that
+    escalates the mean, which knows those that go on."""
 
     batch: int
-    model: str  # adasgn or dense
+    model: str  # adasgn, escalating or dense
     precision: str
     schedule: Schedule
     microseconds: float
@@ -50,9 +51,14 @@ def read_measured(
             for name, times in schedules.items():
                 if "median" not in times:
                     continue
-                schedule = _schedule(name)
-                run = launches(models[model], board, group["batch"], precision, shares, schedule)
-                yield Measurement(group["batch"], model, precision, schedule, 1e6 * times["median"], run)
+                config, schedule, batch = models[model], _schedule(name), group["batch"]
+                if config.escalates:
+                    stay = report["action_shares"][model][config.branch_names[0]]
+                    run = levels(config, board, batch, precision, 1 - stay, schedule)
+                else:
+                    run = launches(config, board, batch, precision, shares, schedule)
+                seconds = times["mean" if config.escalates else "median"]
+                yield Measurement(batch, model, precision, schedule, 1e6 * seconds, run)
 
 
 def _schedule(name: str) -> Schedule:

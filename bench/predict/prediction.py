@@ -10,7 +10,7 @@ from bench.predict.boards import Board, span
 from bench.predict.costs import Constants, Launch
 from bench.predict.geometry import element
 from bench.predict.kernels import branch_kernel_tile, branch_tile, pose_inputs
-from bench.predict.schedule import Run, Schedule, choose, launches, streaming
+from bench.predict.schedule import Run, Schedule, choose, chosen_levels, launches, levels, streaming
 
 __all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity"]
 
@@ -24,10 +24,13 @@ STREAM_COPIES = 2
 
 @dataclass(frozen=True)
 class Prediction:
-    """(low, high) in microseconds: of each launch; on the device from first node to last; from array to result."""
+    """(low, high) in microseconds: of each launch; on the device from first node to last; from array to result.
+
+    chosen: the schedule, of a model that escalates that of each level; none of a step of a stream.
+    """
 
     run: Run
-    schedule: Schedule | None
+    chosen: tuple[Schedule, ...]
     each: list[tuple[float, float]]
     device: tuple[float, float]
     end_to_end: tuple[float, float]
@@ -50,18 +53,23 @@ def predict(
     batch: int,
     precision: str,
     shares: Sequence[float],
-    schedule: Schedule | None = None,
+    going_on: float = 0,
 ) -> Prediction:
-    """One run of `batch` clips by a captured graph, by the engine's own schedule unless another is given."""
-    schedule = schedule or choose(config, board.multiprocessors, batch * config.frames, shares, precision)
+    """One run of `batch` clips by a captured graph, by the engine's own schedule. shares: of frames, of each branch;
+    going_on: of clips, of a model that escalates, from a level to the next."""
+    frames = batch * config.frames
+    if config.escalates:
+        chosen = chosen_levels(config, board.multiprocessors, frames, precision)
+        return _priced(levels(config, board, batch, precision, going_on), config, board, batch, precision, chosen)
+    schedule = choose(config, board.multiprocessors, frames, shares, precision)
     run = launches(config, board, batch, precision, shares, schedule)
-    return _priced(run, config, board, batch, precision, schedule)
+    return _priced(run, config, board, batch, precision, (schedule,))
 
 
 def predict_streaming(config: ModelConfig, board: Board, tracks: int, precision: str) -> Prediction:
     """One new frame of each of `tracks` tracks of a causal model. Launches are the host's own, priced as nodes are."""
     run = streaming(config, board, tracks, precision)
-    found = _priced(run, config, board, 0, precision, None)
+    found = _priced(run, config, board, 0, precision, ())
     ranges = span(board)
     moved = 4 * tracks * (2 * config.joints * COORDINATES + 2) / (min(board.dram, 20) * 1e3)
     low, high = (
@@ -102,7 +110,7 @@ def weight_bytes(config: ModelConfig, board: Board, precision: str) -> float:
 
 
 def _priced(
-    run: Run, config: ModelConfig, board: Board, batch: int, precision: str, schedule: Schedule | None
+    run: Run, config: ModelConfig, board: Board, batch: int, precision: str, chosen: tuple[Schedule, ...]
 ) -> Prediction:
     ranges = span(board)
     sides = (ranges.low, ranges.high)
@@ -118,4 +126,4 @@ def _priced(
     copied = 4 * batch * (config.frames * (config.joints * COORDINATES + 1) + config.classes)
     moved = copied / (min(board.dram, 20) * 1e3)  # at the rate of PCI Express where that is less than DRAM's
     whole = [total + by.call + COPIES * by.copy + moved for total, by in zip((low, high), sides, strict=True)]
-    return Prediction(run, schedule, each, (low, high), (whole[0], whole[1]))
+    return Prediction(run, chosen, each, (low, high), (whole[0], whole[1]))

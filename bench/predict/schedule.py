@@ -40,9 +40,11 @@ from bench.predict.kernels import (
     classify_block,
     find_tile,
     frame_block,
+    listed_block,
     policy_block,
     pose_split_block,
     pose_tile,
+    settle_block,
     split_block,
     split_kernel,
     surplus_block,
@@ -50,7 +52,10 @@ from bench.predict.kernels import (
     tiles_of,
 )
 
-__all__ = ["Run", "Schedule", "choose", "choose_level", "launches", "policy_rows", "schedules", "streaming"]
+__all__ = [
+    "Run", "Schedule", "choose", "choose_level", "chosen_levels", "launches", "levels", "policy_rows", "schedules",
+    "streaming",
+]  # fmt: skip
 
 NEIGHBOURS = 3
 """Frames that the policy's convolution sees."""
@@ -193,16 +198,21 @@ def chosen_temporal_rows(config: ModelConfig, multiprocessors: int, frames: int,
     return 64 if fits and clips < HIGH_TEMPORAL * multiprocessors else highest
 
 
+def chosen_levels(config: ModelConfig, multiprocessors: int, frames: int, precision: str) -> tuple[Schedule, ...]:
+    """What the engine chooses for each level of a model that escalates."""
+    return tuple(
+        choose_level(config, level, multiprocessors, frames, precision) for level in range(len(config.branches))
+    )
+
+
 def launches(
     config: ModelConfig, board: Board, batch: int, precision: str, shares: Sequence[float], schedule: Schedule
 ) -> Run:
-    """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it; an adaptive model's policy looks at a
-    small branch of one joint."""
+    """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it, of a model that does not escalate; an
+    adaptive model's policy looks at a small branch of one joint."""
     if config.adaptive and not has_frame_blocks(config):
         raise ValueError("expected a policy that looks at a small branch of one joint")
     frames = batch * config.frames
-    if config.escalates:
-        return _levels(config, board, batch, precision)
     if config.branches[0].pose:
         first = _pose(config, board, frames, precision, schedule.branch_rows)
         after = schedule.branch_rows == SPLIT_ROWS
@@ -226,21 +236,74 @@ def launches(
     return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows, after)], fills)
 
 
-def _levels(config: ModelConfig, board: Board, batch: int, precision: str) -> Run:
-    """A model that escalates, when no sample goes on: the first level, and blocks of the others that find nothing."""
-    frames = batch * config.frames
+def levels(
+    config: ModelConfig,
+    board: Board,
+    batch: int,
+    precision: str,
+    going_on: float = 0,
+    forced: Schedule | None = None,
+) -> Run:
+    """A run of a model that escalates. going_on: of the clips at a level, the share that goes on to the next one;
+    forced: the schedule of all levels; each has the engine's choice otherwise.
+
+    Every level is launched as for all clips: blocks beyond those that are listed for it read how many there are.
+    """
+    chosen = chosen_levels(config, board.multiprocessors, batch * config.frames, precision)
+    if forced is not None:
+        chosen = (forced,) * len(chosen)
     found: list[Launch] = []
-    for level in range(len(config.branches)):
-        schedule = choose_level(config, level, board.multiprocessors, frames, precision)
-        run = launches(_alone(config, level), board, batch, precision, (), schedule).launches
+    for level, schedule in enumerate(chosen):
+        whole = _level(config, level, board, batch, precision, schedule)
         if level > 0:
+            counts = reached(batch, going_on**level, _draws(batch * config.frames))
+            parts = {n: _level(config, level, board, n, precision, schedule) for n in {*counts} - {0}}
             early = schedule.block_per_frame
-            run = [
-                Launch(one.name, [[surplus_block()] * len(one.draws[0])], one.resident, one.early or (early and i == 0))
-                for i, one in enumerate(run)
+            whole = [
+                replace(
+                    all_blocks,
+                    draws=[_listed(parts[n][i].draws[0] if n else (), len(all_blocks.draws[0])) for n in counts],
+                    early=all_blocks.early or (early and i == 0 and board.starts_early),
+                )
+                for i, all_blocks in enumerate(whole)
             ]
-        found += run
+        found += whole
     return Run(found, 0)
+
+
+def reached(batch: int, share: float, draws: int) -> list[int]:
+    """How many of `batch` clips reach a level that each reaches with probability `share`: so many draws at even
+    distances of the binomial distribution, whose mean is close to batch · share."""
+    if share in (0, 1):
+        return [int(batch * share)] * draws
+    total, found, n = 0.0, [], -1
+    for i in range(draws):
+        while total < (i + 0.5) / draws and n < batch:
+            n += 1
+            ways = math.lgamma(batch + 1) - math.lgamma(n + 1) - math.lgamma(batch - n + 1)
+            total += math.exp(ways + n * math.log(share) + (batch - n) * math.log1p(-share))
+        found.append(n)
+    return found
+
+
+def _listed(work: Sequence[Block], blocks: int) -> list[Block]:
+    """A kernel of a level whose first blocks have work; equal ones stay one object."""
+    kinds = {id(block): listed_block() + block for block in work}
+    return [kinds[id(block)] for block in work] + [surplus_block()] * (blocks - len(work))
+
+
+def _level(
+    config: ModelConfig, level: int, board: Board, clips: int, precision: str, schedule: Schedule
+) -> list[Launch]:
+    """The launches of a level on so many clips."""
+    run = list(launches(_alone(config, level), board, clips, precision, (), schedule).launches)
+    if schedule.temporal_rows == SPLIT_ROWS:  # the last block of a clip settles it, too
+        last = run[-1].draws[0]
+        run[-1] = replace(run[-1], draws=[[*last[:-clips], *[last[-1] + settle_block()] * clips]])
+        return run
+    resident = _resident_small(board, "settle_samples")
+    samples = [settle_block(min(WARPS, clips))] * math.ceil(clips / WARPS)
+    return [*run, Launch("settle_samples", [samples], resident)]
 
 
 def _pose(config: ModelConfig, board: Board, frames: int, precision: str, rows: int) -> list[Launch]:

@@ -40,16 +40,27 @@ def _number(value: float) -> str:
 
 
 def summary(
-    models: dict[str, ModelConfig], batches: Sequence[int], precisions: Sequence[str], shares: Sequence[float]
+    models: dict[str, ModelConfig],
+    batches: Sequence[int],
+    precisions: Sequence[str],
+    shares: Sequence[float],
+    going_on: float,
 ) -> Iterable[str]:
-    """Every board, dense and adaptive."""
-    yield "| board | clips | precision | dense, µs | adaptive, µs | array to result, adaptive, µs |"
-    yield "|---|---|---|---|---|---|"
+    """Every board: dense, with a policy, and escalating, where nobody goes on and where a share of the clips does (the
+    mean of such runs)."""
+    some = f"{going_on:.0%} go on"
+    columns = ("dense", "policy", "escalating, none goes on", some, "array to result: policy", f"escalating, {some}")
+    yield f"| board | clips | precision | {' | '.join(f'{column}, µs' for column in columns)} |"
+    yield f"|---|---|---|{'---|' * len(columns)}"
     for name, board in BOARDS.items():
         for batch in batches:
             for precision in precisions:
-                dense, adaptive = (predict(models[key], board, batch, precision, shares) for key in ("dense", "adasgn"))
-                cells = [_range(pair) for pair in (dense.device, adaptive.device, adaptive.end_to_end)]
+                dense, policy, few, more = (
+                    predict(models[key], board, batch, precision, shares, share)
+                    for key, share in (("dense", 0), ("adasgn", 0), ("escalating", 0), ("escalating", going_on))
+                )
+                times = (one.device for one in (dense, policy, few, more))
+                cells = [_range(pair) for pair in (*times, policy.end_to_end, more.end_to_end)]
                 yield f"| {name} | {batch} | {precision} | {' | '.join(cells)} |"
 
 
@@ -99,7 +110,7 @@ def prediction_lines(title: str, prediction: Prediction, board: Board) -> Iterab
     yield f"device: {_range(prediction.device)} µs"
     yield f"array to result: {_range(prediction.end_to_end)} µs"
     run = prediction.run
-    if prediction.schedule is None:
+    if not prediction.chosen:
         yield f"{len(run.launches)} launches and {STREAM_COPIES} copies"
     else:
         yield f"{len(run.launches) + run.fills} graph nodes and {COPIES} copies"

@@ -17,7 +17,7 @@ from adasgn_edge.skeletons import load_layout
 from bench.gpu import constants
 from bench.kernel_report.compiler import ToolError
 from bench.predict import boards, document, geometry, instructions, kernel_source
-from bench.predict.__main__ import SHREC, SHREC_MIX, main
+from bench.predict.__main__ import SHREC, SHREC_MIX, main, own_going_on
 from bench.predict.boards import BOARDS, MEASURED_BY, span
 from bench.predict.costs import Block, Constants, Launch, Phase
 from bench.predict.document import refresh
@@ -38,6 +38,8 @@ from bench.predict.schedule import (
     choose,
     choose_level,
     launches,
+    levels,
+    reached,
     schedules,
     streaming,
 )
@@ -46,6 +48,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DENSE = ModelConfig.dense(22, 14)
 MODELS = {"dense": DENSE, "adasgn": SHREC}
 ONE = Constants(**dict.fromkeys((item.name for item in fields(Constants)), 1.0))
+DENSE_STRIDE = ModelConfig(22, 14, (Branch(22, "big"),), adaptive=False, stride=2)
+ESCALATING = ModelConfig(22, 14, (Branch(22, "pose"), Branch(22, "big")), adaptive=False, escalates=True, stride=2)
 H100 = BOARDS["h100"]
 
 
@@ -209,22 +213,45 @@ def test_launches_follow_the_engine() -> None:
 
 def test_launches_of_pose_branches_and_levels_follow_the_engine() -> None:
     pose = ModelConfig(22, 14, (Branch(22, "pose"),), adaptive=False, stride=2)
-    levels = ModelConfig(22, 14, (Branch(22, "pose"), Branch(22, "big")), adaptive=False, escalates=True, stride=2)
 
     def blocks(config: ModelConfig, batch: int) -> dict[str, int]:
-        schedule = choose(config, H100.multiprocessors, batch * config.frames, None, "f16")
-        run = launches(config, H100, batch, "f16", (), schedule)
+        run = predict(config, H100, batch, "f16", ()).run
         assert run.fills == 0
         return {launch.name: len(launch.draws[0]) for launch in run.launches}
 
     one = {"hidden_split": 16, "output_split": 16, "across_split": 16, "widen_split": 32}
     assert blocks(pose, 1) == one
     assert blocks(pose, 512)["pose_tiles"] == 512 * 20 / 128
-    assert blocks(levels, 1) == {**one, "frame_blocks": 20}
-    run = launches(levels, H100, 1, "f16", (), Schedule(False, 32, 32))
+    assert blocks(ESCALATING, 1) == {**one, "frame_blocks": 20}
+    run = levels(ESCALATING, H100, 1, "f16")
     assert [launch.name for launch in run.launches][4:] == ["frame_blocks", "across_split", "widen_split"]
     assert all(launch.early for launch in run.launches[1:])
     assert sum(block.total("tensor") for block in run.launches[4].draws[0]) == 0
+    tiles = levels(ESCALATING, H100, 64, "f16", 0, Schedule(False, 128, 64)).launches
+    head = ["across_frames", "widen_and_pool", "classify_samples", "settle_samples"]
+    assert [launch.name for launch in tiles] == ["pose_tiles", *head, "branch_tiles", *head]
+
+
+def test_clips_that_go_on_take_the_blocks_of_the_next_level() -> None:
+    dense = launches(DENSE_STRIDE, H100, 16, "f16", (), Schedule(True, 32, 32)).launches
+    every, none = (levels(ESCALATING, H100, 16, "f16", share, Schedule(True, 32, 32)).launches for share in (1, 0))
+    for all_on, nobody, alone in zip(every[4:], none[4:], dense, strict=True):
+        assert len(all_on.draws[0]) == len(nobody.draws[0]) == len(alone.draws[0])
+        assert all_on.mean("tensor") == alone.mean("tensor") > 0
+        assert nobody.mean("tensor") == 0
+    some = levels(ESCALATING, H100, 16, "f16", 0.25, Schedule(True, 32, 32)).launches
+    assert some[4].mean("tensor") == pytest.approx(every[4].mean("tensor") / 4, rel=0.1)
+    times = [predict(ESCALATING, H100, 16, "f16", (), share).device[0] for share in (0, 0.25, 1)]
+    assert times == sorted(times)
+
+
+def test_how_many_clips_reach_a_level() -> None:
+    assert reached(1, 0.1, 50) == [0] * 45 + [1] * 5
+    assert reached(8, 0.0, 3) == [0] * 3
+    assert reached(8, 1.0, 3) == [8] * 3
+    many = reached(1024, 0.1, 100)
+    assert np.mean(many) == pytest.approx(102.4, rel=0.01)
+    assert np.std(many) == pytest.approx((1024 * 0.1 * 0.9) ** 0.5, rel=0.05)
 
 
 def test_products_of_a_pose_branch_by_hand() -> None:
@@ -247,9 +274,8 @@ def test_chooses_a_pose_branchs_rows_as_the_engine(units: int, clips: int, rows:
 
 
 def test_a_level_is_chosen_for_those_that_are_expected_there() -> None:
-    levels = ModelConfig(22, 14, (Branch(22, "pose"), Branch(22, "big")), adaptive=False, escalates=True)
-    assert choose_level(levels, 1, 132, 3 * 20, "f16") == choose(DENSE, 132, 20, None, "f16")
-    assert choose_level(levels, 1, 132, 96 * 20, "f16") == choose(DENSE, 132, 32 * 20, None, "f16")
+    assert choose_level(ESCALATING, 1, 132, 3 * 20, "f16") == choose(DENSE, 132, 20, None, "f16")
+    assert choose_level(ESCALATING, 1, 132, 96 * 20, "f16") == choose(DENSE, 132, 32 * 20, None, "f16")
 
 
 def test_surplus_blocks_look_for_a_tile_too() -> None:
@@ -336,6 +362,23 @@ def test_fit_finds_the_least() -> None:
     assert found == pytest.approx([3, 0.5], rel=0.02)
 
 
+def test_reads_times_of_a_model_that_escalates(tmp_path: Path) -> None:
+    """Means, with the share of clips that the report has."""
+    times = {"tiles of 64 rows, temporal 64": {"median": 4e-5, "mean": 5e-5}}
+    report = {
+        "format": "adasgn_edge.gpu_speed.2",
+        "action_shares": {"escalating": {"P-22": 0.75, "B-22": 0.25}},
+        "groups": [{"batch": 64, "schedules": {"escalating f16": times}}],
+    }
+    (tmp_path / "gpu.json").write_text(json.dumps(report))
+    (one,) = read_measured(tmp_path / "gpu.json", H100, {"escalating": ESCALATING}, ())
+    assert (one.model, one.microseconds) == ("escalating", pytest.approx(50))
+    expected = levels(ESCALATING, H100, 64, "f16", 0.25, one.schedule)
+    assert [launch.mean("issued") for launch in one.run.launches] == [
+        launch.mean("issued") for launch in expected.launches
+    ]
+
+
 # -- command ---------------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +389,8 @@ def test_fit_finds_the_least() -> None:
         (["--board", "agx-orin", "--mix", "1/2"], "expected 6 shares"),
         (["--board", "agx-orin", "--mix", "1/2/x"], "expected 6 numbers"),
         (["--settle"], "expected a --board"),
+        (["--going-on", "some"], "expected a share from 0 to 1, or own, found 'some'"),
+        (["--going-on", "1.5"], "expected a share from 0 to 1"),
         (["--compare", str(ROOT / "bench/results/gpu/h100/constants.json")], "expected a report of bench.gpu"),
     ],
 )
@@ -359,8 +404,28 @@ def test_a_model_whose_kernels_are_not_counted_is_refused(tmp_path: Path) -> Non
     folded = FoldedModel.build(config, lambda _, shape: np.ones(shape))
     path = tmp_path / "pose.adasgn"
     write_model_file(path, ModelFile(folded, load_layout("shrec22"), ("a", "b"), "joint", 2.0))
-    with pytest.raises(SystemExit, match="expected branches S and B, whose kernels are counted, found P-22"):
+    with pytest.raises(SystemExit, match="expected branches S and B, or a model that escalates, found P-22"):
         main(["--model", str(path), "--mix", "1"])
+
+
+def test_prints_the_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of its effort table a tenth of the clips goes on by default."""
+    file = read_model_file(shipped_model("clips"))
+    assert own_going_on(file) == pytest.approx(0.1, abs=1e-4)
+    assert own_going_on(read_model_file(shipped_model("stream"))) is None
+    command = ["--model", str(shipped_model("clips")), "--board", "orin-nano", "--batch", "1"]
+    assert main(command) == 0
+    nobody = capsys.readouterr().out
+    assert "P-22, S-11 (0% of the clips go on); tiles of 32 rows, temporal 32, then" in nobody
+    assert main([*command, "--going-on", "own"]) == 0
+    own = capsys.readouterr().out
+    assert "P-22, S-11 (10% of the clips go on)" in own
+    found = [int(re.search(r"device: (\d+) …", text)[1]) for text in (nobody, own)]
+    assert found[0] < found[1]
+    assert main(["--batch", "1"]) == 0
+    summary = capsys.readouterr().out
+    assert "escalating, none goes on, µs | 10% go on, µs" in summary
+    assert f" | {found[0]} … " in next(line for line in summary.splitlines() if "orin-nano | 1 | f16" in line)
 
 
 def test_prints_a_board(capsys: pytest.CaptureFixture[str]) -> None:

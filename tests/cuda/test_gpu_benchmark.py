@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 import adasgn_edge  # noqa: E402
 from adasgn_edge.bench.clips import animated_hands  # noqa: E402
 from adasgn_edge.bench.conv2d_sgn import Conv2dSGN  # noqa: E402
+from adasgn_edge.bench.parity import MARGIN  # noqa: E402
 from adasgn_edge.errors import ClipError  # noqa: E402
 from adasgn_edge.model.weights import load_weights  # noqa: E402
 from bench.gpu import __main__ as command  # noqa: E402
@@ -31,9 +32,9 @@ PLAN = Plan(batches=(1, 2), precisions=("f16",), repeats=2, calls=1, seconds=0.0
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """AdaSGN with a policy, and dense SGN on the same two clips."""
+    """AdaSGN with a policy, the shipped model, which escalates, and dense SGN on the same two clips."""
     folder, clips = tmp_path_factory.mktemp("measured"), animated_hands(2)
-    models = {"adasgn": POLICY_HANDS, "dense": DENSE_HANDS}
+    models = {"adasgn": POLICY_HANDS, "escalating": None, "dense": DENSE_HANDS}
     return {name: load_measured(name, given, clips, folder) for name, given in models.items()}
 
 
@@ -49,7 +50,7 @@ def test_report(emulated, measured, tmp_path, monkeypatch):
     assert emulated.findings() == []
     assert [group["batch"] for group in report["groups"]] == [1, 2]
     for group in report["groups"]:
-        sides = {"adasgn f16", "dense f16"}
+        sides = {"adasgn f16", "escalating f16", "dense f16"}
         assert set(group["whole"]) == set(group["device"]) == set(group["idle"]) == set(group["work"]) == sides
         assert all(group[way][side]["runs"] == 2 for way in ("device", "idle") for side in sides)
         assert all(group[way][side]["median"] > 0 for way in ("whole", "device", "idle") for side in sides)
@@ -62,14 +63,24 @@ def test_report(emulated, measured, tmp_path, monkeypatch):
     never_slower = [aim for aim in report["aims"] if "never slower" in aim["aim"]]
     assert never_slower[0]["found"] == theirs / ours
     assert never_slower[0]["met"] is (theirs >= ours)
-    assert len(never_slower) == 4
+    assert len(never_slower) == 8
+    assert never_slower[1]["ours"] == "escalating f16"
+    means = [report["groups"][0]["device"][f"{name} f16"] for name in ("dense", "escalating")]
+    assert never_slower[1]["found"] == means[0]["median"] / means[1]["mean"]
     on_an_h100 = [aim for aim in report["aims"] if "H100" in aim["aim"]]
-    assert [aim["met"] for aim in on_an_h100] == [None] * 4  # which the emulated device is not
+    assert [aim["met"] for aim in on_an_h100] == [None] * 6  # which the emulated device is not
+    assert list(report["action_shares"]) == ["adasgn", "escalating"]
     assert all(aim["found"] > 0 for aim in on_an_h100)
     assert "has no CUDA device" in report["missing"]["eager, batch 1"]
     json.dumps(report)
     page = to_markdown(report)
-    for part in ("emulated Orin", "not compared: something: a reason", "tiles of 128 rows, temporal 128", "a command"):
+    for part in (
+        "emulated Orin",
+        "branches that clips end at (escalating): P-22 ",
+        "not compared: something: a reason",
+        "tiles of 128 rows, temporal 128",
+        "a command",
+    ):
         assert part in page
 
 
@@ -88,6 +99,19 @@ def test_other_runtimes_are_validated_and_timed(emulated, measured):
     spoilt = {**measured, "dense": replace(measured["dense"], half_tolerance=1e-6)}
     with pytest.raises(ValidationError, match=r"dense f16: expected logits within 1\.0e-06 of the reference"):
         list(measure(spoilt, plan))
+
+
+def test_binary16_may_decide_otherwise_where_a_clip_is_about_as_sure_as_the_threshold(measured):
+    model = measured["escalating"]
+    assert 1e-5 < model.half_margin < 0.05
+    assert measured["adasgn"].half_margin == MARGIN  # a policy is float in both precisions
+    close = replace(model.expected, margin=np.full_like(model.expected.margin, 2 * MARGIN))
+    unsure = replace(model, expected=close, half_margin=3 * MARGIN)
+    wrong, rows = 1.5 * model.expected.logits, np.arange(2)
+    assert unsure.validate("a side", wrong, rows, unsure.tolerance("f16")) == 0
+    with pytest.raises(ValidationError, match="a side: expected logits within"):
+        unsure.validate("a side", wrong, rows, unsure.tolerance("f32"))
+    assert sum(model.shares().values()) == pytest.approx(1)
 
 
 def half_on_the_host(dense):
@@ -111,7 +135,7 @@ def test_command(emulated, tmp_path, monkeypatch, capsys):
     assert "a quick run" in page
     assert (tmp_path / "gpu.md").read_text().strip() == page.strip()
     report = json.loads((tmp_path / "gpu.json").read_text())
-    assert report["format"] == "adasgn_edge.gpu_speed.1"
+    assert report["format"] == "adasgn_edge.gpu_speed.2"
     assert report["command"] == f"python -m bench.gpu --quick --out {tmp_path}"
     names = ("eager", "compile", "onnxruntime", "tensorrt-dense-f16", "tensorrt-dense-f32", "tensorrt-adasgn")
     assert list(report["missing"]) == [f"{peer}, batch 1" for peer in names]
