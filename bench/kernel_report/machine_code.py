@@ -1,10 +1,12 @@
 """What the machine code of the kernels consists of: instructions by kind, and of every innermost loop.
 
-Each source is compiled to a cubin, nvdisasm lists it, and a loop is what a backward branch encloses.
+Each source is compiled to a cubin, nvdisasm lists it, and a loop is what a backward branch encloses. What is kept names
+the sources that it was counted of by a digest, so that a test finds counts that are older than the kernels.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -15,12 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .compiler import FLAGS, KernelUse, ToolError, digest, parse_ptxas, run_tool
+from .compiler import FLAGS, ROOT, KernelUse, ToolError, digest, parse_ptxas, run_tool
 from .names import readable_names
 
-__all__ = ["MULTIPLIES", "Code", "Loop", "count_all", "find_disassembler", "read", "read_listing", "table", "write"]
+__all__ = [
+    "MULTIPLIES", "Code", "Loop", "count_all", "counted_sources", "find_disassembler", "read", "read_listing",
+    "sources_digest", "table", "write",
+]  # fmt: skip
 
-FORMAT = "adasgn_edge.machine_code.1"
+FORMAT = "adasgn_edge.machine_code.2"
 KINDS = ("HMMA", "FFMA", "LDSM", "LDS", "STS", "LDG", "LDG.128", "LDGSTS", "STG", "SHFL", "MUFU", "BAR")
 """Kinds that are told apart. LDG.128 are those of 16 bytes a lane."""
 MULTIPLIES = 64
@@ -158,10 +163,25 @@ def write(counts: dict[str, dict[str, Code]], compiler: str, path: Path) -> None
         architecture: {name: asdict(code) for name, code in sorted(codes.items())}
         for architecture, codes in counts.items()
     }
-    text = json.dumps({"format": FORMAT, "compiler": compiler, "kernels": kernels}, indent=1)
+    report = {"format": FORMAT, "compiler": compiler, "sources": sources_digest(), "kernels": kernels}
+    text = json.dumps(report, indent=1)
     for bracketed in (r"\{[^{}\[\]]*\}", r"\{[^{}\[\]]*\{[^{}\[\]]*\}[^{}\[\]]*\}"):  # what holds numbers alone
         text = re.sub(bracketed, lambda match: " ".join(match[0].split()), text)
     path.write_text(text + "\n")
+
+
+def sources_digest(root: Path = ROOT) -> str:
+    """Of the kernels' sources, whatever their comments and line breaks are."""
+    digest = hashlib.sha256()
+    for file in [*sorted((root / "kernels").glob("*.*")), root / "csrc" / "adasgn" / "constants.h"]:
+        code = re.sub(r"//.*", "", file.read_text(encoding="utf-8"))
+        digest.update("\0".join([file.name, *code.split()]).encode())
+    return digest.hexdigest()
+
+
+def counted_sources(path: Path) -> str:
+    """The digest of the sources that a file of `write` was counted of."""
+    return str(json.loads(path.read_text())["sources"])
 
 
 def read(path: Path) -> dict[str, dict[str, Code]]:

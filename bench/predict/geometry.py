@@ -15,6 +15,8 @@ POSE_INPUTS = whole(LAUNCH, "kPoseInputs")
 CAUSAL_ROWS = whole(LAUNCH, "kCausalRows")
 """Tracks of the smallest group of kernels/causal.cu."""
 STAGED = whole("kernels/frame_coordinates.h", "kStaged")
+COUNTS_AT_ONCE = whole("kernels/branch_tiles.cu", "kAtOnce")
+"""Branches whose counts of frames a block of tiles fetches together."""
 MAX_BRANCHES = whole("csrc/adasgn/constants.h", "kMaxBranches")
 PACKED_JOINTS = whole(LAUNCH, "kMaxBranchJoints")
 

@@ -22,6 +22,7 @@ from bench.predict.costs import Block, Phase
 from bench.predict.geometry import (
     BLOCK,
     BLOCKS_AHEAD,
+    COUNTS_AT_ONCE,
     FRAME_ROWS,
     LANES,
     PACKED_JOINTS,
@@ -232,11 +233,16 @@ def tiles_of(branch: Branch, count: int, tile: Tile, input_joints: int, listed: 
     return [*found, branch_tile(branch, tile, rest, input_joints, listed)] if rest else found
 
 
+FIND, FIND_BRANCH = 85, 59
+"""Instructions of a warp that looks for its block's tile, and of each branch on the way (two divisions), by the listing
+of branch_tiles."""
+
+
 @cache
-def find_tile(branches: int) -> Block:
-    """What a block of branch_tiles.cu does to find its tile, or that there is none for it: it reads the counts of that
-    many branches one after another."""
-    return Block((Phase(WARPS, instructions=30 + 20 * branches, loads=branches),))
+def find_tile(branches: int, at_once: int = COUNTS_AT_ONCE) -> Block:
+    """What a block of branch_tiles.cu does to find its tile in one of so many branches, or that there is none for it:
+    it fetches the counts of some branches together, then looks at one after another."""
+    return Block((Phase(WARPS, instructions=FIND + FIND_BRANCH * branches, loads=math.ceil(branches / at_once)),))
 
 
 def one_joint(rows: int, input_joints: int) -> tuple[Phase, ...]:

@@ -15,6 +15,7 @@ from bench.predict.costs import Block, Launch
 from bench.predict.geometry import (
     BLOCK,
     BRANCH_ROWS,
+    COUNTS_AT_ONCE,
     LANES,
     POLICY_ROWS,
     SPLIT_ROWS,
@@ -206,7 +207,13 @@ def chosen_levels(config: ModelConfig, multiprocessors: int, frames: int, precis
 
 
 def launches(
-    config: ModelConfig, board: Board, batch: int, precision: str, shares: Sequence[float], schedule: Schedule
+    config: ModelConfig,
+    board: Board,
+    batch: int,
+    precision: str,
+    shares: Sequence[float],
+    schedule: Schedule,
+    counts_at_once: int = COUNTS_AT_ONCE,
 ) -> Run:
     """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it, of a model that does not escalate; an
     adaptive model's policy looks at a small branch of one joint."""
@@ -224,10 +231,11 @@ def launches(
     else:
         tile = branch_kernel_tile(architecture, precision, schedule.branch_rows)
         resident = _resident_tiles(board, precision, schedule.branch_rows)
-        fills = 1  # the lists' counts, or the actions of a dense model, are set to zero
+        fills = int(config.adaptive)  # the lists' counts are set to zero
         if config.adaptive:
             draws = [
-                _sorted_tiles(config, tile, random.multinomial(frames, shares).tolist()) for _ in range(_draws(frames))
+                _sorted_tiles(config, tile, random.multinomial(frames, shares).tolist(), counts_at_once)
+                for _ in range(_draws(frames))
             ]
             first = [_policy(config, board, frames), Launch("branch_tiles", draws, resident)]
         else:
@@ -288,8 +296,7 @@ def reached(batch: int, share: float, draws: int) -> list[int]:
 
 def _listed(work: Sequence[Block], blocks: int) -> list[Block]:
     """A kernel of a level whose first blocks have work; equal ones stay one object."""
-    kinds = {id(block): listed_block() + block for block in work}
-    return [kinds[id(block)] for block in work] + [surplus_block()] * (blocks - len(work))
+    return _searched(work, listed_block()) + [surplus_block()] * (blocks - len(work))
 
 
 def _level(
@@ -391,21 +398,22 @@ def _split_head(config: ModelConfig, board: Board, clips: int, precision: str, a
     return found
 
 
-def _sorted_tiles(config: ModelConfig, tile: Tile, counts: Sequence[int]) -> list[Block]:
+def _sorted_tiles(config: ModelConfig, tile: Tile, counts: Sequence[int], at_once: int) -> list[Block]:
     """Of the frames that the router has sorted: the dearest branch first, then the blocks that find no tile, as there
     are blocks for the worst case; branch 0 has its features already."""
     blocks: list[Block] = []
     branches = config.branches
     for action in range(len(branches) - 1, 0, -1):
         found = tiles_of(branches[action], counts[action], tile, config.joints, listed=True)
-        blocks += _searched(tuple(found), len(branches) - action)
+        blocks += _searched(found, find_tile(len(branches) - action, at_once))
     worst = max(math.ceil(sum(counts) / (tile.rows // branch.joints)) for branch in branches) + len(branches) - 1
-    return blocks + [find_tile(len(branches))] * (worst - len(blocks))
+    nowhere = math.ceil(len(branches) / at_once) * at_once  # what is fetched together is looked at together
+    return blocks + [find_tile(nowhere, at_once)] * (worst - len(blocks))
 
 
-def _searched(tiles: Sequence[Block], branches: int) -> list[Block]:
-    """The tiles with the search for them; equal ones stay one object."""
-    kinds = {id(block): find_tile(branches) + block for block in tiles}
+def _searched(tiles: Sequence[Block], search: Block) -> list[Block]:
+    """Blocks with the search for what is theirs before it; equal ones stay one object."""
+    kinds = {id(block): search + block for block in tiles}
     return [kinds[id(block)] for block in tiles]
 
 

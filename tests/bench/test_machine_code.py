@@ -10,7 +10,19 @@ import pytest
 
 from bench.kernel_report import machine_code
 from bench.kernel_report.compiler import ToolError, find_toolkit
-from bench.kernel_report.machine_code import Code, Loop, count_all, find_disassembler, read, read_listing, table, write
+from bench.kernel_report.machine_code import (
+    Code,
+    Loop,
+    count_all,
+    counted_sources,
+    find_disassembler,
+    read,
+    read_listing,
+    sources_digest,
+    table,
+    write,
+)
+from bench.predict.instructions import FILE
 
 LISTING = """\
 	.section	.nv.info._Z3onePf,"",@"SHT_CUDA_INFO"
@@ -84,7 +96,7 @@ def test_equal_loops_are_counted_and_kept(tmp_path: Path) -> None:
 
 def test_refuses_another_file(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(ToolError, match=r"expected adasgn_edge.machine_code.1, found None"):
+    with pytest.raises(ToolError, match=r"expected adasgn_edge.machine_code.2, found None"):
         read(tmp_path / "other.json")
 
 
@@ -96,6 +108,23 @@ def test_says_where_the_disassembler_may_be(monkeypatch: pytest.MonkeyPatch, tmp
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "nvdisasm").touch()
     assert find_disassembler(tmp_path) == tmp_path / "bin" / "nvdisasm"
+
+
+def test_the_kept_counts_are_of_these_kernels() -> None:
+    how = f"python -m bench.kernel_report --counts bench/predict/{FILE.name} --architectures 87,90"
+    assert counted_sources(FILE) == sources_digest(), f"the kernels have changed since they were counted: {how}"
+
+
+def test_a_digest_is_of_the_code_alone(tmp_path: Path) -> None:
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "csrc" / "adasgn").mkdir(parents=True)
+    (tmp_path / "csrc" / "adasgn" / "constants.h").write_text("")
+    source = tmp_path / "kernels" / "one.cu"
+    digests = []
+    for text in ("int a = 1;  // one\nint b;\n", "// two\nint a = 1;\n\n    int b;\n", "int a = 2;\nint b;\n"):
+        source.write_text(text)
+        digests.append(sources_digest(tmp_path))
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_counts_a_real_product(tmp_path: Path) -> None:

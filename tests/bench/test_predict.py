@@ -199,7 +199,7 @@ def test_every_constant_says_what_settles_it() -> None:
 def test_launches_follow_the_engine() -> None:
     def names(config: ModelConfig, schedule: Schedule) -> list[str]:
         run = launches(config, BOARDS["orin-nano"], 1, "f16", SHREC_MIX, schedule)
-        assert run.fills == (0 if schedule.block_per_frame else 1)
+        assert run.fills == int(config.adaptive and not schedule.block_per_frame)
         return [launch.name for launch in run.launches]
 
     head = ["across_split", "widen_split"]
@@ -283,7 +283,9 @@ def test_surplus_blocks_look_for_a_tile_too() -> None:
     run = launches(SHREC, H100, 64, "f16", SHREC_MIX, Schedule(False, 128, 32))
     blocks = run.launches[1].draws[0]
     assert len(blocks) == 1280 // 5 + 5
-    assert blocks[-1] is find_tile(6)
+    assert blocks[-1] is find_tile(8, 8)  # what is fetched together is looked at together
+    assert blocks[-1].total("loads") == 1
+    assert find_tile(9, 8).total("loads") == 2
     frames = 64 * 20
     expected = sum(
         frames * share / (128 // branch.joints) for branch, share in zip(SHREC.branches, SHREC_MIX, strict=True)
