@@ -71,8 +71,12 @@ TILE_COST = {32: _cost("kTile32"), 64: _cost("kTile64"), 128: _cost("kTile128")}
 """A wave of tiles against one of 32 rows, as measured on an H100."""
 FRAME_COST, FRAME_POLICY_COST, ROUTER_COST = _cost("kFrame"), _cost("kFramePolicy"), _cost("kRouter")
 """Likewise a wave of blocks per frame, its policy in the same blocks; a policy and router of their own."""
+SMALL, ONE_JOINT = _cost("kSmall"), _cost("kOneJoint")
+"""A tile of a small branch, and of a branch of one joint, against one of a big branch of several joints."""
+LAST = _cost("kLast")
+"""When tiles differ, a part of the cheapest, which come last, that multiprocessors wait for each other on average."""
 SELDOM = _cost("kSeldom")
-"""A part of a wave of tiles that counts for none: they are the cheapest branch's, and seldom there."""
+"""A branch of which fewer tiles than this are expected makes no run longer."""
 SPLIT_CLIPS, HIGH_TEMPORAL = _cost("kSplitClips"), _cost("kHighTemporal")
 """Clips a multiprocessor up to which the temporal module divides a clip among blocks, and from which on tiles of 128
 rows are better than of 64."""
@@ -80,8 +84,8 @@ POSE_COST = {32: _cost("kPoseSplit"), 64: _cost("kPose64"), 128: _cost("kPose128
 """A wave of a pose branch's blocks, of 32 frames and 16 columns or of tiles. Not measured yet."""
 UNSURE = _cost("kUnsure")
 """Samples that are expected to go on to the next level, of a model that escalates."""
-POLICY_BLOCKS = _cost("kPolicyBlocks")
-"""Of the policy's kernel that a multiprocessor runs at once or nearly so."""
+POLICY_BLOCKS = dict(zip(POLICY_ROWS, (_cost("kFewPolicyBlocks"), *[_cost("kPolicyBlocks")] * 2), strict=True))
+"""Blocks of the policy's kernel that a multiprocessor runs at once, by their rows."""
 
 
 @dataclass(frozen=True)
@@ -128,19 +132,19 @@ def choose(
     if config.branches[0].pose and not config.adaptive:
         return Schedule(False, pose_rows(multiprocessors, frames, precision), temporal)
 
-    def waves(blocks: float, seldom: float = 0.0) -> int:
-        return max(1, math.ceil(blocks / multiprocessors - seldom))
-
     router = ROUTER_COST if config.adaptive else 0
     totals = {
-        rows: waves(expected_tiles(config, rows, frames, shares), SELDOM if config.adaptive else 0.0) * TILE_COST[rows]
-        + router
-        for rows in BRANCH_ROWS[precision]
+        rows: tiles_cost(config, rows, multiprocessors, frames, shares) + router for rows in BRANCH_ROWS[precision]
     }
     rows = min(totals, key=lambda each: totals[each])
-    by_frame = waves(frames) * FRAME_COST + (FRAME_POLICY_COST if config.adaptive else 0)
+    by_frame = _waves(frames, multiprocessors) * FRAME_COST + (FRAME_POLICY_COST if config.adaptive else 0)
     per_frame = has_frame_blocks(config) and by_frame < totals[rows]
     return Schedule(per_frame, 32 if per_frame else rows, temporal)
+
+
+def _waves(blocks: float, multiprocessors: int) -> int:
+    """Of blocks that are all alike, one on each multiprocessor."""
+    return max(1, math.ceil(blocks / multiprocessors))
 
 
 def choose_level(config: ModelConfig, level: int, multiprocessors: int, frames: int, precision: str) -> Schedule:
@@ -158,7 +162,7 @@ def pose_rows(multiprocessors: int, frames: int, precision: str) -> int:
     if precision == "f32":
         return 32
     blocks = {rows: math.ceil(frames / rows) * (FEATURE // BLOCK if rows == 32 else 1) for rows in POSE_COST}
-    return min(POSE_COST, key=lambda rows: max(1, math.ceil(blocks[rows] / multiprocessors)) * POSE_COST[rows])
+    return min(POSE_COST, key=lambda rows: _waves(blocks[rows], multiprocessors) * POSE_COST[rows])
 
 
 def has_frame_blocks(config: ModelConfig) -> bool:
@@ -168,23 +172,31 @@ def has_frame_blocks(config: ModelConfig) -> bool:
     return first.joints == 1 and first.size == "small" if config.adaptive else not first.pose
 
 
-def expected_tiles(config: ModelConfig, rows: int, frames: int, shares: Sequence[float] | None) -> float:
-    """Tiles that so many frames make: of each branch its share of them, and what is empty of its last tile."""
-    first = 1 if config.adaptive else 0  # the policy's branch has its features
-    branches = len(config.branches) - first
-    if branches == 1 and shares is None:
-        return math.ceil(frames / (rows // config.branches[first].joints))
-    total = 0.0
-    for index in range(first, len(config.branches)):
-        expected = frames * (1 / branches if shares is None else shares[index])
-        total += expected / (rows // config.branches[index].joints) + 0.5 * (1 - math.exp(-expected))
-    return total
+def tiles_cost(
+    config: ModelConfig, rows: int, multiprocessors: int, frames: int, shares: Sequence[float] | None
+) -> float:
+    """What the tiles of so many frames are expected to take, in units of a tile of 32 rows of a big branch: the longest
+    tile, or the work of all shared out and the wait for the last to finish; shares: None, not known."""
+    height, first = TILE_COST[rows], int(len(config.branches) > 1)  # the policy's branch has its features
+    branches = config.branches[first:]
+    if len(branches) == 1 and shares is None:
+        return _waves(math.ceil(frames / (rows // branches[0].joints)), multiprocessors) * height
+    work, costs = 0.0, []
+    for index, branch in enumerate(branches):
+        expected = frames * (1 / len(branches) if shares is None else shares[first + index])
+        tiles = expected / (rows // branch.joints) + 0.5 * (1 - math.exp(-expected))
+        cost = height * (1 if branch.size == "big" else SMALL) * (ONE_JOINT if branch.joints == 1 else 1)
+        work += tiles * cost
+        if tiles >= SELDOM:
+            costs.append(cost)
+    wait = LAST * min(costs, default=0) * (multiprocessors - 1)
+    return max(*costs, (work + wait) / multiprocessors, 0)
 
 
 def policy_rows(multiprocessors: int, frames: int) -> int:
     """Rows of the policy's blocks."""
     for rows in POLICY_ROWS[:-1]:
-        if frames <= (rows - 2) * POLICY_BLOCKS * multiprocessors:
+        if frames <= (rows - 2) * POLICY_BLOCKS[rows] * multiprocessors:
             return rows
     return POLICY_ROWS[-1]
 

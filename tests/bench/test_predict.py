@@ -32,8 +32,9 @@ from bench.predict.kernels import (
     tiles_of,
 )
 from bench.predict.measured import MEASURED, PROFILE, counted, error, fit, read_measured
-from bench.predict.prediction import predict, predict_streaming, sensitivity
+from bench.predict.prediction import device_microseconds, predict, predict_streaming, sensitivity
 from bench.predict.schedule import (
+    POLICY_BLOCKS,
     Schedule,
     choose,
     choose_level,
@@ -204,7 +205,7 @@ def test_launches_follow_the_engine() -> None:
 
     head = ["across_split", "widen_split"]
     assert names(SHREC, Schedule(True, 32, 32)) == ["frame_blocks", *head]
-    assert names(SHREC, Schedule(False, 32, 32)) == ["policy_frames<4>", "branch_tiles", *head]
+    assert names(SHREC, Schedule(False, 32, 32)) == ["policy_frames<8>", "branch_tiles", *head]
     assert names(DENSE, Schedule(False, 64, 32)) == ["branch_tiles", *head]
     assert {str(one) for one in schedules(DENSE, "f32")} == {
         f"{way}, temporal {rows}" for way in ("a block per frame", "tiles of 32 rows") for rows in (32, 64)
@@ -321,6 +322,32 @@ def test_chooses_on_few_multiprocessors_as_the_engine() -> None:
     shares = (0.110, 0.138, 0.380, 0.344, 0.015, 0.014)
     found = [str(choose(SHREC, units, clips * 20, shares, "f16")) for units, clips in ((8, 2), (16, 4), (8, 64))]
     assert found == ["tiles of 64 rows, temporal 64"] * 2 + ["tiles of 128 rows, temporal 128"]
+
+
+@pytest.mark.parametrize("architecture", ["sm_87", "sm_90"])
+def test_blocks_of_the_policy_that_run_at_once_are_those_that_its_registers_allow(architecture: str) -> None:
+    board = replace(BOARDS["orin-nano"], architecture=architecture)
+    found = {
+        rows: board.resident(
+            geometry.THREADS,
+            instructions.code(architecture, f"policy_frames<{rows}>").registers,
+            geometry.policy_bytes(rows),
+        )
+        for rows in geometry.POLICY_ROWS
+    }
+    assert found == POLICY_BLOCKS
+
+
+def test_tiles_of_few_clips_stay_low_where_most_are_short() -> None:
+    """What ceil of the mean would get wrong: nine tiles on eight multiprocessors are not two waves of the dearest."""
+    board = BOARDS["orin-nano"]
+    assert choose(SHREC, board.multiprocessors, 20, SHREC_MIX, "f16").branch_rows == 32
+    middle = span(board).middle
+    times = {
+        rows: device_microseconds(launches(SHREC, board, 1, "f16", SHREC_MIX, Schedule(False, rows, 32)), board, middle)
+        for rows in (32, 64, 128)
+    }
+    assert min(times, key=lambda rows: times[rows]) == 32
 
 
 def test_chooses_high_temporal_tiles_for_many_clips() -> None:

@@ -19,9 +19,10 @@ const cuda::DeviceTraits kAgxOrin{"AGX Orin", 87, 16, 166912, 167936};
 const cuda::DeviceTraits kAda{"a card with 99 KB a block", 89, 128, 101376, 102400};
 
 // SHREC's AdaSGN, with the shares that its model file has, and dense SGN beside it.
-const cuda::Workload kAdaptive{
-    20, true, true, false, {1, 1, 11, 11, 22, 22}, {0.110, 0.138, 0.380, 0.344, 0.015, 0.014}};
-const cuda::Workload kDense{20, false, true, false, {22}, {}};
+const std::vector<int> kJoints{1, 1, 11, 11, 22, 22};
+const std::vector<bool> kBig{false, true, false, true, false, true};
+const cuda::Workload kAdaptive{20, true, true, false, kJoints, kBig, {0.110, 0.138, 0.380, 0.344, 0.015, 0.014}};
+const cuda::Workload kDense{20, false, true, false, {22}, {true}, {}};
 
 std::string text(const Schedule& schedule) {
     return (schedule.block_per_frame ? "frames" : std::to_string(static_cast<int>(schedule.branch_rows))) + ", " +
@@ -52,14 +53,40 @@ TEST_CASE("on an H100 the choice is the fastest that was measured, or as fast") 
     }
 }
 
-TEST_CASE("few multiprocessors: two clips on an Orin Nano and four on an AGX Orin take no tiles of 128 rows") {
+TEST_CASE("few multiprocessors: tiles stay low as long as the work is shared out") {
+    CHECK(chosen(kAdaptive, kOrinNano, 1) == "32, 32");  // nine tiles on eight multiprocessors, most of them short
     CHECK(chosen(kAdaptive, kOrinNano, 2) == "64, 64");
+    CHECK(chosen(kAdaptive, kOrinNano, 4) == "64, 64");
     CHECK(chosen(kAdaptive, kAgxOrin, 4) == "64, 64");
+    CHECK(chosen(kAdaptive, kAgxOrin, 8) == "64, 64");
     CHECK(chosen(kAdaptive, kOrinNano, 64) == "128, 128");
 }
 
+TEST_CASE("what tiles take: waves of those that are alike, else the longest or the work shared out") {
+    CHECK(tiles_cost(kDense, TileRows::r32, kOrinNano, 20) == doctest::Approx(3));
+    CHECK(tiles_cost(kDense, TileRows::r64, kOrinNano, 20) == doctest::Approx(2 * 1.65));
+    cuda::Workload one_branch = kAdaptive;
+    one_branch.shares = {0, 0, 0, 1, 0, 0};
+    CHECK(tiles_cost(one_branch, TileRows::r128, kH100, 20) == doctest::Approx(2.9));
+    CHECK(tiles_cost(one_branch, TileRows::r32, kOrinNano, 80) == doctest::Approx((40.5 + 0.5 * 7) / 8));
+    one_branch.shares = {0, 1, 0, 0, 0, 0};  // big, of one joint
+    CHECK(tiles_cost(one_branch, TileRows::r32, kH100, 20) == doctest::Approx(0.7));
+    one_branch.shares = {0.5, 0, 0.5, 0, 0, 0};  // small, of several
+    CHECK(tiles_cost(one_branch, TileRows::r32, kH100, 20) == doctest::Approx(0.6));
+}
+
+TEST_CASE("the policy's blocks are as low as all run at once: one of the lowest on a multiprocessor, two of others") {
+    CHECK(policy_rows(kOrinNano, 16) == cuda::kFewPolicyRows);
+    CHECK(policy_rows(kOrinNano, 17) == cuda::kMorePolicyRows);
+    CHECK(policy_rows(kOrinNano, 96) == cuda::kMorePolicyRows);
+    CHECK(policy_rows(kOrinNano, 97) == cuda::kManyPolicyRows);
+    CHECK(policy_rows(kAgxOrin, 20) == cuda::kFewPolicyRows);
+    CHECK(policy_rows(kH100, 264) == cuda::kFewPolicyRows);
+    CHECK(policy_rows(kH100, 1280) == cuda::kMorePolicyRows);
+}
+
 TEST_CASE("a pose branch divides its columns among blocks until high tiles are better; in f32 always") {
-    const cuda::Workload pose{20, false, false, true, {1}, {}};
+    const cuda::Workload pose{20, false, false, true, {1}, {false}, {}};
     struct Expected {
         const cuda::DeviceTraits& device;
         int clips;
@@ -79,7 +106,7 @@ TEST_CASE("a pose branch divides its columns among blocks until high tiles are b
 }
 
 TEST_CASE("a level is chosen for as many samples as are expected there") {
-    const cuda::Workload levels{20, false, false, true, {1, 22}, {}};
+    const cuda::Workload levels{20, false, false, true, {1, 22}, {false, true}, {}};
     CHECK(text(choose_level(levels, 0, Precision::f16, kH100, 20)) == "32, 32");
     CHECK(text(choose_level(levels, 1, Precision::f16, kH100, 20 * 3)) == chosen(kDense, kH100, 1));
     CHECK(text(choose_level(levels, 1, Precision::f16, kH100, 20 * 96)) == chosen(kDense, kH100, 32));
@@ -111,9 +138,10 @@ TEST_CASE("what a device or a model cannot do is not chosen") {
 TEST_CASE("shares decide: where all frames take cheap branches, tiles stay few and so stay low") {
     cuda::Workload cheap = kAdaptive;
     cheap.shares = {0.5, 0.5, 0, 0, 0, 0};
-    CHECK(expected_tiles(cheap, TileRows::r32, 640) < 0.1 * expected_tiles(kAdaptive, TileRows::r32, 640));
+    CHECK(tiles_cost(cheap, TileRows::r32, kOrinNano, 640) <
+          0.1 * tiles_cost(kAdaptive, TileRows::r32, kOrinNano, 640));
     CHECK(chosen(cheap, kH100, 32) == "32, 64");
     cuda::Workload unknown = kAdaptive;
     unknown.shares.clear();
-    CHECK(expected_tiles(unknown, TileRows::r64, 640) > expected_tiles(kAdaptive, TileRows::r64, 640));
+    CHECK(tiles_cost(unknown, TileRows::r64, kH100, 640) > tiles_cost(kAdaptive, TileRows::r64, kH100, 640));
 }

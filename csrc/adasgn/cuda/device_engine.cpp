@@ -50,6 +50,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
     for (int i = 0; i < static_cast<int>(description_.branches.size()); ++i) {
         branches_.push_back(packed.branch(i, weights_.data()));
         workload_.joints.push_back(branches_.back().joints);
+        workload_.big.push_back(description_.branches[i].big());
     }
     workload_.clip_frames = description_.frames;
     workload_.adaptive = description_.adaptive;

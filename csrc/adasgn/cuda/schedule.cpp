@@ -18,6 +18,15 @@ constexpr double kFrame = 0.92;        // a block per frame: one frame's branch
 constexpr double kFramePolicy = 0.10;  // and before it the policy, in the same block
 constexpr double kRouter = 0.35;       // the policy and the router, a launch before the tiles
 
+// A tile of another branch against one of a big branch of several joints, by the predictions of bench/predict.
+constexpr double kSmall = 0.6;
+constexpr double kOneJoint = 0.7;
+
+// When tiles differ, a part of the cheapest, which come last, that multiprocessors wait for each other on average.
+constexpr double kLast = 0.5;
+// A branch of which fewer tiles than this are expected is seldom there, and makes no run longer.
+constexpr double kSeldom = 0.5;
+
 // A pose branch: a wave of blocks that have 32 frames and 16 columns, both layers, against one of tiles. By the bytes
 // that each fetches and what it multiplies; not measured yet.
 constexpr double kPoseSplit = 1.0;
@@ -32,14 +41,37 @@ constexpr double kUnsure = 1.0 / 3;
 constexpr double kSplitClips = 1.0 / 6;
 constexpr double kHighTemporal = 1.0;  // clips a multiprocessor from which on tiles of 128 rows are better than of 64
 
-constexpr int kPolicyBlocks = 2;  // of the policy's kernel that a multiprocessor runs at once or nearly so
+// Blocks of the policy's kernel that a multiprocessor runs at once, by its registers: of the lowest, and of others.
+constexpr int kFewPolicyBlocks = 1;
+constexpr int kPolicyBlocks = 2;
 
-// Of a wave that is expected to be so little full, the tiles are those of the cheapest branch, and seldom there.
-constexpr double kSeldom = 0.15;
+// Blocks that are all alike run in waves, one on each multiprocessor.
+double waves(double blocks, const DeviceTraits& device) {
+    return std::max(1.0, std::ceil(blocks / device.multiprocessors));
+}
 
-// Blocks that are all alike run in waves, one on each multiprocessor. seldom: the part of a wave that counts for none.
-double waves(double blocks, const DeviceTraits& device, double seldom = 0) {
-    return std::max(1.0, std::ceil(blocks / device.multiprocessors - seldom));
+// The first branch of which there are tiles: of the policy's own the features are there, and a pose branch has none.
+int first_with_tiles(const Workload& model) {
+    return model.joints.size() > 1 ? 1 : 0;
+}
+
+// Whether all frames that come in tiles take one branch.
+bool alike(const Workload& model) {
+    return model.shares.empty() && static_cast<int>(model.joints.size()) - first_with_tiles(model) == 1;
+}
+
+// Tiles of a branch that so many frames are expected to make: its share of them, and half a tile more, which is what is
+// empty of the last one, if there is a frame at all.
+double expected_tiles(const Workload& model, int branch, TileRows rows, int frames) {
+    const int with_tiles = static_cast<int>(model.joints.size()) - first_with_tiles(model);
+    const double share = model.shares.empty() ? 1.0 / with_tiles : model.shares[branch];
+    const double expected = share * frames;
+    const double tiles = expected / frames_of_tile(rows, model.joints[branch]);
+    return alike(model) ? std::ceil(tiles) : tiles + 0.5 * (1 - std::exp(-expected));
+}
+
+double height_cost(TileRows rows) {
+    return rows == TileRows::r32 ? kTile32 : rows == TileRows::r64 ? kTile64 : kTile128;
 }
 
 TileRows temporal_rows(const Workload& model, Precision precision, const DeviceTraits& device, int frames) {
@@ -54,22 +86,25 @@ TileRows temporal_rows(const Workload& model, Precision precision, const DeviceT
 
 }  // namespace
 
-double expected_tiles(const Workload& model, TileRows rows, int frames) {
-    const auto branches = static_cast<int>(model.joints.size());
-    const int first = model.joints.size() > 1 ? 1 : 0;
-    double tiles = 0;
-    for (int branch = first; branch < branches; ++branch) {
-        // Shares that are not known: all alike, but the policy's own branch, of which there is no tile.
-        const double share = model.shares.empty() ? 1.0 / (branches - first) : model.shares[branch];
-        const double expected = share * frames;
-        const int size = frames_of_tile(rows, model.joints[branch]);
-        if (branches - first == 1 && model.shares.empty()) {
-            tiles += std::ceil(expected / size);
-        } else {
-            tiles += expected / size + 0.5 * (1 - std::exp(-expected));
+double tiles_cost(const Workload& model, TileRows rows, const DeviceTraits& device, int frames) {
+    if (alike(model)) {
+        return waves(expected_tiles(model, first_with_tiles(model), rows, frames), device) * height_cost(rows);
+    }
+    double work = 0;
+    double longest = 0;
+    double last = 0;
+    for (int branch = first_with_tiles(model); branch < static_cast<int>(model.joints.size()); ++branch) {
+        const double kind = (model.big[branch] ? 1 : kSmall) * (model.joints[branch] == 1 ? kOneJoint : 1);
+        const double cost = height_cost(rows) * kind;
+        const double tiles = expected_tiles(model, branch, rows, frames);
+        work += tiles * cost;
+        if (tiles >= kSeldom) {
+            longest = std::max(longest, cost);
+            last = last == 0 ? cost : std::min(last, cost);
         }
     }
-    return tiles;
+    const int units = device.multiprocessors;
+    return std::max(longest, (work + kLast * last * (units - 1)) / units);
 }
 
 TileRows pose_rows(Precision precision, const DeviceTraits& device, int frames) {
@@ -94,9 +129,10 @@ TileRows pose_rows(Precision precision, const DeviceTraits& device, int frames) 
 }
 
 int policy_rows(const DeviceTraits& device, int frames) {
-    // Low blocks end soonest, as long as all run at once or nearly so.
-    for (const int rows : {kFewPolicyRows, kMorePolicyRows}) {
-        if (frames <= (rows - 2) * kPolicyBlocks * device.multiprocessors) {
+    // Low blocks end soonest, as long as all run at once.
+    for (const auto& [rows, blocks] :
+         {std::pair(kFewPolicyRows, kFewPolicyBlocks), std::pair(kMorePolicyRows, kPolicyBlocks)}) {
+        if (frames <= (rows - 2) * blocks * device.multiprocessors) {
             return rows;
         }
     }
@@ -107,6 +143,7 @@ Schedule choose_level(const Workload& model, int level, Precision precision, con
     Workload alone{};
     alone.clip_frames = model.clip_frames;
     alone.joints = {model.joints[level]};
+    alone.big = {model.big[level]};
     alone.pose = model.pose && level == 0;
     alone.has_frame_blocks = !alone.pose;
     const double clips = static_cast<double>(frames) / model.clip_frames * (level == 0 ? 1 : kUnsure);
@@ -122,16 +159,11 @@ Schedule choose_schedule(const Workload& model, Precision precision, const Devic
     }
     double least = 0;
     const TileRows highest = highest_branch_tile(precision, device.shared_per_block);
-    const struct {
-        TileRows rows;
-        double cost;
-    } tiles[] = {{TileRows::r32, kTile32}, {TileRows::r64, kTile64}, {TileRows::r128, kTile128}};
-    for (const auto& [rows, cost] : tiles) {
+    for (const TileRows rows : {TileRows::r32, TileRows::r64, TileRows::r128}) {
         if (rows > highest) {
             break;
         }
-        const double waited = waves(expected_tiles(model, rows, frames), device, model.adaptive ? kSeldom : 0) * cost;
-        const double total = waited + (model.adaptive ? kRouter : 0);
+        const double total = tiles_cost(model, rows, device, frames) + (model.adaptive ? kRouter : 0);
         if (least == 0 || total < least) {
             least = total;
             best.branch_rows = rows;

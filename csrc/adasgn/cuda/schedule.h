@@ -23,13 +23,13 @@ struct Workload {
     bool has_frame_blocks;       // whether a block can take a frame through policy and branch
     bool pose;                   // whether branch 0 is a pose branch
     std::vector<int> joints;     // of each branch
+    std::vector<bool> big;       // likewise
     std::vector<double> shares;  // of frames, of each branch; empty: not known
 };
 
-// Tiles that so many frames are expected to make: of each branch its share of them, and half a tile more, which is what
-// is empty of the last one, if there is a frame at all. The policy's branch makes none, as its features are there, nor
-// does a pose branch.
-double expected_tiles(const Workload& model, TileRows rows, int frames);
+// What the tiles of so many frames are expected to take, all multiprocessors together, in units of a tile of 32 rows of
+// a big branch: the longest tile, or the work of all shared out and the wait for the last to finish.
+double tiles_cost(const Workload& model, TileRows rows, const DeviceTraits& device, int frames);
 
 // Of a pose branch: 32 while it is better to divide its columns among blocks.
 TileRows pose_rows(Precision precision, const DeviceTraits& device, int frames);
