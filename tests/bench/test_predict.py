@@ -264,16 +264,6 @@ def test_products_of_a_pose_branch_by_hand() -> None:
     assert split.total("tensor") == 32 * 256 * 16
 
 
-@pytest.mark.parametrize(
-    ("units", "clips", "rows"), [(132, 1, 32), (132, 64, 32), (132, 256, 64), (132, 512, 128), (8, 1, 32), (8, 16, 64)]
-)
-def test_chooses_a_pose_branchs_rows_as_the_engine(units: int, clips: int, rows: int) -> None:
-    """As tests/cuda/test_schedule.cpp has them."""
-    pose = ModelConfig(22, 14, (Branch(22, "pose"),), adaptive=False)
-    assert choose(pose, units, clips * 20, None, "f16").branch_rows == rows
-    assert choose(pose, units, clips * 20, None, "f32").branch_rows == 32
-
-
 def test_a_level_is_chosen_for_those_that_are_expected_there() -> None:
     assert choose_level(ESCALATING, 1, 132, 3 * 20, "f16") == choose(DENSE, 132, 20, None, "f16")
     assert choose_level(ESCALATING, 1, 132, 96 * 20, "f16") == choose(DENSE, 132, 32 * 20, None, "f16")
@@ -302,28 +292,6 @@ def test_a_block_per_frame_is_policy_and_branch() -> None:
     assert policy.total("tensor") == 0
 
 
-@pytest.mark.parametrize(
-    ("model", "batch", "expected"),
-    [  # as tests/cuda/test_schedule.cpp has them
-        ("adasgn", 1, "a block per frame, temporal 32"), ("adasgn", 4, "a block per frame, temporal 32"),
-        ("adasgn", 8, "tiles of 32 rows, temporal 32"), ("adasgn", 16, "tiles of 32 rows, temporal 32"),
-        ("adasgn", 32, "tiles of 64 rows, temporal 64"), ("adasgn", 256, "tiles of 128 rows, temporal 128"),
-        ("dense", 1, "a block per frame, temporal 32"), ("dense", 8, "tiles of 64 rows, temporal 32"),
-        ("dense", 16, "a block per frame, temporal 32"), ("dense", 32, "tiles of 128 rows, temporal 64"),
-        ("dense", 256, "tiles of 128 rows, temporal 128"),
-    ],
-)  # fmt: skip
-def test_chooses_as_the_engine(model: str, batch: int, expected: str) -> None:
-    shares = (0.110, 0.138, 0.380, 0.344, 0.015, 0.014)
-    assert str(choose(MODELS[model], 132, batch * 20, shares, "f16")) == expected
-
-
-def test_chooses_on_few_multiprocessors_as_the_engine() -> None:
-    shares = (0.110, 0.138, 0.380, 0.344, 0.015, 0.014)
-    found = [str(choose(SHREC, units, clips * 20, shares, "f16")) for units, clips in ((8, 2), (16, 4), (8, 64))]
-    assert found == ["tiles of 64 rows, temporal 64"] * 2 + ["tiles of 128 rows, temporal 128"]
-
-
 @pytest.mark.parametrize("architecture", ["sm_87", "sm_90"])
 def test_blocks_of_the_policy_that_run_at_once_are_those_that_its_registers_allow(architecture: str) -> None:
     board = replace(BOARDS["orin-nano"], architecture=architecture)
@@ -348,11 +316,6 @@ def test_tiles_of_few_clips_stay_low_where_most_are_short() -> None:
         for rows in (32, 64, 128)
     }
     assert min(times, key=lambda rows: times[rows]) == 32
-
-
-def test_chooses_high_temporal_tiles_for_many_clips() -> None:
-    rows = [choose(SHREC, 132, batch * 20, SHREC_MIX, "f16").temporal_rows for batch in (1, 64, 1024)]
-    assert rows == [32, 64, 128]
 
 
 STREAM = read_model_file(shipped_model("stream")).folded.config

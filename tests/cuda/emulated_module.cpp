@@ -1,11 +1,14 @@
 // The Python classes of the CUDA engine, of staging and of the recogniser on the emulated device, and what a test needs
-// besides: memory of that device.
+// besides: memory of that device, and the schedule of any device.
+#include <pybind11/stl.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "adasgn/cuda/memory.h"
 #include "adasgn/cuda/runtime.h"
+#include "adasgn/cuda/schedule.h"
 #include "arrays.h"
 #include "cuda_engine.h"
 #include "device_staging.h"
@@ -53,6 +56,41 @@ std::vector<std::string> findings() {
     return texts;
 }
 
+// A device as a schedule sees it.
+DeviceTraits traits(int multiprocessors, int shared_per_block) {
+    DeviceTraits device{};
+    device.multiprocessors = multiprocessors;
+    device.shared_per_block = shared_per_block;
+    return device;
+}
+
+// A schedule as (a block per frame, rows of a branch's tile, rows of the temporal module's).
+py::tuple plain(const Schedule& schedule) {
+    return py::make_tuple(schedule.block_per_frame, static_cast<int>(schedule.branch_rows),
+                          static_cast<int>(schedule.temporal_rows));
+}
+
+py::tuple chosen(const Workload& model, bool half, const DeviceTraits& device, int frames) {
+    return plain(choose_schedule(model, half ? Precision::f16 : Precision::f32, device, frames));
+}
+
+py::tuple chosen_level(const Workload& model, int level, bool half, const DeviceTraits& device, int frames) {
+    return plain(choose_level(model, level, half ? Precision::f16 : Precision::f32, device, frames));
+}
+
+void define_schedule(py::module_& module) {
+    using py::arg;
+    py::class_<DeviceTraits>(module, "DeviceTraits")
+        .def(py::init(&traits), arg("multiprocessors"), arg("shared_per_block"));
+    py::class_<Workload>(module, "Workload")
+        .def(py::init<int, bool, bool, bool, std::vector<int>, std::vector<bool>, std::vector<double>>(),
+             arg("clip_frames"), arg("adaptive"), arg("has_frame_blocks"), arg("pose"), arg("joints"), arg("big"),
+             arg("shares"));
+    module.def("choose_schedule", chosen, arg("model"), arg("half"), arg("device"), arg("frames"));
+    module.def("choose_level", chosen_level, arg("model"), arg("level"), arg("half"), arg("device"), arg("frames"));
+    module.def("policy_rows", policy_rows, arg("device"), arg("frames"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_native_emulated, module) {
@@ -66,4 +104,5 @@ PYBIND11_MODULE(_native_emulated, module) {
     module.def("order", order, py::arg("earlier"), py::arg("later"));
     module.def("release", [](std::size_t address) { release(reinterpret_cast<void*>(address)); });
     module.def("findings", findings);
+    define_schedule(module);
 }
