@@ -87,6 +87,12 @@ class Bench {
             expect_ok(cudaMemsetAsync(device_, 0, 64, stream_), "a fill");
             launch_nothing(1);
         });
+        time_runs("cooperative", [&] {
+            void* no_arguments[1] = {};
+            expect_ok(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(nothing), dim3(16), dim3(kThreads),
+                                                  no_arguments, 0, stream_),
+                      "a cooperative launch");
+        });
     }
 
     void barriers(int multiprocessors) {
@@ -231,7 +237,13 @@ class Bench {
         expect_ok(cudaGraphInstantiate(&ready, graph, 0), "a graph");
         expect_ok(cudaGraphUpload(ready, stream_), "a graph");
         expect_ok(cudaStreamSynchronize(stream_), name.c_str());
-        const auto run = [&] { expect_ok(cudaGraphLaunch(ready, stream_), name.c_str()); };
+        time_runs(name, [&] { expect_ok(cudaGraphLaunch(ready, stream_), name.c_str()); });
+        expect_ok(cudaGraphExecDestroy(ready), "a graph");
+        expect_ok(cudaGraphDestroy(graph), "a graph");
+    }
+
+    template <class Run>
+    void time_runs(const std::string& name, const Run& run) {
         const auto wait = [&] { expect_ok(cudaStreamSynchronize(stream_), name.c_str()); };
         const auto record = [&](cudaEvent_t event) { expect_ok(cudaEventRecord(event, stream_), "an event"); };
         const auto between = [&] {
@@ -263,8 +275,6 @@ class Bench {
         print(name + "/idle", median(idle), "us");
         print(name + "/steady", between() / kGraphRuns, "us");
         print(name + "/wall", median(wall), "us");
-        expect_ok(cudaGraphExecDestroy(ready), "a graph");
-        expect_ok(cudaGraphDestroy(graph), "a graph");
     }
 
     double read(int which) {

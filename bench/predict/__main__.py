@@ -69,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
         raise SystemExit(f"predict: --batch: expected at least 1, found {min(batches)}")
     try:
         if options.streaming:
+            others = ("schedules", "before", "constants", "compare", "profile", "calibrate")
+            if any(getattr(options, name) for name in others):
+                raise SystemExit("predict: --streaming: expected it alone, or with --settle and a --board")
             for line in _streaming(options, batches):
                 print(line, flush=True)
             return 0
@@ -119,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --board: the shipped model, whose clips go on if they are unsure",
     )
+    kind.add_argument("--streaming", action="store_true", help="a step of a causal model: one new frame of some tracks")
     parser.add_argument(
         "--going-on",
         metavar="SHARE",
@@ -126,9 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         "(default with --board 0, nobody)",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--streaming", action="store_true", help="a step of a causal model: one new frame of some tracks")
     what.add_argument("--schedules", action="store_true", help="what the engine chooses, and the alternatives")
     what.add_argument("--settle", action="store_true", help="with --board: what each constant decides")
+    what.add_argument("--before", action="store_true", help="times of the first kernels beside those of now")
     what.add_argument("--constants", action="store_true", help="the ranges of what counts cost")
     for option, text in (
         ("--compare", "predicted beside measured, of a report of bench.gpu on the board (h100)"),
@@ -160,14 +164,15 @@ def _lines(
         if board is BOARDS["h100"]:
             keep_calibration(constants.pace, constants.exact_pace, constants.code, how)
         yield f"pace {constants.pace:.3f}, exact_pace {constants.exact_pace:.3f}, code {constants.code:.2f}: {how}"
+    elif options.before:
+        yield from tables.before_and_after(models, mix)
     elif options.constants:
         yield from tables.constants_table()
     elif options.schedules:
         boards = [options.board] if options.board else list(BOARDS)
         yield from tables.schedule_table({name: models[name] for name in ("dense", "adasgn")}, boards, mix)
     elif options.board is None:
-        if options.settle:
-            raise SystemExit("predict: --settle: expected a --board, found none")
+        _expect_board_to_settle(options)
         yield from tables.summary(models, batches, ("f16", "f32"), mix, going_on)
     else:
         kind = next((name for name in ("dense", "pose", "escalating") if getattr(options, name)), kind)
@@ -179,6 +184,7 @@ def _streaming(options: argparse.Namespace, batches: list[int]) -> Iterable[str]
     if config.causal is None or not all(branch.pose for branch in config.branches):
         raise SystemExit("predict: --streaming: expected a causal model of a pose branch alone, found another")
     if options.board is None:
+        _expect_board_to_settle(options)
         yield from tables.streaming_table(config)
         return
     board = BOARDS[options.board]
@@ -186,6 +192,11 @@ def _streaming(options: argparse.Namespace, batches: list[int]) -> Iterable[str]
         prediction = predict_streaming(config, board, batch, options.precision)
         title = f"{options.board}, {batch} tracks, one new frame each, {options.precision}"
         yield from _titled(title, prediction, board, options.settle)
+
+
+def _expect_board_to_settle(options: argparse.Namespace) -> None:
+    if options.settle:
+        raise SystemExit("predict: --settle: expected a --board, found none")
 
 
 def _titled(title: str, prediction: Prediction, board: Board, settle: bool) -> Iterable[str]:

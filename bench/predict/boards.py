@@ -66,6 +66,7 @@ MEASURED_BY = {
     "early": "likewise: each of dependent kernels",
     "fill": "`python -m bench.gpu.constants`: copies/fill+kernel less graph/1, idle",
     "empty": "`python -m bench.gpu.constants`: graph, idle: without a node",
+    "cooperative": "`python -m bench.gpu.constants`: cooperative/idle; not measured yet",
     "call": "`python -m bench.gpu.constants`: graph, wall less graph, idle",
     "copy": "`python -m bench.gpu.constants`: copies/up+kernel and kernel writes the host's memory, less graph/1",
     "dram": "`python -m bench.gpu`: a run after others that fill the cache, against one after itself",
@@ -118,6 +119,7 @@ def h100() -> Constants:
         early=known.graph("idle", dependent=True)[1],
         fill=known["copies/fill+kernel/idle"] - known["graph/1/idle"],
         empty=idle[0],
+        cooperative=idle[0] + idle[1],
         call=wall[0] - idle[0],
         copy=known["copies/up+kernel/wall"]
         + known["copies/kernel writes the host's memory/wall"]
@@ -128,7 +130,8 @@ def h100() -> Constants:
 
 def span(board: Board) -> Span:
     """The H100's constants are its own, ±10 %; an Orin's are the H100's where both architectures are alike, wider, and
-    what its documents bound elsewhere."""
+    what its documents bound elsewhere. A cooperative launch, which no GPU has timed, takes as long as a node of a graph
+    or as a graph of one node."""
     known = h100()
     if board.architecture == "sm_90":
         low, high = known, known
@@ -150,7 +153,9 @@ def span(board: Board) -> Span:
             cheap, dear = (1.1, 1 / 1.1) if name in RATES else (1 / 1.1, 1.1)
             value = getattr(known, name)
             low, high = replace(low, **{name: value * cheap}), replace(high, **{name: value * dear})
-        return Span(low, replace(high, call=known.call + 10))
+        return Span(
+            replace(low, cooperative=low.node), replace(high, cooperative=high.empty + high.node, call=known.call + 10)
+        )
     low = Constants(
         pace=0.85 * known.pace,
         exact_pace=0.85 * known.exact_pace,
@@ -167,6 +172,7 @@ def span(board: Board) -> Span:
         early=0.8,
         fill=0.8,
         empty=2,
+        cooperative=0.8,
         call=4,
         copy=1.5,
         dram=0,
@@ -187,6 +193,7 @@ def span(board: Board) -> Span:
         early=2,
         fill=3,
         empty=5,
+        cooperative=7,
         call=15,
         copy=4,
         dram=board.dram,

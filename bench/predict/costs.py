@@ -29,6 +29,7 @@ class Constants:
     early: float  # µs: likewise of a kernel that starts while the one before it runs
     fill: float  # µs: a node that sets memory to zero
     empty: float  # µs: a graph without a node, from the event before it to the event after it
+    cooperative: float  # µs: a cooperative launch without a graph, from the event before it to the event after it
     call: float  # µs: the host's launch of a graph and its wait, beside the device's time
     copy: float  # µs: a copy of a few kilobytes between the host and the device, in a graph
     dram: float  # GB/s at which weights come where the second-level cache does not keep them; 0: it keeps them

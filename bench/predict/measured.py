@@ -17,7 +17,9 @@ from bench.predict.kernels import frame_block, policy_block
 from bench.predict.prediction import device_microseconds
 from bench.predict.schedule import NEIGHBOURS, Run, Schedule, launches, levels
 
-__all__ = ["MEASURED", "PROFILE", "Measurement", "calibrate", "counted", "error", "fit", "read_measured"]
+__all__ = [
+    "MEASURED", "PROFILE", "Measurement", "calibrate", "chosen_times", "counted", "error", "fit", "read_measured",
+]  # fmt: skip
 
 MEASURED = ROOT / "bench" / "results" / "gpu" / "h100" / "schedules.json"
 PROFILE = MEASURED.with_name("profile.json")
@@ -65,6 +67,16 @@ def read_measured(
                     run = launches(config, board, batch, precision, shares, schedule)
                 seconds = times["mean" if config.escalates else "median"]
                 yield Measurement(batch, model, precision, schedule, 1e6 * seconds, run)
+
+
+def chosen_times(path: Path) -> dict[int, dict[str, float]]:
+    """Microseconds on the device of what the engine chose in binary16, the median, by clips and model."""
+    return {
+        group["batch"]: {
+            side.split()[0]: 1e6 * times["median"] for side, times in group["device"].items() if side.endswith(" f16")
+        }
+        for group in json.loads(path.read_text())["groups"]
+    }
 
 
 def _schedule(name: str) -> Schedule:

@@ -37,13 +37,15 @@ class Prediction:
 
 
 def device_microseconds(run: Run, board: Board, by: Constants, weights: float = 0) -> float:
-    """Of a run's graph. weights: bytes that a run reads once from DRAM where the cache does not keep them."""
-    total = by.empty + by.fill * run.fills + sum(_node(one, by) for one in run.launches)
+    """Of a run. weights: bytes that a run reads once from DRAM where the cache does not keep them."""
+    total = by.empty * run.graph + by.fill * run.fills + sum(_launched(run, one, by) for one in run.launches)
     total += sum(launch.microseconds(board.multiprocessors, board.clock, by) for launch in run.launches)
     return total + (weights / (by.dram * 1e3) if by.dram else 0)
 
 
-def _node(launch: Launch, by: Constants) -> float:
+def _launched(run: Run, launch: Launch, by: Constants) -> float:
+    if not run.graph:
+        return by.cooperative
     return by.early if launch.early else by.node
 
 
@@ -67,7 +69,7 @@ def predict(
 
 
 def predict_streaming(config: ModelConfig, board: Board, tracks: int, precision: str) -> Prediction:
-    """One new frame of each of `tracks` tracks of a causal model. Launches are the host's own, priced as nodes are."""
+    """One new frame of each of `tracks` tracks of a causal model: cooperative launches of the host's, no graph."""
     run = streaming(config, board, tracks, precision)
     found = _priced(run, config, board, 0, precision, ())
     ranges = span(board)
@@ -80,14 +82,16 @@ def predict_streaming(config: ModelConfig, board: Board, tracks: int, precision:
 
 
 def sensitivity(run: Run, board: Board) -> list[tuple[str, float, float, float]]:
-    """(constant, low, high, microseconds of the run between them, all others in the middle), the greatest first."""
+    """(constant, low, high, microseconds of the run between them, all others in the middle), the greatest first; those
+    that the run depends on."""
     ranges = span(board)
     found = []
     for item in fields(Constants):
         low, high = getattr(ranges.low, item.name), getattr(ranges.high, item.name)
         if low != high and item.name not in ("call", "copy", "dram"):
             cheap, dear = (device_microseconds(run, board, ranges.at(item.name, side)) for side in (False, True))
-            found.append((item.name, low, high, dear - cheap))
+            if cheap != dear:
+                found.append((item.name, low, high, dear - cheap))
     return sorted(found, key=lambda row: -row[3])
 
 
@@ -116,8 +120,8 @@ def _priced(
     sides = (ranges.low, ranges.high)
     each = [
         (
-            launch.microseconds(board.multiprocessors, board.clock, ranges.low) + _node(launch, ranges.low),
-            launch.microseconds(board.multiprocessors, board.clock, ranges.high) + _node(launch, ranges.high),
+            launch.microseconds(board.multiprocessors, board.clock, ranges.low) + _launched(run, launch, ranges.low),
+            launch.microseconds(board.multiprocessors, board.clock, ranges.high) + _launched(run, launch, ranges.high),
         )
         for launch in run.launches
     ]

@@ -103,10 +103,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Run:
-    """The kernels of a run, and nodes of its graph that are none."""
+    """The kernels of a run, and nodes of its graph that are none; without a graph they are cooperative launches."""
 
     launches: Sequence[Launch]
     fills: int
+    graph: bool = True
 
 
 def schedules(config: ModelConfig, precision: str) -> Iterator[Schedule]:
@@ -366,7 +367,7 @@ def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) ->
             shape = (precision, rows, config.joints, len(config.causal.dilations), config.classes, size)
             groups += [causal_block(board.architecture, *shape)] * blocks
         found.append(Launch("causal_step", [groups], resident))
-    return Run(found, 0)
+    return Run(found, 0, graph=False)
 
 
 def head(

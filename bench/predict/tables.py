@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from adasgn_edge.model.config import ModelConfig
 from bench.predict.boards import BOARDS, MEASURED_BY, Board, span
 from bench.predict.costs import Constants, Launch
-from bench.predict.measured import Measurement
+from bench.predict.measured import MEASURED, Measurement, chosen_times
 from bench.predict.prediction import (
     COPIES,
     STREAM_COPIES,
@@ -21,10 +23,11 @@ from bench.predict.prediction import (
 from bench.predict.schedule import Schedule, choose, launches, schedules
 
 __all__ = [
-    "comparison", "constants_table", "instruction_table", "launch_table", "prediction_lines", "schedule_table",
-    "settle_table", "streaming_table", "summary",
+    "before_and_after", "comparison", "constants_table", "instruction_table", "launch_table", "prediction_lines",
+    "schedule_table", "settle_table", "streaming_table", "summary",
 ]  # fmt: skip
 
+BEFORE = Path(__file__).with_name("before.json")
 BATCHES = (1, 2, 4, 8, 16, 64, 256, 1024)
 TRACKS = (1, 8, 100)
 CLOSE = 1.05
@@ -161,6 +164,31 @@ def schedule_table(models: dict[str, ModelConfig], boards: Sequence[str], shares
                 ratio = times[chosen] / least
                 verdict = "best" if ratio == 1 else f"{ratio:.2f}{'' if ratio <= CLOSE else ' (!)'}"
                 yield f"| {name} | {model} | {batch} | {chosen} | {' | '.join(cells)} | {verdict} |"
+
+
+def before_and_after(models: dict[str, ModelConfig], shares: Sequence[float]) -> Iterable[str]:
+    """What was measured and predicted of earlier kernels, as it was printed then, beside what is now; binary16."""
+    before = json.loads(BEFORE.read_text())
+    sides = {"dense": "dense", "adasgn": "adaptive"}
+    header = " | ".join(f"{name}, before | now" for name in sides.values())
+    now = chosen_times(MEASURED)
+    yield f"| measured | {header} |"
+    yield "|---|---|---|---|---|"
+    for batch, old in before["measured"].items():
+        cells = [f"{old[model]} | {now[int(batch)][model]:.1f}" for model in sides]
+        yield f"| {_clips(batch)} | {' | '.join(cells)} |"
+    yield ""
+    yield f"| predicted | | {header} |"
+    yield "|---|---|---|---|---|---|"
+    for name, batches in before["predicted"].items():
+        for batch, old in batches.items():
+            times = {model: predict(models[model], BOARDS[name], int(batch), "f16", shares).device for model in sides}
+            cells = [f"{_range(old[model])} | {_range(times[model])}" for model in sides]
+            yield f"| {name} | {_clips(batch)} | {' | '.join(cells)} |"
+
+
+def _clips(batch: str) -> str:
+    return f"{batch} clip{'' if batch == '1' else 's'}"
 
 
 def comparison(measurements: Sequence[Measurement], board: Board) -> Iterable[str]:

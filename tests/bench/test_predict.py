@@ -381,6 +381,8 @@ def test_reads_times_of_a_model_that_escalates(tmp_path: Path) -> None:
         (["--board", "agx-orin", "--mix", "1/2"], "expected 6 shares"),
         (["--board", "agx-orin", "--mix", "1/2/x"], "expected 6 numbers"),
         (["--settle"], "expected a --board"),
+        (["--streaming", "--settle"], "expected a --board"),
+        (["--streaming", "--schedules"], "expected it alone, or with --settle and a --board"),
         (["--going-on", "some"], "expected a share from 0 to 1, or own, found 'some'"),
         (["--going-on", "1.5"], "expected a share from 0 to 1"),
         (["--compare", str(ROOT / "bench/results/gpu/h100/constants.json")], "expected a report of bench.gpu"),
@@ -432,6 +434,25 @@ def test_prints_what_settles_a_boards_constants(capsys: pytest.CaptureFixture[st
     assert main(["--board", "orin-nano", "--batch", "1", "--settle"]) == 0
     printed = capsys.readouterr().out
     assert "| node | 0.8 | 2 | 4.8 | `python -m bench.gpu.constants`: graph, idle: each node |" in printed
+
+
+def test_prints_times_before_and_now(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--before"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "| 1 clip | 36.0 | 21.8 | 44.8 | 25.3 |" in lines
+    now = predict(DENSE, BOARDS["agx-orin"], 64, "f16", SHREC_MIX).device
+    expected = f"| agx-orin | 64 clips | 837 … 1382 | {now[0]:.0f} … {now[1]:.0f} |"
+    assert any(line.startswith(expected) for line in lines)
+
+
+def test_prints_what_settles_a_step_of_a_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no graph: how long its launch takes is open, what a graph takes does not matter."""
+    assert main(["--streaming", "--settle", "--board", "orin-nano", "--batch", "1"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    (row,) = (row for row in rows if row.startswith("| cooperative |"))
+    assert "| 0.8 | 7 | 6.2 |" in row
+    assert "not measured yet" in row
+    assert not any(row.startswith(("| empty |", "| node |", "| early |")) for row in rows)
 
 
 def test_prints_schedules(capsys: pytest.CaptureFixture[str]) -> None:
