@@ -62,11 +62,18 @@ def read_measured(
                     run = levels(config, board, batch, precision, 1 - stay, schedule)
                 elif report["format"] == BEFORE_COUNTS_AT_ONCE:
                     run = launches(config, board, batch, precision, shares, schedule, counts_at_once=1)
-                    run = replace(run, fills=int(not schedule.block_per_frame))
+                    run = _as_it_was(run, schedule.block_per_frame)
                 else:
                     run = launches(config, board, batch, precision, shares, schedule)
                 seconds = times["mean" if config.escalates else "median"]
                 yield Measurement(batch, model, precision, schedule, 1e6 * seconds, run)
+
+
+def _as_it_was(run: Run, block_per_frame: bool) -> Run:
+    """With the lists emptied by a node, when kernels behind tiles did not start early yet."""
+    early = {"widen_split", "output_split"} | ({"across_split"} if block_per_frame else set())
+    kernels = [replace(one, early=one.early and one.name in early) for one in run.launches]
+    return replace(run, launches=kernels, fills=int(not block_per_frame))
 
 
 def chosen_times(path: Path) -> dict[int, dict[str, float]]:

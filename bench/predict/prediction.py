@@ -18,8 +18,8 @@ COPIES = 1
 """Clips up; actions and scores are written to the host's memory (csrc/adasgn/cuda/engine.cpp)."""
 
 
-STREAM_COPIES = 2
-"""Of a step of a stream, up: frames, and which tracks they are of; scores are written to the host's memory."""
+STREAM_COPIES = 1
+"""Of a step of a stream, up: frames and which tracks they are of; scores are written to the host's memory."""
 
 
 @dataclass(frozen=True)

@@ -235,26 +235,23 @@ def launches(
     frames = batch * config.frames
     if config.branches[0].pose:
         first = _pose(config, board, frames, precision, schedule.branch_rows)
-        after = schedule.branch_rows == SPLIT_ROWS
-        return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows, after)], 0)
+        return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows)], 0)
     random = np.random.default_rng(0)
     architecture = board.architecture
     if schedule.block_per_frame:
-        first, fills = [_frame_blocks(config, board, frames, precision, shares, random)], 0
+        first = [_frame_blocks(config, board, frames, precision, shares, random)]
     else:
         tile = branch_kernel_tile(architecture, precision, schedule.branch_rows)
         resident = _resident_tiles(board, precision, schedule.branch_rows)
-        fills = int(config.adaptive)  # the lists' counts are set to zero
         if config.adaptive:
             draws = [
                 _sorted_tiles(config, tile, random.multinomial(frames, shares).tolist(), counts_at_once)
                 for _ in range(_draws(frames))
             ]
-            first = [_policy(config, board, frames), Launch("branch_tiles", draws, resident)]
+            first = [_policy(config, board, frames), Launch("branch_tiles", draws, resident, board.starts_early)]
         else:
             first = [Launch("branch_tiles", [tiles_of(config.branches[0], frames, tile, config.joints)], resident)]
-    after = schedule.block_per_frame
-    return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows, after)], fills)
+    return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows)], 0)
 
 
 def levels(
@@ -279,12 +276,11 @@ def levels(
         if level > 0:
             counts = reached(batch, going_on**level, _draws(batch * config.frames))
             parts = {n: _level(config, level, board, n, precision, schedule) for n in {*counts} - {0}}
-            early = schedule.block_per_frame
             whole = [
                 replace(
                     all_blocks,
                     draws=[_listed(parts[n][i].draws[0] if n else (), len(all_blocks.draws[0])) for n in counts],
-                    early=all_blocks.early or (early and i == 0 and board.starts_early),
+                    early=all_blocks.early or (i == 0 and board.starts_early),
                 )
                 for i, all_blocks in enumerate(whole)
             ]
@@ -323,7 +319,7 @@ def _level(
         return run
     resident = _resident_small(board, "settle_samples")
     samples = [settle_block(min(WARPS, clips))] * math.ceil(clips / WARPS)
-    return [*run, Launch("settle_samples", [samples], resident)]
+    return [*run, Launch("settle_samples", [samples], resident, board.starts_early)]
 
 
 def _pose(config: ModelConfig, board: Board, frames: int, precision: str, rows: int) -> list[Launch]:
@@ -370,13 +366,11 @@ def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) ->
     return Run(found, 0, graph=False)
 
 
-def head(
-    config: ModelConfig, board: Board, clips: int, precision: str, rows: int, after_frames: bool = True
-) -> list[Launch]:
-    """kernels/temporal.cu. after_frames: the kernel before is frame_blocks, beside which the first one starts."""
+def head(config: ModelConfig, board: Board, clips: int, precision: str, rows: int) -> list[Launch]:
+    """kernels/temporal.cu: where a board can, each kernel starts beside the one before it."""
     if rows == SPLIT_ROWS:
-        return _split_head(config, board, clips, precision, after_frames)
-    warps, blocks, _ = TEMPORAL_SHAPES[precision, rows]
+        return _split_head(config, board, clips, precision)
+    warps, columns, _ = TEMPORAL_SHAPES[precision, rows]
     found = []
     stride, after = config.stride, config.temporal_frames
     for kernel, width, clip_rows in (
@@ -388,17 +382,18 @@ def head(
         name = instructions.temporal_kernel(kernel, precision, rows, stride)
         registers = instructions.code(board.architecture, name).registers
         resident = board.resident(warps * LANES, registers, temporal_bytes(rows, precision))
-        count = math.ceil(clips / size) * (width // (warps * blocks * 16))
-        found.append(Launch(kernel, [[block] * count], resident))
+        count = math.ceil(clips / size) * (width // (warps * columns * 16))
+        found.append(Launch(kernel, [[block] * count], resident, board.starts_early))
     classes = math.ceil(config.classes / WARPS)
     resident = _resident_small(board, "classify_samples")
-    return [*found, Launch("classify_samples", [[classify_block(config.classes)] * (clips * classes)], resident)]
+    blocks = [classify_block(config.classes)] * (clips * classes)
+    return [*found, Launch("classify_samples", [blocks], resident, board.starts_early)]
 
 
-def _split_head(config: ModelConfig, board: Board, clips: int, precision: str, after_frames: bool) -> list[Launch]:
+def _split_head(config: ModelConfig, board: Board, clips: int, precision: str) -> list[Launch]:
     """A clip and 16 columns a block; the last of a clip's blocks classifies it."""
     found = []
-    for kernel, width, early in (("across_split", FEATURE, after_frames), ("widen_split", TEMPORAL, True)):
+    for kernel, width in (("across_split", FEATURE), ("widen_split", TEMPORAL)):
         rows = config.temporal_frames
         name = split_kernel(kernel, precision, config.stride, rows)
         registers = instructions.code(board.architecture, name).registers
@@ -407,7 +402,7 @@ def _split_head(config: ModelConfig, board: Board, clips: int, precision: str, a
         blocks = [split_block(*shape)] * (clips * width // BLOCK)
         if kernel == "widen_split":
             blocks[-clips:] = [split_block(*shape, config.classes)] * clips
-        found.append(Launch(kernel, [blocks], resident, early and board.starts_early))
+        found.append(Launch(kernel, [blocks], resident, board.starts_early))
     return found
 
 

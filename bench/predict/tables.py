@@ -114,9 +114,9 @@ def prediction_lines(title: str, prediction: Prediction, board: Board) -> Iterab
     yield f"array to result: {_range(prediction.end_to_end)} µs"
     run = prediction.run
     if not prediction.chosen:
-        yield f"{len(run.launches)} launches and {STREAM_COPIES} copies"
+        yield f"{len(run.launches)} launches and {STREAM_COPIES} copy up"
     else:
-        yield f"{len(run.launches) + run.fills} graph nodes and {COPIES} copies"
+        yield f"{len(run.launches) + run.fills} graph nodes and {COPIES} copy up"
 
 
 def settle_table(prediction: Prediction, board: Board) -> Iterable[str]:

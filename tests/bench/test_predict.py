@@ -200,7 +200,7 @@ def test_every_constant_says_what_settles_it() -> None:
 def test_launches_follow_the_engine() -> None:
     def names(config: ModelConfig, schedule: Schedule) -> list[str]:
         run = launches(config, BOARDS["orin-nano"], 1, "f16", SHREC_MIX, schedule)
-        assert run.fills == int(config.adaptive and not schedule.block_per_frame)
+        assert run.fills == 0
         return [launch.name for launch in run.launches]
 
     head = ["across_split", "widen_split"]
@@ -231,6 +231,8 @@ def test_launches_of_pose_branches_and_levels_follow_the_engine() -> None:
     tiles = levels(ESCALATING, H100, 64, "f16", 0, Schedule(False, 128, 64)).launches
     head = ["across_frames", "widen_and_pool", "classify_samples", "settle_samples"]
     assert [launch.name for launch in tiles] == ["pose_tiles", *head, "branch_tiles", *head]
+    assert [launch.early for launch in tiles] == [False] + [True] * 9
+    assert not any(launch.early for launch in levels(ESCALATING, BOARDS["orin-nano"], 64, "f16").launches)
 
 
 def test_clips_that_go_on_take_the_blocks_of_the_next_level() -> None:
