@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["Score", "emit_stream", "expect_gestures", "play_stream", "the_performance"]
+__all__ = ["Score", "emit_stream", "expect_gestures", "note_of", "play_stream", "the_performance"]
 
 RATE = 30.0
 """Frames a second of the hand."""
@@ -182,7 +182,7 @@ def _play_live(console: Console, session: Session, score: Score, speed: float) -
             frame = _frame(score.performance, number)
             output = session.push(frame)
             _take(score, output)
-            screen.note = _note(score, number)
+            screen.note = note_of(score, number)
             view.take(frame, output)
 
 
@@ -192,7 +192,8 @@ def _take(score: Score, output: Output) -> None:
             score.take(event)
 
 
-def _note(score: Score, number: int) -> Text:
+def note_of(score: Score, number: int) -> Text:
+    """What the live view says of a frame."""
     from rich.text import Text
 
     over, recognised = score.over(number / RATE)

@@ -1,6 +1,7 @@
-"""Draws demo.gif, the picture of the README: `adasgn-edge demo` as a terminal of 96 x 28 characters shows it.
+"""Draws demo.gif, the picture of the README: `adasgn-edge demo` as a terminal of 96 x 40 characters shows it, in real
+time; and of a moment of it stream.png.
 
-    python docs/images/draw_demo.py [demo.gif]
+    python docs/images/draw_demo.py [FOLDER]
 
 Needs Pillow and Matplotlib, whose font it takes; braille and blocks are drawn dot by dot.
 """
@@ -15,20 +16,23 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
 from rich.color import Color
-from rich.console import Console, RenderableType
+from rich.console import Console
+from rich.segment import Segment
 from rich.terminal_theme import TerminalTheme
 
-from adasgn_edge.cli.screen import Moment, Screen
+from adasgn_edge.cli.demo_stream import RATE, Score, note_of
+from adasgn_edge.cli.session import Session
+from adasgn_edge.cli.stream_view import StreamScreen
+from adasgn_edge.data.stream_frames import StreamFrame
 from adasgn_edge.deploy.model_file import shipped_model
-from adasgn_edge.hands import animate
-from adasgn_edge.replay import Replay
+from adasgn_edge.hands import perform
+from adasgn_edge.recogniser import Recogniser
 
-COLUMNS, ROWS = 96, 28
+COLUMNS, ROWS = 96, 40  # all 24 classes
 CELL = (7, 15)  # pixels of a character
-RATE = 30  # frames a second of the clips
-SHOWN = 3  # every so many is a picture
+SHOWN = 3  # every so many frames is a picture
+FIRST = 1.0  # seconds until the first one
 COLOURS = 15  # and one for transparency
-PAUSE = 0.9  # seconds that a finished clip stays
 GESTURES = (("Swipe Right", False), ("Grab", False), ("Rotation Clockwise", False), ("Swipe V", True))
 HUES = [(209, 56, 61), (47, 179, 108), (240, 162, 2), (59, 111, 212), (160, 90, 200), (63, 167, 214)]
 DARK, LIGHT = (16, 20, 26), (205, 211, 218)
@@ -75,12 +79,12 @@ def draw_character(
         draw.text((x, y), character, fill=ink, font=FONTS[bold])
 
 
-def picture(console: Console, shown: RenderableType) -> Image.Image:
-    """A terminal full of what is shown."""
+def picture(lines: list[list[Segment]]) -> Image.Image:
+    """A terminal full of rendered lines."""
     image = Image.new("RGB", (COLUMNS * CELL[0] + 8, ROWS * CELL[1] + 8), BACKGROUND)
     cells = Image.new("RGB", (COLUMNS * CELL[0], ROWS * CELL[1]), BACKGROUND)
     draw = ImageDraw.Draw(cells)
-    for row, line in enumerate(console.render_lines(shown, console.options.update(height=ROWS))):
+    for row, line in enumerate(lines):
         column = 0
         for text, style, _ in line:
             ink = rgb(style.color if style else None, True)
@@ -113,38 +117,30 @@ def save(path: Path, pictures: list[Image.Image], durations: list[int]) -> None:
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("demo.gif")
-    replay = Replay.load(shipped_model(), threads=1)
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    session = Session(Recogniser(shipped_model("hands")))
+    score = Score(perform(GESTURES, seed=2, rate=RATE), session.recogniser.labels)
+    screen = StreamScreen(session, f"a kinematic hand at {RATE:.0f} frames a second")
     console = Console(width=COLUMNS, height=ROWS, force_terminal=True, color_system="truecolor")
-    clips = [(name, animate(name, one_finger=one, seed=2, rate=RATE)) for name, one in GESTURES]
-    replay.classify([clips[0][1]])  # the first call is slow
-    pictures, durations, correct, spent, seconds = [], [], 0, [], []
-    for number, (name, positions) in enumerate(clips, 1):
-        label = replay.class_names.index(name)
-        screen, length = Screen(replay, [positions], skeleton=True), len(positions)
-        for frames in [*range(4, length, SHOWN), length]:
-            started = time.thread_time()  # of the processor: what else ran on the machine is not shown
-            update, finished = replay.classify([positions], frames), frames == length
-            seconds.append(time.thread_time() - started)
-            if finished:
-                correct += update.label == label
-                spent.append(update.cost)
-            costs = spent if finished else [*spent, update.cost]
-            moment = Moment(
-                title=f"clip {number} of {len(clips)}  {name}",
-                truth=label,
-                update=update,
-                finished=finished,
-                correct=correct,
-                played=len(spent),
-                paper_ratio=sum(cost.paper for cost in costs) / sum(cost.dense_paper for cost in costs),
-                full_ratio=sum(cost.full for cost in costs) / sum(cost.dense_full for cost in costs),
-                frames_per_second=RATE / SHOWN,
-                milliseconds=1e3 * sum(seconds[-30:]) / len(seconds[-30:]),
-            )
-            pictures.append(picture(console, screen.draw(moment)))
-            durations.append(int(1000 * (PAUSE if finished else SHOWN / RATE)))
-    save(path, pictures, durations)
+    shown: list[list[list[Segment]]] = []
+    began, still = time.perf_counter(), 0
+    for number, joints in enumerate(score.performance.positions):
+        time.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+        frame = StreamFrame(round(1e9 * number / RATE), {"hand": joints})
+        output = session.push(frame)
+        for event in output.events:
+            if event.kind == "started":
+                score.take(event)
+        screen.note = note_of(score, number)
+        screen.take(frame, output)
+        if number % SHOWN == 0 and number >= FIRST * RATE:
+            shown.append(console.render_lines(screen.draw(), console.options.update(height=ROWS)))
+            if any(result.gesture for result in output.results):
+                still = len(shown) - 1
+    pictures = [picture(lines) for lines in shown]
+    pictures[still].save(folder / "stream.png", optimize=True)
+    path = folder / "demo.gif"
+    save(path, pictures, [int(1000 * SHOWN / RATE)] * len(pictures))
     print(f"{path}: {len(pictures)} pictures, {path.stat().st_size / 1000:.0f} kB")
 
 
