@@ -1,4 +1,4 @@
-"""Draws demo.gif, the picture of the README: `adasgn-edge demo` as a terminal of 96 x 40 characters shows it, in real
+"""Draws demo.gif, the picture of the README: `adasgn-edge demo` as a terminal of 96 x 42 characters shows it, in real
 time; and of a moment of it stream.png.
 
     python docs/images/draw_demo.py [FOLDER]
@@ -28,7 +28,7 @@ from adasgn_edge.deploy.model_file import shipped_model
 from adasgn_edge.hands import perform
 from adasgn_edge.recogniser import Recogniser
 
-COLUMNS, ROWS = 96, 40  # all 24 classes
+COLUMNS, ROWS = 96, 42  # all 24 classes
 CELL = (7, 15)  # pixels of a character
 SHOWN = 3  # every so many frames is a picture
 FIRST = 1.0  # seconds until the first one
@@ -135,7 +135,7 @@ def main() -> None:
         screen.take(frame, output)
         if number % SHOWN == 0 and number >= FIRST * RATE:
             shown.append(console.render_lines(screen.draw(), console.options.update(height=ROWS)))
-            if any(result.gesture for result in output.results):
+            if any(result.gesture and result.confidence > 0.9 and result.label >= 0 for result in output.results):
                 still = len(shown) - 1
     pictures = [picture(lines) for lines in shown]
     pictures[still].save(folder / "stream.png", optimize=True)
