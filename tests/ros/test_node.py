@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from adasgn_edge_ros.pipeline import Pipeline
 
+import adasgn_edge
 from adasgn_edge.skeletons import load_layout
 from tests.ros.conftest import PACKAGE
 from tests.ros.support import (
@@ -351,7 +352,9 @@ def test_who_comes_late_gets_the_labels(make_node):
     late.destroy_node()
     assert "Grab" in [entry.class_name for entry in heard[0].class_map]
     assert [entry.class_id for entry in heard[0].class_map] == list(range(18))
-    assert heard[0].threshold == pytest.approx(0.75)
+    recognition = adasgn_edge.Recogniser(adasgn_edge.shipped_model("stream")).description.recognition
+    assert recognition is not None
+    assert heard[0].threshold == pytest.approx(recognition.decision.start)
 
 
 @pytest.fixture
