@@ -200,7 +200,7 @@ def check_stream(folder: Path, cuda: bool) -> None:
     real, shipped = recording if recording.is_file() else file, adasgn_edge.shipped_model("stream")
     began = time.monotonic()
     said = run(program, shipped, real)
-    seconds, frames = time.monotonic() - began, len(real.read_text().splitlines())
+    seconds, frames = time.monotonic() - began, len(frame_lines(real))
     expect(seconds >= (frames - 1) / 50, f"replay_stream in real time: expected {frames / 50} s, found {seconds}")
     expect_lines(said, expected_lines(shipped, real))
     print(f"replay_stream of {real.name} in real time, {seconds:.1f} s:\n{said}", end="")
@@ -216,14 +216,19 @@ def expect_lines(said: str, expected: list[str]) -> None:
     expect(found == expected, f"replay_stream: expected {expected}, found\n{said}")
 
 
+def frame_lines(file: Path) -> list[str]:
+    return [line for line in file.read_text().splitlines() if line.strip()]
+
+
 def expected_lines(model: Path, file: Path) -> list[str]:
     """What the example prints of a sequence at 50 Hz, but for how sure it is."""
     recogniser = adasgn_edge.Recogniser(model)
     layout = recogniser.description.layout
     parser = FrameParser(layout, described(layout, "leap-20", axes="source", side="right"))
     expected = []
-    for number, line in enumerate(file.read_text().splitlines()):
-        joints = np.array(line.rstrip(";").split(";"), dtype=float).reshape(-1, 7)[:, :3]
+    for number, line in enumerate(frame_lines(file)):
+        numbers = [part for part in line.split(";") if part.strip()]
+        joints = np.array(numbers, dtype=float).reshape(-1, 7)[:, :3]
         frame = parser.parse(json.dumps({"stamp_ns": 20_000_000 * number, "joints": joints.tolist()}))
         assert frame is not None
         for event in recogniser.push(frame.stamp_ns, {1: frame.tracks["0"]}).events:
