@@ -70,7 +70,8 @@ struct DeviceStream {
     DeviceMemory<int> flags;
     MappedMemory<float> logits;
     PinnedMemory<float> host_features;
-    std::vector<unsigned> frames;  // (2 slots,): number of the frame that is tried next
+    std::vector<unsigned> frames;     // (2 slots,): number of the frame that is tried next
+    std::vector<CausalTrack> newest;  // (slots,): what a call is about to send
     std::vector<std::int64_t> branch_macs;
     std::int64_t temporal_macs;
 
@@ -96,6 +97,7 @@ struct DeviceStream {
           logits(slots * model.description.classes),
           host_features(slots * kFeature),
           frames(2 * slots),
+          newest(slots),
           temporal_macs(online::temporal_step_macs(model.description)) {
         for (int branch = 0; branch < static_cast<int>(model.description.branches.size()); ++branch) {
             branch_macs.push_back(online::branch_macs(model.description, branch));
@@ -130,9 +132,8 @@ struct DeviceStream {
     }
     // The newest frames of these slots.
     const CausalTrack* add_tracks(const int* of, int count) {
-        std::vector<CausalTrack> tracks(count);
-        std::transform(of, of + count, tracks.begin(), [&](int slot) { return CausalTrack{slot, frames[slot]}; });
-        return input.add(tracks.data(), tracks.size());
+        std::transform(of, of + count, newest.begin(), [&](int slot) { return CausalTrack{slot, frames[slot]}; });
+        return input.add(newest.data(), count);
     }
 
     // Of features that are there.
