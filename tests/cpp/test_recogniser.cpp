@@ -423,3 +423,20 @@ TEST_CASE("a recogniser may be moved; engines that are none or another's are ref
     CHECK_THROWS_AS(Recogniser(model, options), Error);
     CHECK_THROWS_AS(Recogniser(random_model(kDense25, 1)), Error);
 }
+
+TEST_CASE("the likeliest classes of a step, and the words for what happens") {
+    const float probabilities[] = {0.2F, 0.5F, 0.1F, 0.2F};
+    StepResult result{};
+    std::vector<int> labels(6, -7);
+    CHECK(top(result, 4, 2, labels.data()) == 0);  // not ready
+    result.ready = true;
+    result.probabilities = probabilities;
+    CHECK(top(result, 4, 6, labels.data()) == 4);
+    CHECK(labels == std::vector<int>{1, 0, 3, 2, -7, -7});
+    CHECK(top(result, 4, 1, labels.data()) == 1);
+    CHECK(top(result, 4, -1, labels.data()) == 0);
+    CHECK(name_of(TrackState::fresh) == std::string("new"));
+    CHECK(name_of(TrackState::lost) == std::string("lost"));
+    CHECK(name_of(GestureEvent::Kind::started) == std::string("started"));
+    CHECK(name_of(GestureEvent::Kind::ended) == std::string("ended"));
+}
