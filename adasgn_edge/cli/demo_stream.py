@@ -105,6 +105,12 @@ class Score:
         self.false += 1
         return "WRONG"
 
+    def hear(self, output: Output) -> None:
+        """Count what has started."""
+        for event in output.events:
+            if event.kind == "started":
+                self.take(event)
+
     def over(self, seconds: float) -> tuple[int, int]:
         """How many gestures that the model knows are over by then, and how many of them were recognised."""
         numbers = [
@@ -181,15 +187,9 @@ def _play_live(console: Console, session: Session, score: Score, speed: float) -
             time.sleep(max(0.0, began + number / (RATE * speed) - time.perf_counter()))
             frame = _frame(score.performance, number)
             output = session.push(frame)
-            _take(score, output)
+            score.hear(output)
             screen.note = note_of(score, number)
             view.take(frame, output)
-
-
-def _take(score: Score, output: Output) -> None:
-    for event in output.events:
-        if event.kind == "started":
-            score.take(event)
 
 
 def note_of(score: Score, number: int) -> Text:

@@ -21,7 +21,7 @@ from adasgn_edge.hands import GESTURES, perform, shuffled
 from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
 
-__all__ = ["FIRST_PERFORMER", "STREAM_NAMES", "join_streams", "read_hand_streams", "renamed"]
+__all__ = ["FIRST_PERFORMER", "STREAM_NAMES", "join_streams", "performed_streams", "read_hand_streams", "renamed"]
 
 STREAM_NAMES = {
     "Swipe Right": "Right", "Swipe Left": "Left", "Swipe Up": "Up", "Swipe Down": "Down", "Swipe X": "Cross",

@@ -128,9 +128,7 @@ def main() -> None:
         time.sleep(max(0.0, began + number / RATE - time.perf_counter()))
         frame = StreamFrame(round(1e9 * number / RATE), {"hand": joints})
         output = session.push(frame)
-        for event in output.events:
-            if event.kind == "started":
-                score.take(event)
+        score.hear(output)
         screen.note = note_of(score, number)
         screen.take(frame, output)
         if number % SHOWN == 0 and number >= FIRST * RATE:
