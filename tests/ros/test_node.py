@@ -1,19 +1,14 @@
-"""The node itself, on rclpy: its states, parameters and topics, and a stream from another process.
+"""The node itself, on rclpy: its states, parameters and topics, and what is wrong with messages.
 
 Runs where rclpy is: in a sourced ROS 2, or by `make test-ros` on the wheels of ROS 2 Kilted.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,42 +20,14 @@ from adasgn_edge_ros.pipeline import Pipeline
 import adasgn_edge
 from adasgn_edge.skeletons import load_layout
 from tests.ros.conftest import PACKAGE
-from tests.ros.support import (
-    HAND_FRAME,
-    PERFORMED_LABELS,
-    SECOND,
-    START_NS,
-    STATED,
-    Script,
-    gesture_event,
-    hand,
-    stamp_at,
-)
+from tests.ros.listening import Listener, needs_hri, needs_vision, needs_zed, rclpy, spin_until
+from tests.ros.support import HAND_FRAME, SECOND, STATED, Script, gesture_event
 
-rclpy = pytest.importorskip("rclpy", reason="no rclpy: source a ROS 2, or `make test-ros`, which installs its wheels")
+pytestmark = pytest.mark.usefixtures("domain")
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "/robot"
-"""Of the three processes: nodes that other tests made and destroyed may still be known as /recogniser."""
-RATE, LOOPS = 30, 2
-SLOW = 90.0
-"""Seconds after which a thing that must happen will not."""
 ESCALATING = os.environ.get("ADASGN_ESCALATING_MODEL", "")
 """A causal model of layout shrec22 that escalates; `make test-ros` writes one."""
-VISION, ZED, HRI = (importlib.util.find_spec(name) is not None for name in ("vision_msgs", "zed_msgs", "hri_msgs"))
-needs_vision = pytest.mark.skipif(not VISION, reason="vision_msgs is not installed: in ROS, or by `make test-ros`")
-needs_zed = pytest.mark.skipif(not ZED, reason="zed_msgs is not installed: with a ZED's wrapper, or by `make test-ros`")
-needs_hri = pytest.mark.skipif(not HRI, reason="hri_msgs is not installed: with ROS4HRI, or by `make test-ros`")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def domain() -> Iterator[None]:
-    """A domain of ROS of one's own, on this machine alone."""
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    rclpy.init()
-    yield
-    rclpy.try_shutdown()
 
 
 def parameters(told: dict[str, Any]) -> list[Any]:
@@ -95,48 +62,6 @@ def success() -> Any:
 
 def failure() -> Any:
     return rclpy.lifecycle.TransitionCallbackReturn.FAILURE
-
-
-class Listener:
-    """A node that keeps what comes from the recogniser of a namespace, by the last word of the topic."""
-
-    def __init__(self, namespace: str = "") -> None:
-        from diagnostic_msgs.msg import DiagnosticArray
-        from std_msgs.msg import String
-        from visualization_msgs.msg import MarkerArray
-
-        self.node = rclpy.create_node("listener")
-        self.heard: dict[str, list[Any]] = defaultdict(list)
-        for kind, topic in (
-            (DiagnosticArray, "/diagnostics"),
-            (String, f"{namespace}/recogniser/events"),
-            (MarkerArray, f"{namespace}/recogniser/markers"),
-        ):
-            self.node.create_subscription(kind, topic, self.heard[topic.split("/")[-1]].append, 1000)
-        if VISION:
-            from vision_msgs.msg import Detection3DArray
-
-            detections = f"{namespace}/recogniser/detections"
-            self.node.create_subscription(Detection3DArray, detections, self.heard["detections"].append, 1000)
-
-    def statuses(self) -> list[Any]:
-        return [message.status[0] for message in self.heard["diagnostics"]]
-
-
-def spin_until(done: Callable[[], Any], *nodes: Any) -> None:
-    """Let the nodes work until something is so."""
-    executor = rclpy.executors.SingleThreadedExecutor()
-    for node in nodes:
-        executor.add_node(node)
-    until = time.monotonic() + SLOW
-    try:
-        while not done():
-            assert time.monotonic() < until, "it did not happen"
-            executor.spin_once(timeout_sec=0.05)
-    finally:
-        for node in nodes:
-            executor.remove_node(node)
-        executor.shutdown()
 
 
 @pytest.fixture
@@ -458,145 +383,3 @@ def test_what_is_wrong_with_messages_is_told(make_node, listener, source):
     source.create_timer(0.05, send)
     wrong = "nothing usable comes in: poses: expected 22, one for each joint of the source, or none; found 5"
     spin_until(lambda: any(status.message == wrong for status in listener.statuses()), node, source, listener.node)
-
-
-# -- three processes --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as colcon builds and installs it, without ROS's own packages beneath."""
-    colcon = shutil.which("colcon", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if colcon is None:
-        pytest.skip("no colcon: install it, or `make test-ros`, which does")
-    folder = tmp_path_factory.mktemp("workspace")
-    shutil.copytree(PACKAGE, folder / "src" / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
-    built = subprocess.run(
-        [colcon, "--log-base", "log", "build", "--event-handlers", "console_direct+"],
-        cwd=folder, env=os.environ | {"COLCON_HOME": str(folder)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stdout
-    return folder
-
-
-def test_what_colcon_installs(workspace):
-    installed = workspace / "install" / PACKAGE.name
-    share = installed / "share" / PACKAGE.name
-    assert (installed / "share" / "ament_index" / "resource_index" / "packages" / PACKAGE.name).is_file()
-    for folder in ("launch", "config"):
-        assert sorted(path.name for path in (share / folder).iterdir()) == sorted(
-            path.name for path in (PACKAGE / folder).iterdir() if path.name != "__pycache__"
-        )
-    assert (share / "package.xml").read_bytes() == (PACKAGE / "package.xml").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def run(domain: None, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
-    """The installed node and a hand that plays a recording twice, processes of their own; what was heard of them."""
-    from lifecycle_msgs.srv import ChangeState
-
-    folder = tmp_path_factory.mktemp("node")
-    file = folder / "params.yaml"
-    rows = [f"    {name}: {json.dumps(value)}" for name, value in ({"detections": VISION} | STATED).items()]
-    file.write_text("\n".join(["/**:", "  ros__parameters:", *rows, ""]))
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    log = (folder / "node.log").open("w+")
-    program = workspace / "install" / PACKAGE.name / "lib" / PACKAGE.name / "recogniser_node"
-    node = subprocess.Popen(
-        ["bash", "-c", 'source "$0/setup.bash" && exec "$@"', str(workspace / "install"), str(program), "--ros-args",
-         "--params-file", str(file), "--remap", f"__ns:={NAMESPACE}"],
-        env=environment, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    listener = Listener(NAMESPACE)
-    player: subprocess.Popen[bytes] | None = None
-    try:
-        client = listener.node.create_client(ChangeState, f"{NAMESPACE}/recogniser/change_state")
-        assert client.wait_for_service(SLOW)
-        for transition in (1, 3):  # configure, activate
-            request = ChangeState.Request()
-            request.transition.id = transition
-            answer = client.call_async(request)
-            spin_until(answer.done, listener.node)
-            assert answer.result().success, (folder / "node.log").read_text()
-        spin_until(lambda: listener.node.count_publishers(f"{NAMESPACE}/recogniser/markers"), listener.node)
-        player = subprocess.Popen(
-            [sys.executable, "-m", "tests.ros.play_hand", str(RATE), str(LOOPS), "--ros-args", "--remap",
-             f"__ns:={NAMESPACE}"],
-            env=environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(PACKAGE)])},
-        )  # fmt: skip
-        spin_until(lambda: player.poll() is not None, listener.node)
-        assert player.returncode == 0
-        spin_until(lambda: listener.statuses()[-1].message.startswith("no message for"), listener.node)
-        node.send_signal(2)  # SIGINT, as Ctrl-C and launch do
-        assert node.wait(SLOW) == 0, (folder / "node.log").read_text()
-        yield listener
-    finally:
-        for process in (node, player):
-            if process is not None and process.poll() is None:
-                process.kill()
-        log.close()
-        listener.node.destroy_node()
-
-
-def stamp_of(message: Any) -> int:
-    return int(message.header.stamp.sec) * SECOND + int(message.header.stamp.nanosec)
-
-
-def test_gestures_of_another_process_are_told(run):
-    rows = [json.loads(message.data) for message in run.heard["events"]]
-    assert [row["label"] for row in rows if row["type"] == "started"] == LOOPS * PERFORMED_LABELS
-    ends = [row for row in rows if row["type"] == "ended"]
-    assert [row["label"] for row in ends] == LOOPS * PERFORMED_LABELS
-    for row in rows:  # times are the recording's, not those of this day
-        assert START_NS <= row["start_ns"] < row["decided_ns"] <= stamp_at(len(hand()))
-
-
-def test_markers_carry_the_stamps_and_the_frame_of_the_input(run):
-    messages = run.heard["markers"]
-    assert len(messages) > 0.95 * LOOPS * len(hand())
-    sent = {stamp_at(number) for number in range(len(hand()))}
-    labels = set()
-    for message in messages:
-        joints, bones, label = message.markers
-        assert stamp_of(joints) in sent
-        assert joints.header.frame_id == HAND_FRAME
-        assert (len(joints.points), len(bones.points)) == (22, 42)
-        labels |= {label.text.split()[0]} if label.action == label.ADD else set()
-    assert labels == set(PERFORMED_LABELS)
-    joints = messages[0].markers[0]
-    number = (stamp_of(joints) - START_NS + 1) * 30 // SECOND
-    assert joints.points[3].x == pytest.approx(hand()[number][3][0], abs=1e-6)
-
-
-@needs_vision
-def test_detections_stand_between_the_events(run):
-    messages = run.heard["detections"]
-    assert len(messages) > 0.95 * LOOPS * len(hand())
-    sent = {stamp_at(number) for number in range(len(hand()))}
-    labels = []
-    for message in messages:
-        assert stamp_of(message) in sent
-        found = [detection.results[0].hypothesis.class_id for detection in message.detections]
-        if found != labels[-1:]:
-            labels += found or [""]
-    assert [label for label in labels if label] == LOOPS * PERFORMED_LABELS
-
-
-def test_diagnostics_tell_how_it_went(run):
-    active = [status for status in run.statuses() if dict_of(status)["state"] == "active"]
-    busy = [told for told in map(dict_of, active) if told["push time p50 (ms)"] != "none"]
-    assert all(0 < float(told["rate (Hz)"]) < 2 * RATE for told in busy)
-    assert all(0 < float(told["push time p50 (ms)"]) <= float(told["push time p99 (ms)"]) for told in busy)
-    last = dict_of(active[-1])
-    assert int(last["messages"]) > 0.95 * LOOPS * len(hand())
-    assert int(last["messages"]) + int(last["messages dropped"]) <= LOOPS * len(hand())
-    assert (last["time jumps"], last["late"], last["duplicate"]) == (str(LOOPS - 1), "0", "0")
-    assert int(last["deadline misses"]) <= int(last["messages"])
-    assert not any(key.startswith("refused") for key in last)
-    assert active[-1].name == "robot/recogniser"
-    assert active[-1].level == b"\x01"  # nobody plays any more
-
-
-def dict_of(status: Any) -> dict[str, str]:
-    return {pair.key: pair.value for pair in status.values}
