@@ -61,6 +61,19 @@ def own_going_on(file: ModelFile) -> float | None:
     return float((np.interp(file.effort.default, efforts, macs) - macs[0]) / (macs[-1] - macs[0]))
 
 
+def _shares(text: str | None, policy: ModelConfig, given: ModelFile | None) -> tuple[float, ...]:
+    """Of frames, of each branch of the model with a policy: as asked for, or as its file has them, or, of SHREC's
+    branches, those of the test set."""
+    if text is not None:
+        return read_mix(text, len(policy.branches))
+    if given is not None and given.folded.config is policy and given.action_shares is not None:
+        return given.action_shares
+    if policy.branches != SHREC.branches:
+        found = len(policy.branches)
+        raise SystemExit(f"predict: --mix: expected the shares of the model's {found} branches, as its file has none")
+    return tuple(share / sum(SHREC_MIX) for share in SHREC_MIX)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables."""
     options = _parser().parse_args(arguments)
@@ -78,26 +91,26 @@ def main(arguments: list[str] | None = None) -> int:
         given = None if options.model is None else read_model_file(options.model)
         file = given if given is not None and given.folded.config.escalates else read_model_file(shipped_model("clips"))
         config = SHREC if given is None else given.folded.config
-        branches = len(config.branches)
-        if config.branches[0].pose and not config.escalates:
-            names = " ".join(config.branch_names)
-            raise SystemExit(f"predict: --model: expected branches S and B, or a model that escalates, found {names}")
-        if options.mix is None and config.adaptive and branches != len(SHREC_MIX):
-            raise SystemExit(f"predict: --mix: expected the shares of the model's {branches} branches, found none")
-        mix = read_mix(options.mix, branches) if options.mix else tuple(share / sum(SHREC_MIX) for share in SHREC_MIX)
+        if config.causal is not None:
+            raise SystemExit(
+                "predict: --model: expected a model of clips, found one of streams (--streaming is for those)"
+            )
+        policy = config if config.adaptive else SHREC
+        mix = _shares(options.mix, policy, given)
         own = own_going_on(file)
         models = {
             "dense": ModelConfig.dense(config.joints, config.classes, config.frames),
-            "adasgn": SHREC if config.escalates else config,
+            "adasgn": policy,
             "pose": ModelConfig(
                 config.joints, config.classes, (Branch(config.joints, POSE),), config.frames, adaptive=False, stride=2
             ),
             "escalating": file.folded.config,
+            "given": config,  # of one branch
         }
         if options.board is None and options.going_on is None and own is not None:
             options.going_on = "own"  # beside the column of nobody
         going_on = read_going_on(options.going_on, own)
-        kind = "escalating" if config.escalates else "adasgn"
+        kind = "escalating" if config.escalates else "adasgn" if config.adaptive else "given"
         for line in _lines(options, models, kind, batches, mix, going_on):
             print(line, flush=True)
     except (AdaSGNError, OSError, ToolError) as error:

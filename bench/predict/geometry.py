@@ -9,6 +9,8 @@ LAUNCH, TILE = "kernels/launch.h", "kernels/tile.h"
 BLOCK, WARPS, LANES = whole(LAUNCH, "kBlock"), whole(LAUNCH, "kWarps"), 32
 THREADS = WARPS * LANES
 POLICY_ROWS = tuple(whole(LAUNCH, name) for name in ("kFewPolicyRows", "kMorePolicyRows", "kManyPolicyRows"))
+ROUTED = whole(LAUNCH, "kRoutedFrames")
+"""Frames of a block of route_frames."""
 SPLIT_ROWS = whole(LAUNCH, "kSplitFrames")
 """A block of kernels/split.h has up to so many frames, in the temporal module of a clip, and 16 columns."""
 POSE_INPUTS = whole(LAUNCH, "kPoseInputs")

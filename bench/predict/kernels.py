@@ -41,13 +41,15 @@ from bench.predict.geometry import (
 
 __all__ = [
     "Tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "frame_block", "listed_block",
-    "policy_block", "pose_inputs", "pose_split_block", "pose_tile", "settle_block", "split_block", "split_kernel",
-    "surplus_block", "temporal_block", "tiles_of",
+    "policy_block", "pose_inputs", "pose_split_block", "pose_tile", "route_block", "settle_block", "split_block",
+    "split_kernel", "surplus_block", "temporal_block", "tiles_of",
 ]  # fmt: skip
 
 
 BRANCH_START, POLICY_START = 450, 250
 """Instructions of a warp around what is counted: addresses, first loads. What ncu found on an H100 beyond the rest."""
+LOGIT = 110
+"""Instructions of a warp for a frame's logit of one action."""
 
 
 @dataclass(frozen=True)
@@ -286,10 +288,33 @@ def policy_block(rows: int, branches: int, input_joints: int) -> Block:
         barriers=1,
     )
     put = Phase(WARPS, instructions=40, share=1 / WARPS, barriers=1)
-    listed = Phase(WARPS, instructions=60 + 12 * branches, share=1 / WARPS, loads=2)
-    phases = (*one_joint(rows, input_joints), logits, put, listed)
+    phases = (*one_joint(rows, input_joints), logits, put, _list_frames(branches))
     static = sum(phase.instructions for phase in phases)
     return Block(phases, ((f"policy_frames<{rows}>", 16 * static),))
+
+
+def _looked_at(features: int) -> Phase:
+    """Features that the policy looks at, of so many frames, on their way from device memory to a warp's registers."""
+    return Phase(WARPS, instructions=POLICY_START, loads=1, weights=WARPS * features * FEATURE * 4)
+
+
+@cache
+def route_block(branches: int, neighbours: int) -> Block:
+    """kernels/route.cu, route_frames: actions and lists of a frame a warp, whose features are there."""
+    logits = Phase(
+        WARPS,
+        instructions=branches * LOGIT,
+        loads=branches,  # an action's weights after another's
+        weights=WARPS * branches * neighbours * FEATURE * 4,
+        barriers=1,
+    )
+    phases = (_looked_at(neighbours), logits, _list_frames(branches))
+    return Block(phases, (("route_frames", 16 * sum(phase.instructions for phase in phases)),))
+
+
+def _list_frames(branches: int) -> Phase:
+    """A block's frames to the lists of their branches, by one warp."""
+    return Phase(WARPS, instructions=60 + 12 * branches, share=1 / WARPS, loads=2)
 
 
 @cache
@@ -304,12 +329,13 @@ def frame_block(config: ModelConfig, action: int | None, neighbours: int, archit
         candidates = math.ceil(len(config.branches) / WARPS)
         logits = Phase(
             WARPS,
-            instructions=40 + candidates * 110,
+            instructions=40 + candidates * LOGIT,
             share=len(config.branches) / WARPS / candidates,
             loads=candidates - 1,  # the first weights set out with the features'
             barriers=1,
         )
-        phases = one_joint(neighbours, config.joints)
+        there = config.branches[0].pose  # a kernel before this one has made the features
+        phases = (_looked_at(neighbours),) if there else one_joint(neighbours, config.joints)
         static = sum(phase.instructions for phase in (*phases, logits))
         work = Block((*phases, logits), ((f"{kernel} policy", 16 * static),))
         if action == 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adasgn_edge.model.config import FEATURE, TAPS, TEMPORAL, ModelConfig
+from adasgn_edge.model.config import FEATURE, TAPS, TEMPORAL, Branch, ModelConfig
 from bench.predict import instructions
 from bench.predict.boards import Board
 from bench.predict.costs import Block, Launch
@@ -18,6 +18,7 @@ from bench.predict.geometry import (
     COUNTS_AT_ONCE,
     LANES,
     POLICY_ROWS,
+    ROUTED,
     SPLIT_ROWS,
     TEMPORAL_SHAPES,
     THREADS,
@@ -45,6 +46,7 @@ from bench.predict.kernels import (
     policy_block,
     pose_split_block,
     pose_tile,
+    route_block,
     settle_block,
     split_block,
     split_kernel,
@@ -138,9 +140,26 @@ def choose(
         rows: tiles_cost(config, rows, multiprocessors, frames, shares) + router for rows in BRANCH_ROWS[precision]
     }
     rows = min(totals, key=lambda each: totals[each])
-    by_frame = _waves(frames, multiprocessors) * FRAME_COST + (FRAME_POLICY_COST if config.adaptive else 0)
-    per_frame = has_frame_blocks(config) and by_frame < totals[rows]
+    per_frame = has_frame_blocks(config) and frames_cost(config, multiprocessors, frames, shares) < totals[rows]
     return Schedule(per_frame, 32 if per_frame else rows, temporal)
+
+
+def frames_cost(config: ModelConfig, multiprocessors: int, frames: int, shares: Sequence[float] | None) -> float:
+    """What a block per frame takes, in units of a tile of 32 rows of a big branch: the policy in all, then waves of
+    those that take another branch than its own, as long as the longest of them."""
+    if not config.adaptive:
+        return _waves(frames, multiprocessors) * FRAME_COST
+    branches = config.branches
+    expected = [frames * share for share in shares or [1 / len(branches)] * len(branches)]
+    costs = [_kind(branch) for branch, each in zip(branches[1:], expected[1:], strict=True) if each >= SELDOM]
+    taken = max(frames - expected[0], 0)
+    policy = _waves(frames, multiprocessors) * FRAME_POLICY_COST
+    return policy + _waves(taken, multiprocessors) * FRAME_COST * max(costs, default=SMALL * ONE_JOINT)
+
+
+def _kind(branch: Branch) -> float:
+    """What a tile of a branch takes against one of a big branch of several joints."""
+    return (1 if branch.size == "big" else SMALL) * (ONE_JOINT if branch.joints == 1 else 1)
 
 
 def _waves(blocks: float, multiprocessors: int) -> int:
@@ -168,9 +187,14 @@ def pose_rows(multiprocessors: int, frames: int, precision: str) -> int:
 
 def has_frame_blocks(config: ModelConfig) -> bool:
     """Whether a block can take a frame through policy and branch: where the policy looks at a small branch of one
-    joint, or there is none. A pose branch with a policy has them too, but is not predicted."""
+    joint, or at a pose branch, whose features are there then, or there is none."""
     first = config.branches[0]
-    return first.joints == 1 and first.size == "small" if config.adaptive else not first.pose
+    return first.pose or _looks_at_one_joint(config) if config.adaptive else not first.pose
+
+
+def _looks_at_one_joint(config: ModelConfig) -> bool:
+    """Whether the policy's kernel computes what the policy looks at."""
+    return config.adaptive and config.branches[0].joints == 1 and config.branches[0].size == "small"
 
 
 def tiles_cost(
@@ -186,7 +210,9 @@ def tiles_cost(
     for index, branch in enumerate(branches):
         expected = frames * (1 / len(branches) if shares is None else shares[first + index])
         tiles = expected / (rows // branch.joints) + 0.5 * (1 - math.exp(-expected))
-        cost = height * (1 if branch.size == "big" else SMALL) * (ONE_JOINT if branch.joints == 1 else 1)
+        cost = height * _kind(branch)
+        if len(branches) == 1:
+            return _waves(tiles, multiprocessors) * cost
         work += tiles * cost
         if tiles >= SELDOM:
             costs.append(cost)
@@ -228,30 +254,54 @@ def launches(
     schedule: Schedule,
     counts_at_once: int = COUNTS_AT_ONCE,
 ) -> Run:
-    """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it, of a model that does not escalate; an
-    adaptive model's policy looks at a small branch of one joint."""
-    if config.adaptive and not has_frame_blocks(config):
-        raise ValueError("expected a policy that looks at a small branch of one joint")
+    """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it, of a model that does not escalate."""
     frames = batch * config.frames
-    if config.branches[0].pose:
+    if config.adaptive:
+        first = _routed(config, board, frames, precision, shares, schedule, counts_at_once)
+    elif config.branches[0].pose:
         first = _pose(config, board, frames, precision, schedule.branch_rows)
-        return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows)], 0)
-    random = np.random.default_rng(0)
-    architecture = board.architecture
-    if schedule.block_per_frame:
-        first = [_frame_blocks(config, board, frames, precision, shares, random)]
+    elif schedule.block_per_frame:
+        first = [_frame_blocks(config, board, frames, precision, shares)]
     else:
-        tile = branch_kernel_tile(architecture, precision, schedule.branch_rows)
-        resident = _resident_tiles(board, precision, schedule.branch_rows)
-        if config.adaptive:
-            draws = [
-                _sorted_tiles(config, tile, random.multinomial(frames, shares).tolist(), counts_at_once)
-                for _ in range(_draws(frames))
-            ]
-            first = [_policy(config, board, frames), Launch("branch_tiles", draws, resident, board.starts_early)]
-        else:
-            first = [Launch("branch_tiles", [tiles_of(config.branches[0], frames, tile, config.joints)], resident)]
+        first = [_tiles(config, board, frames, precision, schedule.branch_rows)]
     return Run([*first, *head(config, board, batch, precision, schedule.temporal_rows)], 0)
+
+
+def _routed(
+    config: ModelConfig,
+    board: Board,
+    frames: int,
+    precision: str,
+    shares: Sequence[float],
+    schedule: Schedule,
+    counts_at_once: int,
+) -> list[Launch]:
+    """Policy and branches. What the policy looks at is made in float, by a pose branch always divided among blocks."""
+    pose = _pose(config, board, frames, "f32", SPLIT_ROWS) if config.branches[0].pose else []
+    if schedule.block_per_frame:
+        return [*pose, _frame_blocks(config, board, frames, precision, shares)]
+    if _looks_at_one_joint(config):
+        policy = [_policy(config, board, frames)]
+    else:
+        policy = [
+            *(pose or [_tiles(config, board, frames, "f32", BRANCH_ROWS["f32"][0])]),
+            _route(config, board, frames),
+        ]
+    tile = branch_kernel_tile(board.architecture, precision, schedule.branch_rows)
+    random = np.random.default_rng(0)
+    draws = [
+        _sorted_tiles(config, tile, random.multinomial(frames, shares).tolist(), counts_at_once)
+        for _ in range(_draws(frames))
+    ]
+    resident = _resident_tiles(board, precision, schedule.branch_rows)
+    return [*policy, Launch("branch_tiles", draws, resident, board.starts_early)]
+
+
+def _tiles(config: ModelConfig, board: Board, frames: int, precision: str, rows: int) -> Launch:
+    """All frames in the first branch."""
+    tile = branch_kernel_tile(board.architecture, precision, rows)
+    tiles = tiles_of(config.branches[0], frames, tile, config.joints)
+    return Launch("branch_tiles", [tiles], _resident_tiles(board, precision, rows))
 
 
 def levels(
@@ -347,6 +397,11 @@ def _policy(config: ModelConfig, board: Board, frames: int) -> Launch:
     return Launch(f"policy_frames<{rows}>", [[block] * math.ceil(frames / (rows - 2))], resident)
 
 
+def _route(config: ModelConfig, board: Board, frames: int) -> Launch:
+    block = route_block(len(config.branches), NEIGHBOURS)
+    return Launch("route_frames", [[block] * math.ceil(frames / ROUTED)], _resident_small(board, "route_frames"))
+
+
 def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) -> Run:
     """One new frame of each of `tracks` tracks through a causal model of a pose branch alone (kernels/causal.cu)."""
     assert config.causal is not None
@@ -431,14 +486,15 @@ def _frame_blocks(
     frames: int,
     precision: str,
     shares: Sequence[float],
-    random: np.random.Generator,
 ) -> Launch:
-    draws = []
+    draws, random = [], np.random.default_rng(0)
     for _ in range(_draws(frames) if config.adaptive else 1):
         actions = random.choice(len(shares), frames, p=shares).tolist() if config.adaptive else [None] * frames
         draws.append([frame_block(config, action, NEIGHBOURS, board.architecture, precision) for action in actions])
     registers = instructions.code(board.architecture, instructions.frame_kernel(precision)).registers
-    return Launch("frame_blocks", draws, board.resident(THREADS, registers, frame_bytes(precision)))
+    behind = config.adaptive and config.branches[0].pose  # the kernels of what the policy looks at
+    resident = board.resident(THREADS, registers, frame_bytes(precision))
+    return Launch("frame_blocks", draws, resident, behind and board.starts_early)
 
 
 def _resident_tiles(board: Board, precision: str, rows: int) -> int:

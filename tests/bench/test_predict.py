@@ -12,7 +12,7 @@ import pytest
 
 from adasgn_edge.deploy.folded_network import FoldedModel
 from adasgn_edge.deploy.model_file import ModelFile, read_model_file, shipped_model, write_model_file
-from adasgn_edge.model.config import POSE, Branch, ModelConfig
+from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
 from adasgn_edge.skeletons import load_layout
 from bench.gpu import constants
 from bench.kernel_report.compiler import ToolError
@@ -235,6 +235,54 @@ def test_launches_of_pose_branches_and_levels_follow_the_engine() -> None:
     assert not any(launch.early for launch in levels(ESCALATING, BOARDS["orin-nano"], 64, "f16").launches)
 
 
+ROUTED_BY_POSE = ModelConfig(22, 14, (Branch(22, POSE), Branch(11, "small"), Branch(22, "big")), stride=2)
+
+
+def test_launches_of_a_policy_that_looks_at_a_pose_branch_follow_the_engine() -> None:
+    def run(schedule: Schedule, precision: str = "f16") -> dict[str, Launch]:
+        found = launches(ROUTED_BY_POSE, H100, 1, precision, (0.7, 0.2, 0.1), schedule)
+        return {launch.name: launch for launch in found.launches}
+
+    head = ["across_split", "widen_split"]
+    frames = run(Schedule(True, 32, 32))
+    assert list(frames) == ["hidden_split", "output_split", "frame_blocks", *head]
+    assert [launch.early for launch in frames.values()] == [False] + [True] * 4
+    tiles = run(Schedule(False, 64, 32))
+    assert list(tiles) == ["hidden_split", "output_split", "route_frames", "branch_tiles", *head]
+    assert [launch.early for launch in tiles.values()] == [False, True, False, True, True, True]
+    assert len(tiles["route_frames"].draws[0]) == 3  # of 8 frames
+    assert tiles["hidden_split"].mean("tensor") == 0  # in float, whatever the engine's precision
+    assert tiles["hidden_split"].mean("ordinary") == 32 * 256 * 256  # inputs are filled up
+    assert tiles["branch_tiles"].mean("tensor") > 0
+
+
+def test_a_policy_that_looks_at_several_joints_has_tiles_alone() -> None:
+    config = ModelConfig(22, 14, branch_grid((11, 22)))
+    assert not any(schedule.block_per_frame for schedule in schedules(config, "f16"))
+    run = launches(config, H100, 1, "f16", (0.4, 0.3, 0.2, 0.1), Schedule(False, 64, 32)).launches
+    assert [launch.name for launch in run[:3]] == ["branch_tiles", "route_frames", "branch_tiles"]
+    assert len(run[0].draws[0]) == 10  # two frames of 11 joints in 32 rows of float
+    assert run[0].mean("tensor") == 0
+
+
+def test_the_shares_of_a_policy_are_the_files_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.adasgn"
+    arguments = ["--model", written(ROUTED_BY_POSE, path), "--board", "h100", "--batch", "1"]
+    with pytest.raises(SystemExit, match="shares of the model's 3 branches, as its file has none"):
+        main(arguments)
+    blocks = []
+    for shares in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)):
+        written(ROUTED_BY_POSE, path, shares)
+        main(arguments)
+        line = next(
+            line
+            for line in capsys.readouterr().out.splitlines()
+            if line.startswith(("| frame_blocks", "| branch_tiles"))
+        )
+        blocks.append(float(line.split("|")[3]))
+    assert blocks[0] == 0 < blocks[1]  # multiply-adds on tensor cores
+
+
 def test_clips_that_go_on_take_the_blocks_of_the_next_level() -> None:
     dense = launches(DENSE_STRIDE, H100, 16, "f16", (), Schedule(True, 32, 32)).launches
     every, none = (levels(ESCALATING, H100, 16, "f16", share, Schedule(True, 32, 32)).launches for share in (1, 0))
@@ -395,13 +443,22 @@ def test_bad_options_say_what_was_expected(arguments: list[str], words: str) -> 
         main(arguments)
 
 
-def test_a_model_whose_kernels_are_not_counted_is_refused(tmp_path: Path) -> None:
-    config = ModelConfig(22, 2, (Branch(22, POSE),), adaptive=False)
+def written(config: ModelConfig, path: Path, shares: tuple[float, ...] | None = None) -> str:
     folded = FoldedModel.build(config, lambda _, shape: np.ones(shape))
-    path = tmp_path / "pose.adasgn"
-    write_model_file(path, ModelFile(folded, load_layout("shrec22"), ("a", "b"), "joint", 2.0))
-    with pytest.raises(SystemExit, match="expected branches S and B, or a model that escalates, found P-22"):
-        main(["--model", str(path), "--mix", "1"])
+    labels = tuple(f"gesture {k}" for k in range(config.classes))
+    write_model_file(path, ModelFile(folded, load_layout("shrec22"), labels, "joint", 2.0, action_shares=shares))
+    return str(path)
+
+
+def test_prints_a_model_of_one_branch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ModelConfig(22, 2, (Branch(22, POSE),), adaptive=False)
+    main(["--model", written(config, tmp_path / "pose.adasgn"), "--board", "h100", "--batch", "1"])
+    assert "h100, 1 clips, f16, P-22; tiles of 32 rows, temporal 32" in capsys.readouterr().out
+
+
+def test_a_model_of_streams_is_refused_without_streaming() -> None:
+    with pytest.raises(SystemExit, match="expected a model of clips, found one of streams"):
+        main(["--model", str(shipped_model("stream"))])
 
 
 def test_prints_the_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:

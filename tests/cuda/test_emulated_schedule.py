@@ -29,6 +29,14 @@ MODELS: dict[str, tuple[ModelConfig, Sequence[float] | None]] = {
     "policy, shares not known": (SHREC, None),
     "policy of 25 joints": (NTU, (0.05, 0.05, 0.1, 0.2, 0.2, 0.4)),
     "policy of two branches": (ModelConfig(22, 14, (Branch(1, "small"), Branch(22, "big"))), (0.7, 0.3)),
+    "policy that looks at a pose branch": (
+        ModelConfig(22, 14, (POSE, Branch(11, "small"), Branch(22, "big")), stride=2),
+        (0.7, 0.2, 0.1),
+    ),
+    "policy between a pose branch and another": (
+        ModelConfig(22, 14, (POSE, Branch(11, "small")), stride=2),
+        (0.8, 0.2),
+    ),
     "policy that looks at several joints": (ModelConfig(22, 14, branch_grid((11, 22))), (0.1, 0.2, 0.3, 0.4)),
 }
 LEVELS = {

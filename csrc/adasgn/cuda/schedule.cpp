@@ -70,6 +70,29 @@ double expected_tiles(const Workload& model, int branch, TileRows rows, int fram
     return alike(model) ? std::ceil(tiles) : tiles + 0.5 * (1 - std::exp(-expected));
 }
 
+// What a tile of a branch takes against one of a big branch of several joints.
+double kind_cost(const Workload& model, int branch) {
+    return (model.big[branch] ? 1 : kSmall) * (model.joints[branch] == 1 ? kOneJoint : 1);
+}
+
+// What a block per frame takes, in units of a tile of 32 rows of a big branch: the policy in all, then waves of those
+// that take another branch than its own, as long as the longest of them.
+double frames_cost(const Workload& model, const DeviceTraits& device, int frames) {
+    if (!model.adaptive) {
+        return waves(frames, device) * kFrame;
+    }
+    const int count = static_cast<int>(model.joints.size());
+    const auto expected = [&](int branch) {
+        return frames * (model.shares.empty() ? 1.0 / count : model.shares[branch]);
+    };
+    double longest = 0;
+    for (int branch = 1; branch < count; ++branch) {
+        longest = expected(branch) >= kSeldom ? std::max(longest, kind_cost(model, branch)) : longest;
+    }
+    longest = longest == 0 ? kSmall * kOneJoint : longest;
+    return waves(frames, device) * kFramePolicy + waves(frames - expected(0), device) * kFrame * longest;
+}
+
 double height_cost(TileRows rows) {
     return rows == TileRows::r32 ? kTile32 : rows == TileRows::r64 ? kTile64 : kTile128;
 }
@@ -93,10 +116,14 @@ double tiles_cost(const Workload& model, TileRows rows, const DeviceTraits& devi
     double work = 0;
     double longest = 0;
     double last = 0;
-    for (int branch = first_with_tiles(model); branch < static_cast<int>(model.joints.size()); ++branch) {
-        const double kind = (model.big[branch] ? 1 : kSmall) * (model.joints[branch] == 1 ? kOneJoint : 1);
-        const double cost = height_cost(rows) * kind;
+    const int first = first_with_tiles(model);
+    const int end = static_cast<int>(model.joints.size());
+    for (int branch = first; branch < end; ++branch) {
+        const double cost = height_cost(rows) * kind_cost(model, branch);
         const double tiles = expected_tiles(model, branch, rows, frames);
+        if (end - first == 1) {
+            return waves(tiles, device) * cost;
+        }
         work += tiles * cost;
         if (tiles >= kSeldom) {
             longest = std::max(longest, cost);
@@ -169,10 +196,7 @@ Schedule choose_schedule(const Workload& model, Precision precision, const Devic
             best.branch_rows = rows;
         }
     }
-    if (model.has_frame_blocks) {
-        const double total = waves(frames, device) * kFrame + (model.adaptive ? kFramePolicy : 0);
-        best.block_per_frame = total < least;
-    }
+    best.block_per_frame = model.has_frame_blocks && frames_cost(model, device, frames) < least;
     return best;
 }
 
