@@ -364,6 +364,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", default="-", help="JSON lines of a stream; - for standard input")
     parser.add_argument("--model", help="a causal model's file (default: the shipped one)")
+    parser.add_argument("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="what runs the model")
     parser.add_argument("--hz", type=float, default=100.0, help="cycles a second")
     parser.add_argument("--command", type=_command, action="append", metavar="LABEL=M/S,RAD/S", help="of a gesture")
     parser.add_argument("--life", type=float, default=Rule().life, help="seconds that a confirmation is good for")
@@ -382,7 +383,7 @@ def main() -> int:
         parser.error("--virtual: expected a recording, found standard input")
     try:
         model = options.model or adasgn_edge.shipped_model("stream")
-        recogniser = adasgn_edge.Recogniser(model, held_every=HELD_EVERY)
+        recogniser = adasgn_edge.Recogniser(model, device=options.device, held_every=HELD_EVERY)
         lines = FrameParser(recogniser.description.layout)  # a stream's header says whose joints, axes and units it has
         if options.as_text:
             source = sys.stdin.buffer if options.file == "-" else Path(options.file).read_bytes().splitlines()

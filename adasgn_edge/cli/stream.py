@@ -58,6 +58,16 @@ _TICK = 0.05
 """Seconds that the loop waits for a frame before it looks at everything else."""
 
 
+def _budget(whose: str) -> Any:
+    return typer.Option(
+        metavar="SECONDS",
+        min=0.0,
+        help=f"Of a frame, for {whose}, after which none takes a dearer branch of a model that escalates; misses are "
+        "told.  [default: none]",
+        show_default=False,
+    )
+
+
 def command(
     file: Annotated[
         Path,
@@ -104,7 +114,25 @@ def command(
         str,
         typer.Option(metavar="f32|bf16", help="What the continual mode's are kept in; bf16 is faster for few bodies."),
     ] = "f32",
-    max_tracks: Annotated[int, typer.Option(min=1, max=4096, help="Bodies at once; more are not received.")] = 8,
+    max_tracks: Annotated[int, typer.Option(min=1, max=4096, help="Bodies at once.")] = 8,
+    overflow: Annotated[
+        str,
+        typer.Option(
+            metavar="refuse|replace",
+            help="Of more bodies: new ones are not received, or take the place of who was unseen longest.",
+        ),
+    ] = "refuse",
+    max_speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Of the origin joint, in scale bones a second, beyond which a tracker has given a body another's "
+            "number, and it begins anew.  [default: any]",
+            show_default=False,
+        ),
+    ] = None,
+    track_budget: Annotated[float | None, _budget("one body")] = None,
+    total_budget: Annotated[float | None, _budget("all bodies")] = None,
     source: SourceOption = None,
     axes: AxesOption = None,
     units: UnitsOption = None,
@@ -192,7 +220,8 @@ def command(
     default = "stream" if camera is None else "hands"
     recogniser = _make(
         model, default, device=device, precision=precision, mode=mode, weights=weights, effort=effort,
-        max_tracks=max_tracks,
+        max_tracks=max_tracks, overflow=overflow, max_speed=max_speed, track_budget=track_budget,
+        total_budget=total_budget,
     )  # fmt: skip
     layout = recogniser.description.layout
     description = None if camera else description_of(layout, source, axes, units, mirrored, gravity, side)

@@ -13,8 +13,9 @@
 // Streams of JSON lines, in whatever joints, axes and units they say, become such lines by
 // `python robot_loop.py --as-text hands.jsonl > hands.txt`.
 //
-// Nothing is allocated in the loop. At the end, and on SIGUSR1, a report on deadlines goes to standard error.
-#include <adasgn/recogniser.h>
+// With --device cuda a GPU runs the model. Nothing is allocated in the loop. At the end, and on SIGUSR1, a report on
+// deadlines goes to standard error.
+#include <adasgn/load.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -390,7 +391,7 @@ volatile std::sig_atomic_t asked = 0;
 volatile std::sig_atomic_t stop = 0;
 
 struct Options {
-    std::string model, file = "-";
+    std::string model, file = "-", device = "cpu";
     double hz = 100;
     Rule rule;
     std::vector<NamedSpeeds> commands;
@@ -457,7 +458,8 @@ void drive(const Options& options) {
     adasgn::RecogniserOptions recognition;
     recognition.held_every = kHeldEvery;
     recognition.max_tracks = kMostBodies;
-    adasgn::Recogniser recogniser(adasgn::read_model(options.model), recognition);
+    adasgn::Recogniser recogniser =
+        adasgn::load_recogniser(adasgn::read_model(options.model), recognition, options.device);
     const std::vector<std::string>& labels = recogniser.description().class_names;
     std::vector<std::pair<bool, Speeds>> commands(labels.size(), {false, {}});
     for (const NamedSpeeds& command : options.commands.empty() ? kCommands : options.commands) {
@@ -516,7 +518,8 @@ Options read_options(int argc, char** argv) {
         const std::string argument = argv[i];
         const auto known =
             std::find_if(numbers.begin(), numbers.end(), [&](const auto& entry) { return entry.first == argument; });
-        const bool has_value = known != numbers.end() || argument == "--command" || argument == "--fifo";
+        const bool has_value =
+            known != numbers.end() || argument == "--command" || argument == "--fifo" || argument == "--device";
         if (has_value && i + 1 == argc) {
             throw std::runtime_error(argument + ": expected a value, found none");
         }
@@ -526,6 +529,8 @@ Options read_options(int argc, char** argv) {
             options.commands.push_back(command_of(argv[++i]));
         } else if (argument == "--fifo") {
             options.fifo = static_cast<int>(positive(argument, argv[++i]));
+        } else if (argument == "--device") {
+            options.device = argv[++i];
         } else if (argument == "--virtual") {
             options.is_virtual = true;
         } else if (argument == "--lock") {
@@ -537,7 +542,8 @@ Options read_options(int argc, char** argv) {
     if (files.empty() || files.size() > 2) {
         throw std::runtime_error(
             "usage: robot_loop [--virtual] [--hz 100] [--command LABEL=M/S,RAD/S] [--life S] [--stale S] "
-            "[--stop-within S] [--start-within S] [--fifo PRIORITY] [--lock] model.adasgn [frames.txt]");
+            "[--stop-within S] [--start-within S] [--fifo PRIORITY] [--lock] [--device cpu|cuda|cuda:N] model.adasgn "
+            "[frames.txt]");
     }
     options.model = files[0];
     options.file = files.size() == 2 ? files[1] : "-";

@@ -362,6 +362,31 @@ def test_a_terminal_shows_it_live(model: Path, frames: list[StreamFrame], tmp_pa
     assert text.rindex("stream ended: end of the input") > text.rindex("\x1b[?1049l"), "the screen is left first"
 
 
+def test_many_bodies_jumps_and_budgets_are_what_the_options_say(run: Run, frames: list[StreamFrame]) -> None:
+    def counted(changed: Sequence[StreamFrame], *arguments: object) -> str:
+        said = run("--json", "--fast", *arguments, given=list(map(frame_line, changed)))[1]
+        return next((line for line in said.splitlines() if line.strip().startswith("counted")), "")
+
+    two = frames[200:260]
+    assert "overflow" not in counted(two)
+    assert "overflow 59" in counted(two, "--max-tracks", 1)
+    after_another = [
+        StreamFrame(frame.stamp_ns, {"later" if n >= 30 else "7": frame.tracks["7"]}) for n, frame in enumerate(two)
+    ]
+    assert "overflow 15" in counted(after_another, "--max-tracks", 1)  # until it is lost, 0.3 s
+    assert counted(after_another, "--max-tracks", 1, "--overflow", "replace").split()[1:3] == ["overflow", "1"]
+    moved = [
+        StreamFrame(frame.stamp_ns, {name: joints + 5.0 for name, joints in frame.tracks.items()})
+        if n >= 100
+        else frame
+        for n, frame in enumerate(frames[:200])
+    ]
+    assert "jumps" not in counted(moved)
+    assert "jumps 1" in counted(moved, "--max-speed", 100)
+    pushes = len(two) + 1  # the last one tells that all has ended
+    assert f"budget overruns {pushes}" in counted(two, "--total-budget", 1e-9)
+
+
 def test_what_cannot_be_used_is_named(run: Run, model: Path, lines: list[str], tmp_path: Path) -> None:
     for arguments, said in (
         ((tmp_path / "nothing.csv",), "nothing.csv: expected"),
@@ -383,6 +408,9 @@ def test_what_cannot_be_used_is_named(run: Run, model: Path, lines: list[str], t
         (("--mode", "quick"), "mode: expected one of continual, exact"),
         (("--weights", "f16"), "weights: expected one of f32, bf16, found 'f16'"),
         (("--effort", 0.5), "does not escalate"),
+        (("--overflow", "wait"), "overflow: expected one of refuse, replace, found 'wait'"),
+        (("--max-speed", -1), "--max-speed"),
+        (("--track-budget", -1), "--track-budget"),
         (("--model", adasgn_edge.shipped_model()), "causal"),
         (("--flip", "w"), "flip: expected axes"),
     ):

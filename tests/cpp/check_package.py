@@ -269,6 +269,7 @@ def check_robot_loop(folder: Path) -> None:
     frames.write_text("1000 1 7 0.1 0.2\n")
     expect("line 1: expected a track's number and its joints" in run(program, model, frames, fails=True), "bad line")
     run(program, "--command", "Wave=0.1,0", model, frames, fails=True)
+    expect("device: expected cpu, cuda" in run(program, "--device", "tpu", model, frames, fails=True), "device")
 
 
 def check_names(prefix: Path, cuda: bool) -> None:

@@ -248,6 +248,7 @@ def test_what_cannot_be_driven_by_is_an_error(tmp_path, recording):
         ((recording, "--command", "Wave=0.1,0"), "found 'Wave'"),
         ((recording, "--command", "Grab=9,0"), "at most 0.4 m/s"),
         (("-", "--virtual"), "expected a recording"),
+        ((recording, "--device", "tpu"), 'device: expected "cpu", "cuda"'),
     ):
         done = run(*arguments)
         assert done.returncode == 2

@@ -12,7 +12,7 @@ from adasgn_edge_ros.scene import Refusal, Scene
 
 import adasgn_edge
 from adasgn_edge.data.sources import load_source
-from adasgn_edge.errors import EffortError, LayoutError, ModelFileError, SourceError
+from adasgn_edge.errors import EffortError, EngineError, LayoutError, ModelFileError, SourceError
 from adasgn_edge.skeletons import load_layout
 from tests.ros.support import (
     FPS,
@@ -151,6 +151,11 @@ def test_what_cannot_be_used_is_refused_and_counted():
         "2", "1", "1",
     )  # fmt: skip
     assert "found 'map'" in counts["last refusal"]
+
+
+def test_the_device_is_the_recognisers():
+    with pytest.raises(EngineError, match='device: expected "cpu", "cuda" or "cuda:<index>", found \'tpu\''):
+        Pipeline(settings(device="tpu"))
 
 
 def test_the_frame_may_be_stated():

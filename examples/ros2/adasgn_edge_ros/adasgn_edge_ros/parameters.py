@@ -73,6 +73,7 @@ PARAMETERS = (
         high=1.0,
         changeable=True,
     ),
+    Parameter("device", "string", "What runs the model.", "cpu", may_be="cpu, cuda or cuda:1, the second GPU"),
     Parameter("mode", "string", "How steps are computed.", "continual", may_be=" or ".join(MODES)),
     Parameter("max_tracks", "integer", "Bodies at once; more are not received.", 8, low=1, high=4096),
     _seconds("gap", 0.3, 0.02, 10.0, "without a usable frame after which a track is lost."),
@@ -113,6 +114,7 @@ class Settings:
     model: str
     input_type: str
     effort: float | None
+    device: str
     mode: str
     max_tracks: int
     gap: float

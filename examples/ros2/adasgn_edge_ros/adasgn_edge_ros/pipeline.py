@@ -60,8 +60,9 @@ def load(settings: Settings) -> Recogniser:
     """The recogniser that the settings ask for; raises what :class:`adasgn_edge.Recogniser` does."""
     model = shipped_model("stream") if settings.model == SHIPPED else settings.model
     return Recogniser(
-        model, mode=settings.mode, effort=settings.effort, max_tracks=settings.max_tracks, gap=settings.gap
-    )
+        model, device=settings.device, mode=settings.mode, effort=settings.effort, max_tracks=settings.max_tracks,
+        gap=settings.gap,
+    )  # fmt: skip
 
 
 class Pipeline:
