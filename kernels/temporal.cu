@@ -399,6 +399,7 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
     const float2 bias = load_global(reinterpret_cast<const float2*>(p.weights.widen_bias + Part::column() + column));
     const auto* const from =
         static_cast<const typename Part::Element*>(p.across) + static_cast<size_t>(clip) * length * kFeature;
+    let_next_kernel_start();     // of the next level
     wait_for_previous_kernel();  // across_split's results
     if (clip >= clip_count(p)) {
         return;
