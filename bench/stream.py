@@ -15,6 +15,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def one_track(path: Path, model: ModelFile, steps: NDArray[np.float32], folder: 
     write_model_file(dense, to_model_file(trained))
     write_model_file(folder / "dense-stream.adasgn", other)
     frames = trained.model.config.frames
-    clips = [np.ascontiguousarray(steps[first : first + frames][None]) for first in range(len(steps) - frames)]
+    clips = windows(steps, frames)
     engine = adasgn_edge.load(dense)
     sides = [
         Side("recogniser, continual", pushes(path, model, steps, "continual")),
@@ -142,11 +143,28 @@ def one_track(path: Path, model: ModelFile, steps: NDArray[np.float32], folder: 
         Side("dense SGN on a clip, our engine", lambda i: engine.run(clips[i % len(clips)][None])),
     ]
     if "openvino" in installed():
-        peers = Peers(trained.model, folder)  # type: ignore[arg-type]
-        for graph in GRAPHS:
-            run = peers.call("openvino", graph, 1, 1)
-            sides.append(Side(f"dense SGN on a clip, OpenVINO, {graph}", lambda i, run=run: run(clips[i % len(clips)])))
+        for on, peer, inputs in (
+            ("a clip", trained.model, clips),
+            ("the window", untrained(trained, model.config.clip_frames), windows(steps, model.config.clip_frames)),
+        ):
+            (folder / on).mkdir()
+            peers = Peers(peer, folder / on)  # type: ignore[arg-type]
+            for graph in GRAPHS:
+                run = peers.call("openvino", graph, 1, 1)
+                name = f"dense SGN on {on}, OpenVINO, {graph}"
+                sides.append(Side(name, lambda i, run=run, inputs=inputs: run(inputs[i % len(inputs)])))
     return sides
+
+
+def windows(steps: NDArray[np.float32], frames: int) -> list[NDArray[np.float32]]:
+    """Every run of so many steps, (1, T, V, 3)."""
+    return [np.ascontiguousarray(steps[first : first + frames][None]) for first in range(len(steps) - frames)]
+
+
+def untrained(trained: TrainedModel, frames: int) -> torch.nn.Module:
+    """Dense SGN of the same shape for clips of so many frames."""
+    torch.manual_seed(0)
+    return build_model(replace(trained.model.config, frames=frames), trained.layout).eval()
 
 
 def many_tracks(path: Path, model: ModelFile, steps: NDArray[np.float32], tracks: int) -> list[Side]:
@@ -183,7 +201,7 @@ def measured(sides: list[Side], seconds: float) -> dict[str, dict[str, float]]:
 def to_markdown(result: dict[str, Any]) -> str:
     """Both tables."""
     one, many = result["one_track"], result["many_tracks"]
-    others = [row["p50"] for name, row in one.items() if "OpenVINO" in name]
+    others = [row["p50"] for name, row in one.items() if "on a clip, OpenVINO" in name]
     header = ["one track, one thread", "µs, median", "p5", "p95", "p99"]
     if others:
         header.append("of OpenVINO's faster")
