@@ -204,7 +204,7 @@ def to_markdown(result: dict[str, Any]) -> str:
     others = [row["p50"] for name, row in one.items() if "on a clip, OpenVINO" in name]
     header = ["one track, one thread", "µs, median", "p5", "p95", "p99"]
     if others:
-        header.append("of OpenVINO's faster")
+        header.append("of OpenVINO's faster on a clip")
     rows = []
     for name, row in one.items():
         cells = [name, *(f"{row[share]:.1f}" for share in ("p50", "p5", "p95", "p99"))]

@@ -277,16 +277,15 @@ def _routed(
     counts_at_once: int,
 ) -> list[Launch]:
     """Policy and branches. What the policy looks at is made in float, by a pose branch always divided among blocks."""
-    pose = _pose(config, board, frames, "f32", SPLIT_ROWS) if config.branches[0].pose else []
-    if schedule.block_per_frame:
-        return [*pose, _frame_blocks(config, board, frames, precision, shares)]
     if _looks_at_one_joint(config):
-        policy = [_policy(config, board, frames)]
+        features: list[Launch] = []  # by the policy's own kernel
+    elif config.branches[0].pose:
+        features = _pose(config, board, frames, "f32", SPLIT_ROWS)
     else:
-        policy = [
-            *(pose or [_tiles(config, board, frames, "f32", BRANCH_ROWS["f32"][0])]),
-            _route(config, board, frames),
-        ]
+        features = [_tiles(config, board, frames, "f32", BRANCH_ROWS["f32"][0])]
+    if schedule.block_per_frame:
+        return [*features, _frame_blocks(config, board, frames, precision, shares)]
+    router = (_route if features else _policy)(config, board, frames)
     tile = branch_kernel_tile(board.architecture, precision, schedule.branch_rows)
     random = np.random.default_rng(0)
     draws = [
@@ -294,7 +293,7 @@ def _routed(
         for _ in range(_draws(frames))
     ]
     resident = _resident_tiles(board, precision, schedule.branch_rows)
-    return [*policy, Launch("branch_tiles", draws, resident, board.starts_early)]
+    return [*features, router, Launch("branch_tiles", draws, resident, board.starts_early)]
 
 
 def _tiles(config: ModelConfig, board: Board, frames: int, precision: str, rows: int) -> Launch:
