@@ -148,7 +148,7 @@ def frames_cost(config: ModelConfig, multiprocessors: int, frames: int, shares: 
     """What a block per frame takes, in units of a tile of 32 rows of a big branch: the policy in all, then waves of
     those that take another branch than its own, as long as the longest of them."""
     if not config.adaptive:
-        return _waves(frames, multiprocessors) * FRAME_COST
+        return _waves(frames, multiprocessors) * FRAME_COST * _kind(config.branches[0])
     branches = config.branches
     expected = [frames * share for share in shares or [1 / len(branches)] * len(branches)]
     costs = [_kind(branch) for branch, each in zip(branches[1:], expected[1:], strict=True) if each >= SELDOM]
@@ -197,22 +197,34 @@ def _looks_at_one_joint(config: ModelConfig) -> bool:
     return config.adaptive and config.branches[0].joints == 1 and config.branches[0].size == "small"
 
 
+def _first_with_tiles(config: ModelConfig) -> int:
+    """Of the policy's own branch the features are there."""
+    return int(len(config.branches) > 1)
+
+
+def _expected_tiles(config: ModelConfig, index: int, rows: int, frames: int, shares: Sequence[float] | None) -> float:
+    """Tiles that so many frames are expected to make of a branch: its share of them, and half a tile more, which is
+    what is empty of the last one, if there is a frame at all; shares: None, not known."""
+    with_tiles = len(config.branches) - _first_with_tiles(config)
+    expected = frames * (1 / with_tiles if shares is None else shares[index])
+    tiles = expected / (rows // config.branches[index].joints)
+    alike = shares is None and with_tiles == 1
+    return math.ceil(tiles) if alike else tiles + 0.5 * (1 - math.exp(-expected))
+
+
 def tiles_cost(
     config: ModelConfig, rows: int, multiprocessors: int, frames: int, shares: Sequence[float] | None
 ) -> float:
     """What the tiles of so many frames are expected to take, in units of a tile of 32 rows of a big branch: the longest
     tile, or the work of all shared out and the wait for the last to finish; shares: None, not known."""
-    height, first = TILE_COST[rows], int(len(config.branches) > 1)  # the policy's branch has its features
-    branches = config.branches[first:]
-    if len(branches) == 1 and shares is None:
-        return _waves(math.ceil(frames / (rows // branches[0].joints)), multiprocessors) * height
+    first, end = _first_with_tiles(config), len(config.branches)
+    if end - first == 1:
+        tiles = _expected_tiles(config, first, rows, frames, shares)
+        return _waves(tiles, multiprocessors) * TILE_COST[rows] * _kind(config.branches[first])
     work, costs = 0.0, []
-    for index, branch in enumerate(branches):
-        expected = frames * (1 / len(branches) if shares is None else shares[first + index])
-        tiles = expected / (rows // branch.joints) + 0.5 * (1 - math.exp(-expected))
-        cost = height * _kind(branch)
-        if len(branches) == 1:
-            return _waves(tiles, multiprocessors) * cost
+    for index in range(first, end):
+        tiles = _expected_tiles(config, index, rows, frames, shares)
+        cost = TILE_COST[rows] * _kind(config.branches[index])
         work += tiles * cost
         if tiles >= SELDOM:
             costs.append(cost)

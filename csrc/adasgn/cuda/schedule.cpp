@@ -79,7 +79,7 @@ double kind_cost(const Workload& model, int branch) {
 // that take another branch than its own, as long as the longest of them.
 double frames_cost(const Workload& model, const DeviceTraits& device, int frames) {
     if (!model.adaptive) {
-        return waves(frames, device) * kFrame;
+        return waves(frames, device) * kFrame * kind_cost(model, 0);
     }
     const int count = static_cast<int>(model.joints.size());
     const auto expected = [&](int branch) {
@@ -110,20 +110,17 @@ TileRows temporal_rows(const Workload& model, Precision precision, const DeviceT
 }  // namespace
 
 double tiles_cost(const Workload& model, TileRows rows, const DeviceTraits& device, int frames) {
-    if (alike(model)) {
-        return waves(expected_tiles(model, first_with_tiles(model), rows, frames), device) * height_cost(rows);
+    const int first = first_with_tiles(model);
+    const int end = static_cast<int>(model.joints.size());
+    if (end - first == 1) {
+        return waves(expected_tiles(model, first, rows, frames), device) * height_cost(rows) * kind_cost(model, first);
     }
     double work = 0;
     double longest = 0;
     double last = 0;
-    const int first = first_with_tiles(model);
-    const int end = static_cast<int>(model.joints.size());
     for (int branch = first; branch < end; ++branch) {
         const double cost = height_cost(rows) * kind_cost(model, branch);
         const double tiles = expected_tiles(model, branch, rows, frames);
-        if (end - first == 1) {
-            return waves(tiles, device) * cost;
-        }
         work += tiles * cost;
         if (tiles >= kSeldom) {
             longest = std::max(longest, cost);
