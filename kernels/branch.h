@@ -14,16 +14,6 @@
 
 namespace adasgn::cuda {
 
-// Which frames a tile holds: frame f of it is list[f], which the kernel before may have written, or first + f without a
-// list.
-struct TileFrames {
-    const int* list;
-    int first;
-    int count;
-
-    ADASGN_DEVICE int frame(int f) const { return list == nullptr ? first + f : list[f]; }
-};
-
 // One branch on one tile. Several: more than one joint, and so an adjacency. Big: three graph layers.
 template <class Tile, bool Several, bool Big>
 class BranchTile {
@@ -42,53 +32,84 @@ class BranchTile {
                        static_cast<size_t>(warp()) * branch.stream_blocks * Precision::kBlockBytes,
                    branch.stream_blocks, 1, Tile::ring()) {}
 
-    // All threads of the block. Each frame's feature goes to its place in `features`, (N, 256).
-    ADASGN_DEVICE void run(float* features) {
+    // All threads of the block. Each frame's feature goes to its place in `features`, (N, 256), if the tile is wanted;
+    // whether it was.
+    template <class Doubt>
+    ADASGN_DEVICE bool run(float* features, Doubt doubt) {
         const HiddenWeights weights(constants_ + at_.hidden);
         transform();
         block_barrier();  // moved
         hidden(weights);
         block_barrier();  // hidden layers
+        if constexpr (Big && !Several) {
+            doubt.template ask<1>();
+        }
         embed();
         block_barrier();                                           // d
         Element* const first = Big ? Tile::near() : Tile::wide();  // of the first layer
         constexpr int kFirstStride = Big ? Tile::kStride128 : Tile::kStride256;
         if constexpr (Several) {
             Element* const queries = Big ? Tile::wide() + 2 * kHidden : Tile::near();  // where `first` is not
+            doubt.template ask<0>();
             query(queries);
             block_barrier();  // queries
             adjacency(queries);
             messages(first);
+            doubt.template tell<0>();
             block_barrier();  // G, messages
+            if (doubt.template known_unwanted<0>()) {
+                return false;
+            }
+            if constexpr (Big) {
+                doubt.template ask<1>();
+            }
             mix<layer_width(Big, 0)>(first, kFirstStride, first);
             warp_barrier();  // sums over neighbours, which the warp alone reads
         }
         if constexpr (!Big) {
             Results<2> results = first_layer(first);
+            if (!doubt.wanted()) {
+                return false;
+            }
             if constexpr (Several) {
                 pool(results, first, features);
             } else {
                 put(results, features);
             }
-            return;
+            return true;
         }
         {
             Results<kFirstBlocks> results = first_layer(first);
             store(results, first, kFirstStride);
         }
+        doubt.template tell<1>();
         block_barrier();  // x1; d and the hidden layers are done with
+        if (doubt.template known_unwanted<1>()) {
+            return false;
+        }
+        doubt.template ask<2>();
         {
             Results<2> results = layer<kNode, kAtSecond>(1, Tile::near(), Tile::kStride128, Tile::far());
             store(results, Tile::wide(), Tile::kStride256);
         }
+        doubt.template tell<2>();
         block_barrier();  // x2; x1 and the sums over it are done with
+        if (doubt.template known_unwanted<2>()) {
+            return false;
+        }
         Results<2> results = layer<kFeature, kAtThird>(2, Tile::wide(), Tile::kStride256, Tile::near());
         if constexpr (Several) {
             block_barrier();  // x2 is done with
+        }
+        if (!doubt.wanted()) {
+            return false;
+        }
+        if constexpr (Several) {
             pool(results, Tile::wide(), features);
         } else {
             put(results, features);
         }
+        return true;
     }
 
   private:
@@ -561,25 +582,19 @@ class BranchTile {
     typename Tile::Stream weights_;
 };
 
-// The one place that tells branch shapes apart.
-template <class Tile>
-ADASGN_DEVICE void run_one_joint(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
-                                 float* features) {
-    if (branch.big) {
-        BranchTile<Tile, false, true>(branch, input, frames).run(features);
-    } else {
-        BranchTile<Tile, false, false>(branch, input, frames).run(features);
-    }
+// The one place that tells branch shapes apart; whether the tile was wanted.
+template <class Tile, class Doubt = Wanted>
+ADASGN_DEVICE bool run_one_joint(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
+                                 float* features, const Doubt& doubt = {}) {
+    return branch.big ? BranchTile<Tile, false, true>(branch, input, frames).run(features, doubt)
+                      : BranchTile<Tile, false, false>(branch, input, frames).run(features, doubt);
 }
 
-template <class Tile>
-ADASGN_DEVICE void run_several_joints(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
-                                      float* features) {
-    if (branch.big) {
-        BranchTile<Tile, true, true>(branch, input, frames).run(features);
-    } else {
-        BranchTile<Tile, true, false>(branch, input, frames).run(features);
-    }
+template <class Tile, class Doubt = Wanted>
+ADASGN_DEVICE bool run_several_joints(const BranchWeights& branch, const Frames& input, const TileFrames& frames,
+                                      float* features, const Doubt& doubt = {}) {
+    return branch.big ? BranchTile<Tile, true, true>(branch, input, frames).run(features, doubt)
+                      : BranchTile<Tile, true, false>(branch, input, frames).run(features, doubt);
 }
 
 }  // namespace adasgn::cuda

@@ -32,8 +32,11 @@
 //                                    published
 //   int load_acquire(const int*), void store_release(int*, int)    global flags: whoever reads what was stored sees all
 //                                    that the storing thread saw and did before, its block's up to a barrier included
-//   void wait_until_at_least(const int* flag, int value)    until load_acquire(flag) >= value; the one way to wait for
-//                                    another block, in a launch_resident
+//   int load_relaxed(const int*)     what a flag is, or was a little while ago; sees nothing else, and waits for
+//   nothing
+//                                    until its value is used
+//   int wait_until_at_least(const int* flag, int value)     until load_acquire(flag) >= value, which is returned; the
+//                                    one way to wait for another block, in a launch_resident
 //   T load_global(const T*)          for int, float, float2, float4 and uint4: read-only data, through the read-only
 //                                    cache. Never for what the same kernel writes, nor in a launch that starts early
 //                                    for what the kernel before writes, not even after wait_for_previous_kernel(): the

@@ -101,9 +101,17 @@ ADASGN_DEVICE int load_acquire(const int* address) {
 ADASGN_DEVICE void store_release(int* address, int value) {
     asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(__cvta_generic_to_global(address)), "r"(value) : "memory");
 }
-ADASGN_DEVICE void wait_until_at_least(const int* flag, int value) {
-    while (load_acquire(flag) < value) {
-    }
+ADASGN_DEVICE int load_relaxed(const int* address) {
+    int value;
+    asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(__cvta_generic_to_global(address)));
+    return value;
+}
+ADASGN_DEVICE int wait_until_at_least(const int* flag, int value) {
+    int found;
+    do {
+        found = load_acquire(flag);
+    } while (found < value);
+    return found;
 }
 
 template <class T>

@@ -236,6 +236,28 @@ struct TemporalParameters {
     Escalation escalation;
 };
 
+constexpr int kSplitFrames = 32;  // of a thread block of the ways with few frames; of a clip in the temporal module's
+
+// Clips in one launch each, whose blocks wait for each other: as run_frames and then temporal, in binary16. Of a model
+// whose policy looks at a branch that has `plain`, or of one without policy.
+struct ClipParameters {
+    FrameParameters spatial;
+    TemporalParameters temporal;  // `features` as those of `spatial`
+    int* flags;                   // (clips, kClipFlags) zero between runs
+    int blocks;                   // of a clip; this and the next are filled in by run_clips
+    int first;                    // clip of a launch
+};
+
+constexpr int kClipHeads = kFeature / kBlock;              // blocks of a clip that have the temporal module's columns
+constexpr int kClipFlags = 2 * kSplitFrames + kClipHeads;  // of a clip
+
+// Thread blocks of a clip: each frame's policy and branches, or each frame; those that are first with the policy have
+// the temporal module's columns, or there are some for them.
+ADASGN_HOST_DEVICE constexpr int clip_blocks(int clip_frames, int branches, bool adaptive) {
+    const int first = adaptive && clip_frames > kClipHeads ? clip_frames : kClipHeads;
+    return first + clip_frames * (adaptive ? branches - 1 : 1);
+}
+
 // A layer of a causal temporal module on the device: x[t] + relu(x[t-2d]·W0 + x[t-d]·W1 + x[t]·W2 + bias).
 struct CausalLayer {
     const void* weights;  // as TemporalWeights::across
@@ -287,8 +309,6 @@ struct CausalParameters {
 constexpr int kCausalBlocks = kFeature / kBlock;  // of a group of tracks: each has 16 columns of every layer
 constexpr int kCausalRows = 16;                   // of the smallest group
 
-constexpr int kSplitFrames = 32;  // of a thread block of the ways with few frames; of a clip in the temporal module's
-
 // Rows of a tile: 32 for few frames, the rest for many; of the temporal module 32 are one clip, whatever its length,
 // and there, as of a pose branch, the columns of 32 rows are divided among blocks. The height decides the shared memory
 // of a block, so the greatest that a device takes is a trait of the device (kernels/tile.h).
@@ -308,6 +328,8 @@ Status run_branches(const BranchParameters& parameters, Precision precision, Til
 // Tiles of 64 and 128 rows in f16 alone: in f32, that of policies, a frame's feature is the same in every batch.
 Status pose(const PoseParameters& parameters, Precision precision, TileRows rows, Stream stream);
 Status run_frames(const FrameParameters& parameters, Precision precision, Stream stream);
+// As many samples at a time as run at once; kTooManyBlocks where not even one does.
+Status run_clips(ClipParameters parameters, Stream stream);
 Status route(const RouteParameters& parameters, Stream stream);
 // rows: kFewPolicyRows, kMorePolicyRows or kManyPolicyRows.
 Status policy(const PolicyParameters& parameters, int rows, Stream stream);

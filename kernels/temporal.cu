@@ -4,9 +4,9 @@
 //
 // Few: a block has a clip and 16 columns, so that many multiprocessors have a part; its warps divide the sum's channels
 // among them, so that the sum is soon done. The last block to finish a sample's clips classifies it.
-#include "classifier.h"
 #include "relu.h"
-#include "split.h"
+#include "samples.h"
+#include "temporal_split.h"
 #include "tile.h"
 
 namespace adasgn::cuda {
@@ -18,96 +18,6 @@ struct RowPlace {
     int r;
     int row;
 };
-
-// -- clips and samples ---------------------------------------------------------------------------------------------
-
-// Of a model that escalates a level has the clips of a list. Where they lie in scratch memory follows the list; where
-// their features lie, and a sample's results, does not.
-
-ADASGN_DEVICE bool has_list(const TemporalParameters& p) {
-    return p.escalation.listed.frames != nullptr;
-}
-
-// After wait_for_previous_kernel(), if there is a list.
-ADASGN_DEVICE int clip_count(const TemporalParameters& p) {
-    return has_list(p) ? *p.escalation.listed.count / p.clip_frames : p.clips;
-}
-
-// The number of the run's i-th clip.
-ADASGN_DEVICE int clip_number(const TemporalParameters& p, int i) {
-    return has_list(p) ? p.escalation.listed.frames[static_cast<size_t>(i) * p.clip_frames] / p.clip_frames : i;
-}
-
-ADASGN_DEVICE int sample_number(const TemporalParameters& p, int i) {
-    return clip_number(p, i * p.persons) / p.persons;
-}
-
-// After wait_for_previous_kernel(): the kernels before were the last to read the lists.
-ADASGN_DEVICE void clear_counts(const TemporalParameters& p) {
-    if (p.clear != nullptr && block_index() == 0 && block_index_y() == 0 && thread_index() < kMaxBranches) {
-        p.clear[thread_index()] = 0;
-    }
-}
-
-template <class Combine>
-ADASGN_DEVICE float over_lanes(float value, const Combine& combine) {
-#pragma unroll
-    for (int mask = 16; mask > 0; mask /= 2) {
-        value = combine(value, shuffle_xor(value, mask));
-    }
-    return value;
-}
-
-ADASGN_DEVICE float threshold_of(const Escalation& e) {
-    return e.threshold_at == nullptr ? e.threshold : load_global(e.threshold_at);
-}
-
-// A sample's scores at this level are there: its results, and whether it goes on. A warp's work.
-ADASGN_DEVICE void settle(const TemporalParameters& p, int sample, float threshold) {
-    constexpr float kInfinity = __builtin_huge_valf();
-    constexpr float kSmallest = 1.17549435e-38F;  // so that a probability of 0 has a finite logarithm
-    const Escalation& e = p.escalation;
-    const auto higher = [](float a, float b) { return maximum(a, b); };
-    const size_t at = static_cast<size_t>(sample) * p.classes;
-    const float* const scores = p.logits + at;
-    float most = -kInfinity;
-    for (int k = lane(); k < p.classes; k += 32) {
-        most = maximum(most, scores[k]);
-    }
-    most = over_lanes(most, higher);
-    float sum = 0;
-    for (int k = lane(); k < p.classes; k += 32) {
-        sum += exponential(scores[k] - most);
-    }
-    sum = over_lanes(sum, [](float a, float b) { return a + b; });
-    float surest = 0;
-    for (int k = lane(); k < p.classes; k += 32) {
-        float mean = exponential(scores[k] - most) / sum;
-        if (e.level > 0) {
-            mean = (e.probabilities[at + k] * static_cast<float>(e.level) + mean) / static_cast<float>(e.level + 1);
-        }
-        e.probabilities[at + k] = mean;
-        e.result[at + k] = logarithm(maximum(mean, kSmallest));  // of the last level that writes them
-        surest = maximum(surest, mean);
-    }
-    surest = over_lanes(surest, higher);
-    const int frames = p.persons * p.clip_frames;
-    const int first = sample * frames;
-    if (e.next_frames != nullptr && surest < threshold) {
-        int place = lane() == 0 ? atomic_add(e.next_count, frames) : 0;
-#pragma unroll
-        for (int mask = 16; mask > 0; mask /= 2) {
-            place += shuffle_xor(place, mask);  // zero but for one lane
-        }
-        for (int i = lane(); i < frames; i += 32) {
-            e.next_frames[place + i] = first + i;
-        }
-    } else if (e.actions != nullptr) {
-        for (int i = lane(); i < frames; i += 32) {
-            e.actions[first + i] = e.level;
-        }
-    }
-}
 
 // -- many clips ----------------------------------------------------------------------------------------------------
 
@@ -286,28 +196,6 @@ void widen_and_pool(const __grid_constant__ TemporalParameters p) {
 
 // -- classifier ----------------------------------------------------------------------------------------------------
 
-// The 512 values before the classifier, summed over the persons of the sample at a place of the run.
-template <class Load>
-ADASGN_DEVICE Lanes512 pooled_values(const TemporalParameters& p, int place, const Load& load) {
-    const float* const first = p.pooled + static_cast<size_t>(place) * p.persons * kTemporal;
-    Lanes512 values(first, load);
-    for (int person = 1; person < p.persons; ++person) {
-        values.add(Lanes512(first + person * kTemporal, load));
-    }
-    return values;
-}
-
-// The score of a class, a warp's work.
-ADASGN_DEVICE void classify(const TemporalParameters& p, int sample, int label, const Lanes512& values,
-                            const Lanes512& weights) {
-    const float sum = values.dot(weights);
-    if (lane() == 0) {
-        const float score = sum / static_cast<float>(p.persons) + load_global(p.weights.classify_bias + label);
-        float* const to = p.logits + static_cast<size_t>(sample) * p.classes + label;
-        *to = p.add ? *to + p.scale * score : p.scale * score;
-    }
-}
-
 // A warp per class.
 ADASGN_KERNEL(kThreads, 1)
 void classify_samples(const __grid_constant__ TemporalParameters p) {
@@ -338,131 +226,45 @@ void settle_samples(const __grid_constant__ TemporalParameters p) {
 template <class Precision, int Stride>
 ADASGN_KERNEL(kThreads, 2)
 void across_split(const __grid_constant__ TemporalParameters p) {
-    using Part = Split<Precision>;
-    SliceWeights<Precision, kTaps> weights(p.weights.across, kTaps * kFeature / kBlock);
-    const int length = p.clip_frames;
-    constexpr int kTiles = Part::kTiles / Stride;
-    const PairPlace own;
-    float2 bias{0, 0};
-    if (own.row < p.clip_rows) {
-        bias = load_global(
-            reinterpret_cast<const float2*>(p.weights.across_bias + own.row * kFeature + Part::column() + own.column));
-    }
-    auto* const rows = Part::rows();
+    AcrossColumns<Precision, Stride> columns(p);
     let_next_kernel_start();
     wait_for_previous_kernel();  // features; so far, weights have set out beside it
     clear_counts(p);
     if (block_index() >= clip_count(p)) {
         return;
     }
-    const float* const from = p.features + static_cast<size_t>(clip_number(p, block_index())) * length * kFeature;
-    Part::template fetch_floats<Part::kRows>(from, length, 1);
-    for (int i = lane(); i < Part::kChannels; i += 32) {
-        const int of_pair = i % (Part::kChannels / 2) * 2;
-        const int outer = i / (Part::kChannels / 2) * (Part::kRows + 1);
-        Precision::store_pair(rows + outer * Part::kStride + of_pair, 0, 0);
-    }
-    warp_barrier();  // rows
-    Accumulators<kTiles, 1> results;
-    results.clear();
-    constexpr int kStep = Stride * Part::kStride;
-#pragma unroll
-    for (int tap = 0; tap < kTaps; ++tap) {
-        const auto* const left = rows + tap * Part::kStride;
-        if (tap == 0) {
-            multiply<Part::kChannels, 0>(results, left, kStep, weights);
-        } else if (tap == 1) {
-            multiply<Part::kChannels, 2>(results, left, kStep, weights);
-        } else {
-            multiply<Part::kChannels, 4>(results, left, kStep, weights);
-        }
-    }
-    Part::put(results);
-    block_barrier();  // sums
-    if (own.row < p.clip_rows) {
-        const float2 sum = Part::sum(own.row, own.column);
-        auto* const to = static_cast<typename Part::Element*>(p.across) +
-                         (static_cast<size_t>(block_index()) * p.clip_rows + own.row) * kFeature + Part::column();
-        Precision::store_pair(to + own.column, relu(sum.x + bias.x), relu(sum.y + bias.y));
-    }
+    using Element = typename Precision::Element;
+    const size_t clip = static_cast<size_t>(clip_number(p, block_index()));
+    Element* const to = static_cast<Element*>(p.across) + static_cast<size_t>(block_index()) * p.clip_rows * kFeature;
+    columns.run(p.features + clip * p.clip_frames * kFeature, p.clip_frames, to, p.clip_rows);
 }
 
 // As widen_and_pool, a clip of up to 16 · Tiles rows and 16 columns a block; the last block of a sample classifies it.
 template <class Precision, int Tiles>
 ADASGN_KERNEL(kThreads, 2)
 void widen_split(const __grid_constant__ TemporalParameters p) {
-    using Part = Split<Precision>;
-    SliceWeights<Precision, 1> weights(p.weights.widen, kFeature / kBlock);
-    const int length = p.clip_rows;
+    using Columns = WidenColumns<Precision, Tiles>;
+    Columns columns(p, block_index_y());
     const int clip = block_index();
-    const int column = 2 * warp();  // of the results that this thread adds up: a lane per row
-    const float2 bias = load_global(reinterpret_cast<const float2*>(p.weights.widen_bias + Part::column() + column));
-    const auto* const from =
-        static_cast<const typename Part::Element*>(p.across) + static_cast<size_t>(clip) * length * kFeature;
+    const auto* const rows =
+        static_cast<const typename Precision::Element*>(p.across) + static_cast<size_t>(clip) * p.clip_rows * kFeature;
     let_next_kernel_start();     // of the next level
     wait_for_previous_kernel();  // across_split's results
     if (clip >= clip_count(p)) {
         return;
     }
-    Part::template fetch<Tiles * kBlock>(from, length);
-    warp_barrier();  // rows
-    Accumulators<Tiles, 1> results;
-    results.clear();
-    multiply<Part::kChannels, 0>(results, static_cast<const typename Part::Element*>(Part::rows()), Part::kStride,
-                                 weights);
-    Part::put(results);
-    block_barrier();  // sums
-    float2 most{0, 0};
-    if (lane() < length) {
-        const float2 sum = Part::sum(lane(), column);
-        most = {relu(sum.x + bias.x), relu(sum.y + bias.y)};
-    }
-#pragma unroll
-    for (int mask = 16; mask > 0; mask /= 2) {
-        most.x = maximum(most.x, shuffle_xor(most.x, mask));
-        most.y = maximum(most.y, shuffle_xor(most.y, mask));
-    }
-    if (lane() == 0) {
-        float* const pooled = p.pooled + static_cast<size_t>(clip) * kTemporal + Part::column() + column;
-        *reinterpret_cast<float2*>(pooled) = most;
-    }
-    // Which block is the last is told to all threads where the sums were; its first classes' weights set out before it
-    // knows.
-    const Lanes512 first_class = class_weights(p.weights.classify, minimum(warp(), p.classes - 1));
-    const Lanes512 second_class = class_weights(p.weights.classify, minimum(warp() + kWarps, p.classes - 1));
-    block_barrier();  // what each warp has pooled; the sums are done with
-    int* const last = reinterpret_cast<int*>(Part::sums(0));
+    Columns::fetch(rows, p.clip_rows);
+    columns.pool(p.clip_rows, p.pooled + static_cast<size_t>(clip) * kTemporal);
+    const FirstClasses ahead(p);
     const int place = clip / p.persons;
-    if (thread_index() == 0) {
-        const int blocks = p.persons * (kTemporal / kBlock);
-        fence();  // what this block has pooled is seen before it counts as done
-        *last = atomic_add(p.done + place, 1) == blocks - 1 ? 1 : 0;
-        fence();  // what the other blocks wrote before they counted is read after this
-    }
-    block_barrier();  // last
-    if (*last == 0) {
+    int* const told = reinterpret_cast<int*>(Columns::Part::sums(0));
+    if (!finishes_last(p.done + place, p.persons * (kTemporal / kBlock), told)) {
         return;
     }
-    if (thread_index() == 0) {
-        p.done[place] = 0;  // for the next run
-    }
-    const bool escalates = p.escalation.probabilities != nullptr;
-    const float threshold = escalates ? threshold_of(p.escalation) : 0;
     const int sample = sample_number(p, place);
-    const Lanes512 all = pooled_values(p, place, [](const float4* pooled) { return load_fresh(pooled); });
-    int label = warp();
-    if (label < p.classes) {
-        classify(p, sample, label, all, first_class);
-    }
-    label += kWarps;
-    if (label < p.classes) {
-        classify(p, sample, label, all, second_class);
-    }
-#pragma unroll 2
-    for (label += kWarps; label < p.classes; label += kWarps) {
-        classify(p, sample, label, all, class_weights(p.weights.classify, label));
-    }
-    if (escalates) {
+    classify_place(p, place, sample, ahead);
+    if (p.escalation.probabilities != nullptr) {
+        const float threshold = threshold_of(p.escalation);
         block_barrier();  // scores
         if (warp() == 0) {
             settle(p, sample, threshold);

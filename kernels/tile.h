@@ -92,4 +92,34 @@ using Frame32 = Tile<Binary16, 2, 16, true>;
 static_assert(ExactTile32::kBytes <= 99 * 1024 && Tile32::kBytes <= 99 * 1024 && Tile64::kBytes <= 99 * 1024);
 static_assert(Tile128::kBytes <= 163 * 1024);
 
+// Which frames a tile holds: frame f of it is list[f], which the kernel before may have written, or first + f without a
+// list.
+struct TileFrames {
+    const int* list;
+    int first;
+    int count;
+
+    ADASGN_DEVICE int frame(int f) const { return list == nullptr ? first + f : list[f]; }
+};
+
+// Whether a tile that has begun is wanted: of a branch that runs its own frames it is. kernels/whole_clip.cu has one
+// that finds out on the way.
+struct Wanted {
+    static constexpr int kLooks = 3;  // how often a tile asks, at most
+
+    // Before the products in whose time the answer comes.
+    template <int Look>
+    ADASGN_DEVICE void ask() {}
+    // Before the block_barrier() behind which all threads know.
+    template <int Look>
+    ADASGN_DEVICE void tell() {}
+    // Whether it is known by now that it is not.
+    template <int Look>
+    ADASGN_DEVICE bool known_unwanted() const {
+        return false;
+    }
+    // At the end, when it must be known. For the warp.
+    ADASGN_DEVICE bool wanted() const { return true; }
+};
+
 }  // namespace adasgn::cuda

@@ -35,7 +35,7 @@ from build_support.parts import Absent  # noqa: E402
 
 SANITIZERS = ("memcheck", "initcheck", "synccheck")
 STREAM_STEPS = "-m adasgn_edge bench --device cuda --only streams --quick --json"
-RACES = ("f16, a block per frame", "f16, tiles of 32", "f16, tiles of 64", "f16, tiles of 128")
+RACES = ("f16, a block per frame", "f16, whole clips", "f16, tiles of 32", "f16, tiles of 64", "f16, tiles of 128")
 """Modes that racecheck looks at, each by itself, on clips of one frame: it takes a hundred times as long as the others,
 and longer yet for the products of f32, which the emulator's own check sees (docs/emulator.md)."""
 PROGRAM = Path("build", "on_gpu", "run_all_modes")

@@ -87,12 +87,14 @@ class Bench {
             expect_ok(cudaMemsetAsync(device_, 0, 64, stream_), "a fill");
             launch_nothing(1);
         });
-        time_runs("cooperative", [&] {
+        const auto launch_cooperative = [&] {
             void* no_arguments[1] = {};
             expect_ok(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(nothing), dim3(16), dim3(kThreads),
                                                   no_arguments, 0, stream_),
                       "a cooperative launch");
-        });
+        };
+        time_runs("cooperative", launch_cooperative);
+        time_graph("graph/cooperative/1", launch_cooperative);
     }
 
     void barriers(int multiprocessors) {
@@ -114,6 +116,16 @@ class Bench {
             });
             print("grid barrier/" + std::to_string(blocks), all / kGridRounds, "clocks");
         }
+        const double turns = clocks([&] {
+            expect_ok(cudaMemsetAsync(device_, 0, 2 * sizeof(int), stream_), "a fill");
+            int* flags = reinterpret_cast<int*>(device_);
+            int rounds = kGridRounds;
+            void* arguments[] = {&found_, &flags, &rounds};
+            expect_ok(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(flags_by_turns), dim3(2),
+                                                  dim3(kThreads), arguments, 0, stream_),
+                      "blocks that take turns");
+        });
+        print("flag/handed over", turns / (2 * kGridRounds), "clocks");
     }
 
     void latencies() {

@@ -90,6 +90,30 @@ __global__ void grid_barriers(Found* found, unsigned* arrived, int rounds) {
     finish(found, begin, 0);
 }
 
+// Two blocks by turns: what one has stored to its flag, the other waits for. flags[2], 0 before.
+__global__ void flags_by_turns(Found* found, int* flags, int rounds) {
+    int* const own = flags + blockIdx.x;
+    const int* const other = flags + 1 - blockIdx.x;
+    const long long begin = clock64();
+    for (int round = 1; round <= rounds; ++round) {
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            if (blockIdx.x == 0) {
+                asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(own), "r"(round) : "memory");
+            }
+            int seen = 0;
+            while (seen < round) {
+                asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(seen) : "l"(other) : "memory");
+            }
+            if (blockIdx.x == 1) {
+                asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(own), "r"(round) : "memory");
+            }
+        }
+        __syncthreads();
+    }
+    finish(found, begin, 0);
+}
+
 // chain[i] is the place after place i. Second-level cache: the first level is passed by.
 __global__ void second_level_chain(Found* found, const unsigned* chain) {
     unsigned at = 0;

@@ -19,15 +19,16 @@ from bench.gpu.peers import Peer
 
 __all__ = ["SCHEDULES", "Plan", "Schedule", "measure"]
 
-Schedule = tuple[bool, int, int]
-"""A block per frame; else rows of a branch's tile. Rows of the temporal module's tile."""
+Schedule = tuple[bool, int, int, bool]
+"""A block per frame; else rows of a branch's tile. Rows of the temporal module's tile. Clips in one launch."""
 
 SCHEDULES: dict[str, tuple[Schedule, ...]] = {
     "f16": (
-        (True, 32, 32), (True, 32, 64), (True, 32, 128),
-        (False, 32, 32), (False, 64, 32), (False, 128, 32), (False, 64, 64), (False, 128, 128),
+        (True, 32, 32, True), (True, 32, 32, False), (True, 32, 64, False), (True, 32, 128, False),
+        (False, 32, 32, False), (False, 64, 32, False), (False, 128, 32, False), (False, 64, 64, False),
+        (False, 128, 128, False),
     ),
-    "f32": ((True, 32, 32), (True, 32, 64), (False, 32, 32), (False, 32, 64)),
+    "f32": ((True, 32, 32, False), (True, 32, 64, False), (False, 32, 32, False), (False, 32, 64, False)),
 }  # fmt: skip
 """Those that each precision has."""
 
@@ -144,17 +145,18 @@ def _of_schedule(
     side: str, schedule: Schedule, engine: Engine, model: Measured, batches: Batches, repeats: int, tolerance: float
 ) -> dict[str, Any]:
     """As _on_device under one schedule, which the engine keeps; {"reason": …} where the device cannot launch it."""
-    engine._native.force_schedule(*schedule)
     name = f"{side}, {_schedule_name(schedule)}"
     try:
+        engine._native.force_schedule(*schedule)
         return _on_device(name, engine, model, batches, repeats, False, tolerance)
     except EngineError as error:
         return {"reason": str(error)}
 
 
 def _schedule_name(schedule: Schedule) -> str:
-    by_frame, rows, temporal_rows = schedule
-    return f"{'a block per frame' if by_frame else f'tiles of {rows} rows'}, temporal {temporal_rows}"
+    by_frame, rows, temporal_rows, whole_clips = schedule
+    way = "whole clips" if whole_clips else "a block per frame" if by_frame else f"tiles of {rows} rows"
+    return f"{way}, temporal {temporal_rows}"
 
 
 def _seconds(microseconds: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:

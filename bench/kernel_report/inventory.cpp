@@ -117,6 +117,12 @@ void launch_all() {
             expect_ok(causal(stream, precision, nullptr), "causal");
         }
     }
+    ClipParameters clip{};
+    clip.spatial = frame;
+    clip.spatial.frames.clip_frames = 1;
+    clip.temporal = head;
+    clip.temporal.stride = clip.temporal.clip_rows = clip.temporal.clip_frames = 1;
+    expect_ok(run_clips(clip, nullptr), "run_clips");
     for (const int rows : {kFewPolicyRows, kMorePolicyRows, kManyPolicyRows}) {
         expect_ok(adasgn::cuda::policy(features, rows, nullptr), "policy");
     }

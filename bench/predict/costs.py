@@ -195,3 +195,23 @@ class Launch:
                 end = max(end, at)
             ends.append(end)
         return sum(ends) / len(ends) / (clock * 1e3) if ends else 0.0
+
+
+@dataclass(frozen=True)
+class Chain(Launch):
+    """A kernel whose blocks all run at once and wait for each other: each draw's blocks by the stage at which they are
+    waited for, and a stage is as long as its longest."""
+
+    stages: Sequence[Sequence[Sequence[Block]]] = ()
+
+    def microseconds(self, multiprocessors: int, clock: float, by: Constants) -> float:
+        """Without the node's own cost."""
+        known: dict[int, float] = {}
+
+        def ends(block: Block) -> float:
+            if id(block) not in known:
+                known[id(block)] = block.clocks(by) + sum(size for _, size in block.code) / by.code
+            return known[id(block)]
+
+        total = sum(max(map(ends, stage)) for stages in self.stages for stage in stages)
+        return total / len(self.stages) / (clock * 1e3)

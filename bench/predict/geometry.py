@@ -9,11 +9,15 @@ LAUNCH, TILE = "kernels/launch.h", "kernels/tile.h"
 BLOCK, WARPS, LANES = whole(LAUNCH, "kBlock"), whole(LAUNCH, "kWarps"), 32
 THREADS = WARPS * LANES
 POLICY_ROWS = tuple(whole(LAUNCH, name) for name in ("kFewPolicyRows", "kMorePolicyRows", "kManyPolicyRows"))
+NEIGHBOURS = 3
+"""Frames that the policy's convolution sees."""
 ROUTED = whole(LAUNCH, "kRoutedFrames")
 """Frames of a block of route_frames."""
 SPLIT_ROWS = whole(LAUNCH, "kSplitFrames")
 """A block of kernels/split.h has up to so many frames, in the temporal module of a clip, and 16 columns."""
 POSE_INPUTS = whole(LAUNCH, "kPoseInputs")
+CLIP_HEADS = 256 // BLOCK
+"""Blocks of a clip of kernels/whole_clip.cu that have the temporal module's columns: 16 of 256."""
 CAUSAL_ROWS = whole(LAUNCH, "kCausalRows")
 """Tracks of the smallest group of kernels/causal.cu."""
 STAGED = whole("kernels/frame_coordinates.h", "kStaged")

@@ -13,9 +13,10 @@ from adasgn_edge.model.config import ModelConfig
 from bench.kernel_report.compiler import ToolError
 from bench.predict.boards import ROOT, Board, span
 from bench.predict.costs import Constants
+from bench.predict.geometry import NEIGHBOURS
 from bench.predict.kernels import frame_block, policy_block
 from bench.predict.prediction import device_microseconds
-from bench.predict.schedule import NEIGHBOURS, Run, Schedule, launches, levels
+from bench.predict.schedule import Run, Schedule, launches, levels
 
 __all__ = [
     "MEASURED", "PROFILE", "Measurement", "calibrate", "chosen_times", "counted", "error", "fit", "read_measured",
@@ -87,10 +88,10 @@ def chosen_times(path: Path) -> dict[int, dict[str, float]]:
 
 
 def _schedule(name: str) -> Schedule:
-    match = re.fullmatch(r"(?:a block per frame|tiles of (\d+) rows), temporal (\d+)", name)
+    match = re.fullmatch(r"(?:(whole clips)|a block per frame|tiles of (\d+) rows), temporal (\d+)", name)
     if not match:
         raise ToolError(f"a schedule: expected such as 'tiles of 32 rows, temporal 32', found {name!r}")
-    return Schedule(match[1] is None, int(match[1] or 32), int(match[2]))
+    return Schedule(match[2] is None, int(match[2] or 32), int(match[3]), match[1] is not None)
 
 
 def counted(path: Path, board: Board, models: dict[str, ModelConfig]) -> Iterator[tuple[str, int, str, float, float]]:

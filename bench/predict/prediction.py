@@ -44,7 +44,7 @@ def device_microseconds(run: Run, board: Board, by: Constants, weights: float = 
 
 
 def _launched(run: Run, launch: Launch, by: Constants) -> float:
-    if not run.graph:
+    if run.resident:
         return by.cooperative
     return by.early if launch.early else by.node
 

@@ -17,6 +17,7 @@ from bench.predict.geometry import (
     BRANCH_ROWS,
     COUNTS_AT_ONCE,
     LANES,
+    NEIGHBOURS,
     POLICY_ROWS,
     ROUTED,
     SPLIT_ROWS,
@@ -54,14 +55,12 @@ from bench.predict.kernels import (
     temporal_block,
     tiles_of,
 )
+from bench.predict.whole_clips import clip_blocks, whole_clips
 
 __all__ = [
     "Run", "Schedule", "choose", "choose_level", "chosen_levels", "launches", "levels", "policy_rows", "schedules",
     "streaming",
 ]  # fmt: skip
-
-NEIGHBOURS = 3
-"""Frames that the policy's convolution sees."""
 
 
 def _cost(name: str) -> float:
@@ -92,28 +91,34 @@ POLICY_BLOCKS = dict(zip(POLICY_ROWS, (_cost("kFewPolicyBlocks"), *[_cost("kPoli
 
 @dataclass(frozen=True)
 class Schedule:
-    """A block per frame, or rows of a branch's tile; rows of the temporal module's tile."""
+    """A block per frame, or rows of a branch's tile; rows of the temporal module's tile; whole_clips: all of it in one
+    launch, with a block per frame."""
 
     block_per_frame: bool
     branch_rows: int
     temporal_rows: int
+    whole_clips: bool = False
 
     def __str__(self) -> str:
         way = "a block per frame" if self.block_per_frame else f"tiles of {self.branch_rows} rows"
-        return f"{way}, temporal {self.temporal_rows}"
+        return f"{'whole clips' if self.whole_clips else way}, temporal {self.temporal_rows}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """The kernels of a run, and nodes of its graph that are none; without a graph they are cooperative launches."""
+    """The kernels of a run, and nodes of its graph that are none. resident: their blocks wait for each other, so that
+    they are cooperative launches."""
 
     launches: Sequence[Launch]
     fills: int
     graph: bool = True
+    resident: bool = False
 
 
-def schedules(config: ModelConfig, precision: str) -> Iterator[Schedule]:
+def schedules(config: ModelConfig, precision: str, multiprocessors: int) -> Iterator[Schedule]:
     """All that can run the model."""
+    if has_whole_clips(config, precision) and clip_blocks(config) <= multiprocessors:
+        yield Schedule(True, 32, SPLIT_ROWS, True)
     fit = [rows for rows in temporal_rows(precision) if config.frames + (TAPS - 1) * (rows > SPLIT_ROWS) <= rows]
     for temporal in fit:
         if has_frame_blocks(config):
@@ -141,7 +146,15 @@ def choose(
     }
     rows = min(totals, key=lambda each: totals[each])
     per_frame = has_frame_blocks(config) and frames_cost(config, multiprocessors, frames, shares) < totals[rows]
-    return Schedule(per_frame, 32 if per_frame else rows, temporal)
+    whole = config.adaptive and per_frame and temporal == SPLIT_ROWS and has_whole_clips(config, precision)
+    whole = whole and frames / config.frames * clip_blocks(config) <= multiprocessors
+    return Schedule(per_frame, 32 if per_frame else rows, temporal, whole)
+
+
+def has_whole_clips(config: ModelConfig, precision: str) -> bool:
+    """Whether clips can run in one launch: has_whole_clips of csrc/adasgn/cuda/schedule.cpp."""
+    pose = config.branches[0].pose
+    return precision == "f16" and has_frame_blocks(config) and not pose and config.frames <= SPLIT_ROWS
 
 
 def frames_cost(config: ModelConfig, multiprocessors: int, frames: int, shares: Sequence[float] | None) -> float:
@@ -170,7 +183,8 @@ def _waves(blocks: float, multiprocessors: int) -> int:
 def choose_level(config: ModelConfig, level: int, multiprocessors: int, frames: int, precision: str) -> Schedule:
     """Of a level of a model that escalates: choose_level of csrc/adasgn/cuda/schedule.cpp."""
     clips = math.ceil(frames / config.frames * (UNSURE if level > 0 else 1))
-    return choose(_alone(config, level), multiprocessors, clips * config.frames, None, precision)
+    chosen = choose(_alone(config, level), multiprocessors, clips * config.frames, None, precision)
+    return replace(chosen, whole_clips=False)  # levels follow each other
 
 
 def _alone(config: ModelConfig, level: int) -> ModelConfig:
@@ -268,6 +282,12 @@ def launches(
 ) -> Run:
     """One run of `batch` clips as csrc/adasgn/cuda/device_engine.cpp makes it, of a model that does not escalate."""
     frames = batch * config.frames
+    if schedule.whole_clips:
+        at_once = board.multiprocessors // clip_blocks(config)
+        rounds = [min(at_once, batch - first) for first in range(0, batch, at_once)]
+        draws = _draws(frames)
+        found = [whole_clips(config, board.architecture, clips, shares, draws) for clips in rounds]
+        return Run(found, 0, resident=True)
     if config.adaptive:
         first = _routed(config, board, frames, precision, shares, schedule, counts_at_once)
     elif config.branches[0].pose:
@@ -429,7 +449,7 @@ def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) ->
             shape = (precision, rows, config.joints, len(config.causal.dilations), config.classes, size)
             groups += [causal_block(board.architecture, *shape)] * blocks
         found.append(Launch("causal_step", [groups], resident))
-    return Run(found, 0, graph=False)
+    return Run(found, 0, graph=False, resident=True)
 
 
 def head(config: ModelConfig, board: Board, clips: int, precision: str, rows: int) -> list[Launch]:

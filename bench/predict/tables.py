@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from adasgn_edge.model.config import ModelConfig
@@ -142,8 +143,9 @@ def constants_table() -> Iterable[str]:
 
 def schedule_table(models: dict[str, ModelConfig], boards: Sequence[str], shares: Sequence[float]) -> Iterable[str]:
     """What the engine chooses for each batch, and what the alternatives are predicted to take."""
-    yield "| board | model | clips | chosen | a block per frame | tiles of 32 | 64 | 128 | chosen against best |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    ways = "whole clips | a block per frame | tiles of 32 | 64 | 128"
+    yield f"| board | model | clips | chosen | {ways} | chosen against best |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in boards:
         board = BOARDS[name]
         middle = span(board).middle
@@ -151,15 +153,20 @@ def schedule_table(models: dict[str, ModelConfig], boards: Sequence[str], shares
             for batch in BATCHES:
                 chosen = choose(config, board.multiprocessors, batch * config.frames, shares, "f16")
                 times = {}
-                for schedule in schedules(config, "f16"):
+                for schedule in schedules(config, "f16", board.multiprocessors):
                     if schedule.temporal_rows == chosen.temporal_rows:
                         run = launches(config, board, batch, "f16", shares, schedule)
                         times[schedule] = device_microseconds(run, board, middle)
                 least = min(times.values())
                 cells = []
-                for column in (Schedule(True, 32, 0), *(Schedule(False, rows, 0) for rows in (32, 64, 128))):
-                    key = Schedule(column.block_per_frame, column.branch_rows, chosen.temporal_rows)
-                    shown = f"{times[key]:.0f}"
+                columns = (
+                    Schedule(True, 32, 0, True),
+                    Schedule(True, 32, 0),
+                    *(Schedule(False, rows, 0) for rows in (32, 64, 128)),
+                )
+                for column in columns:
+                    key = replace(column, temporal_rows=chosen.temporal_rows)
+                    shown = f"{times[key]:.0f}" if key in times else "–"
                     cells.append(f"**{shown}**" if key == chosen else shown)
                 ratio = times[chosen] / least
                 verdict = "best" if ratio == 1 else f"{ratio:.2f}{'' if ratio <= CLOSE else ' (!)'}"
@@ -195,6 +202,7 @@ def comparison(measurements: Sequence[Measurement], board: Board) -> Iterable[st
     """Predicted over measured, for every model, precision and batch and every schedule that was measured."""
     by = span(board).middle
     columns: list[tuple[str, Schedule]] = [
+        ("whole clips", Schedule(True, 32, 32, True)),
         ("a block per frame", Schedule(True, 32, 32)),
         *((f"tiles of {rows}", Schedule(False, rows, 32)) for rows in (32, 64, 128)),
         ("64, temporal 64", Schedule(False, 64, 64)),

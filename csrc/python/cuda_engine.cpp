@@ -106,10 +106,10 @@ py::tuple time_graph(CudaEngine& native, const Floats& clips, int repeats, bool 
     return py::make_tuple(py::array(py::cast(microseconds)), logits);
 }
 
-// "frames" or the rows of tiles, and the temporal module's: which kernels a batch runs on.
-void force_schedule(CudaEngine& native, bool block_per_frame, int branch_rows, int temporal_rows) {
+// Which kernels a batch runs on.
+void force_schedule(CudaEngine& native, bool block_per_frame, int branch_rows, int temporal_rows, bool whole_clips) {
     const cuda::Schedule schedule{block_per_frame, static_cast<cuda::TileRows>(branch_rows),
-                                  static_cast<cuda::TileRows>(temporal_rows)};
+                                  static_cast<cuda::TileRows>(temporal_rows), whole_clips};
     native.alone([&] { native.own().force_schedule(schedule); });
 }
 
@@ -152,7 +152,7 @@ void define_cuda_engine(py::module_& module) {
         .def("time_graph", time_graph, py::arg("clips"), py::arg("repeats"), py::arg("wait"),
              py::arg("threshold") = kDefaultThreshold)
         .def("force_schedule", force_schedule, py::arg("block_per_frame"), py::arg("branch_rows"),
-             py::arg("temporal_rows"));
+             py::arg("temporal_rows"), py::arg("whole_clips") = false);
 }
 
 }  // namespace adasgn

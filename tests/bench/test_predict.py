@@ -207,7 +207,7 @@ def test_launches_follow_the_engine() -> None:
     assert names(SHREC, Schedule(True, 32, 32)) == ["frame_blocks", *head]
     assert names(SHREC, Schedule(False, 32, 32)) == ["policy_frames<8>", "branch_tiles", *head]
     assert names(DENSE, Schedule(False, 64, 32)) == ["branch_tiles", *head]
-    assert {str(one) for one in schedules(DENSE, "f32")} == {
+    assert {str(one) for one in schedules(DENSE, "f32", 132)} == {
         f"{way}, temporal {rows}" for way in ("a block per frame", "tiles of 32 rows") for rows in (32, 64)
     }
 
@@ -258,7 +258,7 @@ def test_launches_of_a_policy_that_looks_at_a_pose_branch_follow_the_engine() ->
 
 def test_a_policy_that_looks_at_several_joints_has_tiles_alone() -> None:
     config = ModelConfig(22, 14, branch_grid((11, 22)))
-    assert not any(schedule.block_per_frame for schedule in schedules(config, "f16"))
+    assert not any(schedule.block_per_frame for schedule in schedules(config, "f16", 132))
     run = launches(config, H100, 1, "f16", (0.4, 0.3, 0.2, 0.1), Schedule(False, 64, 32)).launches
     assert [launch.name for launch in run[:3]] == ["branch_tiles", "route_frames", "branch_tiles"]
     assert len(run[0].draws[0]) == 10  # two frames of 11 joints in 32 rows of float

@@ -14,6 +14,8 @@ namespace adasgn::testing {
 using cuda::Precision;
 using cuda::TileRows;
 
+constexpr int kManyMultiprocessors = 33;  // whose blocks, four each, are as many as the emulator runs at once
+
 // An engine that at its end has left no finding of the emulator's instruments.
 class EmulatedEngine : public cuda::Engine {
   public:
@@ -23,9 +25,19 @@ class EmulatedEngine : public cuda::Engine {
             CHECK_THROWS_WITH_AS(force_schedule(schedule), doctest::Contains("schedule: expected tiles"), Error);
             return;  // by tiles then
         }
+        if (schedule.whole_clips) {
+            if (!on_device().has_whole_clips()) {
+                CHECK_THROWS_WITH_AS(force_schedule(schedule), doctest::Contains("expected whole clips"), Error);
+                return;
+            }
+            cuda::DeviceTraits large = cuda::emulator::default_traits();
+            large.multiprocessors = kManyMultiprocessors;
+            cuda::emulator::set_traits(large);
+        }
         force_schedule(schedule);
     }
     ~EmulatedEngine() {
+        cuda::emulator::set_traits(cuda::emulator::default_traits());
         for (const cuda::emulator::Finding& finding : cuda::emulator::findings()) {
             FAIL_CHECK(finding.text);
         }
@@ -55,6 +67,7 @@ inline const std::vector<Emulated> kBackends = {
     {Precision::f32, {false, TileRows::r32, TileRows::r32}, "f32, tiles of 32 rows"},
     {Precision::f32, {false, TileRows::r32, TileRows::r64}, "f32, temporal tiles of 64 rows"},
     {Precision::f16, {true, TileRows::r32, TileRows::r32}, "f16, a block per frame"},
+    {Precision::f16, {true, TileRows::r32, TileRows::r32, true}, "f16, whole clips"},
     {Precision::f16, {false, TileRows::r32, TileRows::r32}, "f16, tiles of 32 rows"},
     {Precision::f16, {false, TileRows::r64, TileRows::r64}, "f16, tiles of 64 rows"},
     {Precision::f16, {false, TileRows::r128, TileRows::r128}, "f16, tiles of 128 rows"},
@@ -72,7 +85,7 @@ void with_each_backend(const Check& check) {
 // rows a tile has.
 template <class Check>
 void with_each_way(const Check& check) {
-    for (const int index : {0, 1, 3, 6}) {
+    for (const int index : {0, 1, 3, 4, 7}) {
         INFO(kBackends[index].name);
         check(kBackends[index]);
     }

@@ -64,10 +64,10 @@ DeviceTraits traits(int multiprocessors, int shared_per_block) {
     return device;
 }
 
-// A schedule as (a block per frame, rows of a branch's tile, rows of the temporal module's).
+// A schedule as (a block per frame, rows of a branch's tile, rows of the temporal module's, whole clips).
 py::tuple plain(const Schedule& schedule) {
     return py::make_tuple(schedule.block_per_frame, static_cast<int>(schedule.branch_rows),
-                          static_cast<int>(schedule.temporal_rows));
+                          static_cast<int>(schedule.temporal_rows), schedule.whole_clips);
 }
 
 py::tuple chosen(const Workload& model, bool half, const DeviceTraits& device, int frames) {
@@ -76,6 +76,13 @@ py::tuple chosen(const Workload& model, bool half, const DeviceTraits& device, i
 
 py::tuple chosen_level(const Workload& model, int level, bool half, const DeviceTraits& device, int frames) {
     return plain(choose_level(model, level, half ? Precision::f16 : Precision::f32, device, frames));
+}
+
+// Of the device from now on, for engines that are made then.
+void set_multiprocessors(int count) {
+    DeviceTraits device = emulator::default_traits();
+    device.multiprocessors = count;
+    emulator::set_traits(device);
 }
 
 void define_schedule(py::module_& module) {
@@ -104,5 +111,6 @@ PYBIND11_MODULE(_native_emulated, module) {
     module.def("order", order, py::arg("earlier"), py::arg("later"));
     module.def("release", [](std::size_t address) { release(reinterpret_cast<void*>(address)); });
     module.def("findings", findings);
+    module.def("set_multiprocessors", set_multiprocessors, py::arg("count"));
     define_schedule(module);
 }

@@ -53,10 +53,10 @@ TEST_CASE("a temporal module with a stride: lengths odd and even, one frame, a c
         check_run(backend, {3, {}, {}, 32, 3, false, true, false, 2}, 2, 63);
         check_run(backend, {3, {}, {}, 31, 20, false, true, false, 1}, 2, 64);
     });
-    check_run(kBackends[5], {2, {}, {}, 61, 3, false, true, false, 2}, 3, 65);  // the longest of a tile, nearly
-    check_run(kBackends[5], {2, {}, {}, 62, 3, false, true, false, 2}, 3, 66);
-    check_run(kBackends[6], {2, {}, {}, 125, 3, false, true, false, 2}, 2, 67);
-    check_run(kBackends[6], {2, {}, {}, 126, 3, false, true, false, 2}, 2, 68);
+    check_run(kBackends[6], {2, {}, {}, 61, 3, false, true, false, 2}, 3, 65);  // the longest of a tile, nearly
+    check_run(kBackends[6], {2, {}, {}, 62, 3, false, true, false, 2}, 3, 66);
+    check_run(kBackends[7], {2, {}, {}, 125, 3, false, true, false, 2}, 2, 67);
+    check_run(kBackends[7], {2, {}, {}, 126, 3, false, true, false, 2}, 2, 68);
 }
 
 TEST_CASE("a pose branch: every mode from a graph, frames of each action, stages") {

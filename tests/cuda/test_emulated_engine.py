@@ -23,8 +23,9 @@ from adasgn_edge.model.weights import load_weights, shipped_weights  # noqa: E40
 from tests.conftest import POLICY_WEIGHTS  # noqa: E402
 from tests.engine.test_parity import MARGIN, TOLERANCE, check_stages, reference_features, relative_error  # noqa: E402
 
-SCHEDULES = [(True, 32, 32), (False, 32, 32), (False, 64, 64), (False, 128, 128)]
-"""A block per frame, or rows of a branch's tile and of the temporal module's."""
+WHOLE_CLIPS = (True, 32, 32, True)
+SCHEDULES = [(True, 32, 32), (False, 32, 32), (False, 64, 64), (False, 128, 128), WHOLE_CLIPS]
+"""A block per frame, or rows of a branch's tile and of the temporal module's; or clips in one launch."""
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +91,17 @@ def test_exact(pair, schedule):
     check(pair.path, pair.reference, pair.clips(2), None, "f32", TOLERANCE, schedule)
 
 
+@pytest.fixture
+def large(emulated):
+    """A device that has as many blocks at once as the emulator runs."""
+    emulated.set_multiprocessors(33)
+    yield
+    emulated.set_multiprocessors(16)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize(("precision", "schedule"), [("f32", SCHEDULES[0]), *(("f16", s) for s in SCHEDULES)])
-def test_trained_model_on_recorded_clips(trained, recorded, precision, schedule):
+def test_trained_model_on_recorded_clips(large, trained, recorded, precision, schedule):
     """In binary16, the error is at most twice that of PyTorch in binary16 on the same model and clips (BRIEF §7)."""
     path, weights = trained
     reference = weights.model.double().eval()

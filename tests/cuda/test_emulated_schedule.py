@@ -67,10 +67,10 @@ def workload(emulated: ModuleType, config: ModelConfig, shares: Sequence[float] 
     )
 
 
-def as_schedule(found: tuple[bool, int, int]) -> Schedule:
+def as_schedule(found: tuple[bool, int, int, bool]) -> Schedule:
     """A block per frame has no rows of tiles."""
-    per_frame, branch_rows, temporal_rows = found
-    return Schedule(per_frame, 32 if per_frame else branch_rows, temporal_rows)
+    per_frame, branch_rows, temporal_rows, whole_clips = found
+    return Schedule(per_frame, 32 if per_frame else branch_rows, temporal_rows, whole_clips)
 
 
 @pytest.mark.parametrize("board", BOARDS)

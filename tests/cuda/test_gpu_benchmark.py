@@ -40,7 +40,7 @@ def measured(tmp_path_factory):
 
 def test_report(emulated, measured, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setitem(SCHEDULES, "f16", ((True, 32, 32), (False, 128, 128)))  # the emulator is slow
+    monkeypatch.setitem(SCHEDULES, "f16", ((True, 32, 32, False), (False, 128, 128, False)))  # the emulator is slow
     peers = Peers(load_weights(DENSE_HANDS).model, tmp_path, deadline=float("inf"))
     kept = []
     report = make_report(

@@ -52,6 +52,13 @@ std::vector<Scenario> scenarios() {
             all.push_back({precision, {false, TileRows::r32, TileRows::r32}, *shape});
         }
     }
+    const Shape many{5, {1, 5}, {false}, 17, 3, true};  // more policy blocks than have the temporal module's columns
+    const Shape strided{4, {4}, {false}, 3, 3, false, false, false, 2};
+    for (const Shape* const shape : {&routed, &dense, &wide, &many, &strided}) {
+        for (int orders = 0; orders < 2; ++orders) {
+            all.push_back({Precision::f16, {true, TileRows::r32, TileRows::r32, true}, *shape});
+        }
+    }
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r64}, routed});
     all.push_back({Precision::f16, {false, TileRows::r128, TileRows::r128}, routed});
     all.push_back({Precision::f16, {false, TileRows::r64, TileRows::r64}, posed});
@@ -100,6 +107,9 @@ void run_stream(const Model& model, Precision precision) {
 // All modes; what the emulator finds ends a run and is returned, else empty.
 std::string run(const Scenario& scenario) {
     emulator::set_schedule(scenario.order);
+    cuda::DeviceTraits device = emulator::default_traits();
+    device.multiprocessors = scenario.schedule.whole_clips ? 33 : device.multiprocessors;
+    emulator::set_traits(device);
     const Model model = random_model(scenario.shape, 1);
     const Description& d = model.description;
     if (d.causal) {
@@ -168,6 +178,7 @@ TEST_CASE("every access is in bounds, initialised and ordered; each barrier and 
         CHECK_MESSAGE(!found.empty(), place);
     }
     emulator::set_schedule({});
+    emulator::set_traits(emulator::default_traits());
 }
 
 TEST_CASE("clips that another stream writes are read in order if the engine is told to wait, else the race is found") {

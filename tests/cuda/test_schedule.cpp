@@ -25,8 +25,9 @@ const cuda::Workload kAdaptive{20, true, true, false, kJoints, kBig, {0.110, 0.1
 const cuda::Workload kDense{20, false, true, false, {22}, {true}, {}};
 
 std::string text(const Schedule& schedule) {
-    return (schedule.block_per_frame ? "frames" : std::to_string(static_cast<int>(schedule.branch_rows))) + ", " +
-           std::to_string(static_cast<int>(schedule.temporal_rows));
+    const std::string rows = std::to_string(static_cast<int>(schedule.branch_rows));
+    const std::string way = schedule.whole_clips ? "whole" : schedule.block_per_frame ? "frames" : rows;
+    return way + ", " + std::to_string(static_cast<int>(schedule.temporal_rows));
 }
 
 std::string chosen(const cuda::Workload& model, const cuda::DeviceTraits& device, int clips) {
@@ -35,6 +36,7 @@ std::string chosen(const cuda::Workload& model, const cuda::DeviceTraits& device
 
 }  // namespace
 
+// Of one clip with a policy it is predicted.
 TEST_CASE("on an H100 the choice is the fastest that was measured, or as fast") {
     struct Measured {
         int clips;
@@ -42,15 +44,27 @@ TEST_CASE("on an H100 the choice is the fastest that was measured, or as fast") 
         const char* dense;
     };
     const Measured measured[] = {
-        {1, "frames, 32", "frames, 32"}, {2, "frames, 32", "frames, 32"}, {4, "frames, 32", "frames, 32"},
-        {8, "32, 32", "64, 32"},         {16, "32, 32", "frames, 32"},    {32, "64, 64", "128, 64"},
-        {256, "128, 128", "128, 128"},   {1024, "128, 128", "128, 128"},
+        {1, "whole, 32", "frames, 32"}, {2, "frames, 32", "frames, 32"}, {4, "frames, 32", "frames, 32"},
+        {8, "32, 32", "64, 32"},        {16, "32, 32", "frames, 32"},    {32, "64, 64", "128, 64"},
+        {256, "128, 128", "128, 128"},  {1024, "128, 128", "128, 128"},
     };
     for (const Measured& one : measured) {
         CAPTURE(one.clips);
         CHECK(chosen(kAdaptive, kH100, one.clips) == one.adaptive);
         CHECK(chosen(kDense, kH100, one.clips) == one.dense);
     }
+}
+
+TEST_CASE("whole clips where all their blocks find a multiprocessor of their own, of a policy in binary16") {
+    CHECK(cuda::clip_blocks(20, 6, true) == 120);
+    CHECK(cuda::clip_blocks(20, 1, false) == 36);
+    CHECK(cuda::clip_blocks(8, 3, true) == 16 + 16);
+    const cuda::Workload three{20, true, true, false, {1, 11, 22}, {false, true, true}, {0.2, 0.5, 0.3}};
+    CHECK(chosen(three, kH100, 2) == "whole, 32");  // 2 x 60 blocks
+    CHECK(chosen(three, kH100, 3) == "frames, 32");
+    CHECK(chosen(three, kAgxOrin, 1) != "whole, 32");
+    CHECK(chosen(kAdaptive, {"H100 PCIe", 90, 114, 232448, 233472}, 1) == "frames, 32");
+    CHECK(!choose_schedule(three, Precision::f32, kH100, 20).whole_clips);
 }
 
 TEST_CASE("few multiprocessors: tiles stay low as long as the work is shared out") {

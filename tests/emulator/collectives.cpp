@@ -350,11 +350,18 @@ void store_release(int* address, int value, const char* file, int line) {
     *address = value;
 }
 
-void wait_until_at_least(const int* flag, int value, const char* file, int line) {
-    if (omits("wait_until_at_least", file, line)) return;
+int load_relaxed(const int* address, const char* file, int line) {
+    check_flag(address, "load_relaxed", file, line);
+    if (observer != nullptr) observer->looks(address, current->thread, Origin{file, line, nullptr});
+    return *address;
+}
+
+int wait_until_at_least(const int* flag, int value, const char* file, int line) {
+    if (omits("wait_until_at_least", file, line)) return *flag;
     check_flag(flag, "wait_until_at_least", file, line);
     machine().wait_for_flag(flag, value, file, line);
     if (observer != nullptr) observer->acquires(flag, current->thread, Origin{file, line, nullptr});
+    return *flag;
 }
 
 void emulator::check_read_only(const void* address, std::size_t bytes, const char* file, int line) {

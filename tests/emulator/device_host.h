@@ -129,7 +129,8 @@ int atomic_max(int* address, int value, ADASGN_CALL_SITE);
 void fence(ADASGN_CALL_SITE);
 int load_acquire(const int* address, ADASGN_CALL_SITE);
 void store_release(int* address, int value, ADASGN_CALL_SITE);
-void wait_until_at_least(const int* flag, int value, ADASGN_CALL_SITE);
+int load_relaxed(const int* address, ADASGN_CALL_SITE);
+int wait_until_at_least(const int* flag, int value, ADASGN_CALL_SITE);
 
 template <class T>
 T load_global(const T* address, ADASGN_CALL_SITE) {

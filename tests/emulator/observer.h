@@ -33,6 +33,7 @@ class Observer {
     virtual void reads_constant(const void* address, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void updates_atomically(const void* address, std::size_t bytes, int thread, const Origin& origin) = 0;
     virtual void fence(int thread) = 0;
+    virtual void looks(const int* flag, int thread, const Origin& origin) = 0;
     virtual void acquires(const int* flag, int thread, const Origin& origin) = 0;
     virtual void releases(const int* flag, int thread, const Origin& origin) = 0;
     virtual void copy_issued(void* shared, const void* global, std::size_t bytes, int thread, const Origin& origin) = 0;

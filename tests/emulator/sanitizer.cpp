@@ -116,8 +116,11 @@ class Sanitizer final : public Observer {
         }
         block_->fenced[thread] = all_known_to(thread);
     }
-    void acquires(const int* flag, int thread, const Origin& origin) override {
+    void looks(const int* flag, int thread, const Origin& origin) override {
         check(flag, sizeof *flag, Access::acquire, thread, origin);
+    }
+    void acquires(const int* flag, int thread, const Origin& origin) override {
+        looks(flag, thread, origin);
         const auto known = flags_.find(flag);
         if (known != flags_.end()) block_->acquire(thread, known->second);
     }

@@ -81,6 +81,11 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
     counts_ = DeviceMemory<int>(kMaxBranches);
     lists_ = DeviceMemory<int>(frames * branches_.size());
     fault_ = DeviceMemory<int>(2);
+    if (has_whole_clips()) {
+        const std::size_t flags = static_cast<std::size_t>(options_.max_batch) * kClipFlags;
+        clip_flags_ = DeviceMemory<int>(flags);
+        expect_ok(zero(clip_flags_.data(), flags * sizeof(int), nullptr), "clearing memory");
+    }
     expect_ok(zero(fault_.data(), 2 * sizeof(int), nullptr), "clearing memory");
     expect_ok(zero(counts_.data(), kMaxBranches * sizeof(int), nullptr), "clearing memory");
     expect_ok(zero(done_.data(), options_.max_batch * sizeof(int), nullptr), "clearing memory");
@@ -105,6 +110,11 @@ void DeviceEngine::force_schedule(const Schedule& schedule) {
         throw Error(ErrorKind::engine,
                     "schedule: expected tiles for a policy that looks at a big branch or at several joints, and for a "
                     "pose branch alone, found a block per frame");
+    }
+    if (schedule.whole_clips && !(schedule.block_per_frame && has_whole_clips())) {
+        throw Error(ErrorKind::engine, "schedule: expected whole clips in f16, a block per frame, clips of up to " +
+                                           std::to_string(kSplitFrames) +
+                                           " frames and no pose branch, found another run");
     }
     forced_ = schedule;
 }
@@ -251,7 +261,8 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
         return;
     }
     TemporalParameters last = head_parameters(features, samples, persons, result.logits);
-    if (schedule(frames.count).block_per_frame && !description_.escalates) {
+    const Schedule way = schedule(frames.count);
+    if (way.block_per_frame && !description_.escalates) {
         FrameParameters p{};
         p.frames = frames;
         std::copy(branches_.begin(), branches_.end(), p.branches);
@@ -264,6 +275,14 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
         p.given = given;
         p.actions = result.actions;
         p.features = features;
+        if (way.whole_clips) {
+            ClipParameters whole{};
+            whole.spatial = p;
+            whole.temporal = last;
+            whole.flags = clip_flags_.data();
+            expect_ok(run_clips(whole, stream), "the clips");
+            return;
+        }
         expect_ok(run_frames(p, options_.precision, stream), "the frames");
     } else if (routes()) {
         with_lists(stream, [&] {

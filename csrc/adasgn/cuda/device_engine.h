@@ -93,6 +93,7 @@ class DeviceEngine {
     bool has_frame_blocks() const {
         return description_.adaptive ? has_pose() || has_plain_policy() : !has_pose() || routes();
     }
+    bool has_whole_clips() const { return cuda::has_whole_clips(workload_, options_.precision); }
     Schedule schedule(int frames) const;
     Schedule level_schedule(int level, int frames) const;  // of a model that escalates
     void force_schedule(const Schedule& schedule);
@@ -153,6 +154,7 @@ class DeviceEngine {
     DeviceMemory<int> level_counts_;      // (A,) of a model that escalates: those of each level
     DeviceMemory<int> lists_;             // (A, max_batch · T)
     DeviceMemory<int> fault_;             // (2,)
+    DeviceMemory<int> clip_flags_;        // (max_batch, kClipFlags) zero between runs, where clips run in one launch
 };
 
 }  // namespace adasgn::cuda

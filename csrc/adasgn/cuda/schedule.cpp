@@ -109,6 +109,10 @@ TileRows temporal_rows(const Workload& model, Precision precision, const DeviceT
 
 }  // namespace
 
+bool has_whole_clips(const Workload& model, Precision precision) {
+    return precision == Precision::f16 && model.has_frame_blocks && !model.pose && model.clip_frames <= kSplitFrames;
+}
+
 double tiles_cost(const Workload& model, TileRows rows, const DeviceTraits& device, int frames) {
     const int first = first_with_tiles(model);
     const int end = static_cast<int>(model.joints.size());
@@ -171,7 +175,10 @@ Schedule choose_level(const Workload& model, int level, Precision precision, con
     alone.pose = model.pose && level == 0;
     alone.has_frame_blocks = !alone.pose;
     const double clips = static_cast<double>(frames) / model.clip_frames * (level == 0 ? 1 : kUnsure);
-    return choose_schedule(alone, precision, device, static_cast<int>(std::ceil(clips)) * model.clip_frames);
+    const int expected = static_cast<int>(std::ceil(clips)) * model.clip_frames;
+    Schedule best = choose_schedule(alone, precision, device, expected);
+    best.whole_clips = false;  // levels follow each other
+    return best;
 }
 
 Schedule choose_schedule(const Workload& model, Precision precision, const DeviceTraits& device, int frames) {
@@ -194,6 +201,11 @@ Schedule choose_schedule(const Workload& model, Precision precision, const Devic
         }
     }
     best.block_per_frame = model.has_frame_blocks && frames_cost(model, device, frames) < least;
+    const double clips = static_cast<double>(frames) / model.clip_frames;
+    const int blocks = clip_blocks(model.clip_frames, static_cast<int>(model.joints.size()), model.adaptive);
+    // Without a policy nothing runs beside something else, and flags take as long as early starts.
+    best.whole_clips = model.adaptive && best.block_per_frame && has_whole_clips(model, precision) &&
+                       best.temporal_rows == TileRows::r32 && clips * blocks <= device.multiprocessors;
     return best;
 }
 

@@ -14,6 +14,7 @@ struct Schedule {
     bool block_per_frame;  // kernels/branch_frames.cu: no router; else tiles of
     TileRows branch_rows;  // of a model that is a pose branch alone: pose_rows
     TileRows temporal_rows;
+    bool whole_clips = false;  // kernels/whole_clip.cu, with a block per frame: all in one launch
 };
 
 // What of a model decides it.
@@ -26,6 +27,9 @@ struct Workload {
     std::vector<bool> big;       // likewise
     std::vector<double> shares;  // of frames, of each branch; empty: not known
 };
+
+// Whether clips, policy, branches and temporal module, can run in one launch, which is there in binary16.
+bool has_whole_clips(const Workload& model, Precision precision);
 
 // What the tiles of so many frames are expected to take, all multiprocessors together, in units of a tile of 32 rows of
 // a big branch: the longest tile, or the work of all shared out and the wait for the last to finish.
