@@ -367,9 +367,14 @@ class Decisions:
         if rows.shape != (len(times), self._classes):
             raise ClipError(f"probabilities: expected shape ({len(times)}, {self._classes}), found {rows.shape}")
         if not (np.isfinite(rows).all() and rows.size == (np.abs(rows - 0.5) <= 0.5001).sum()):
-            raise ClipError("probabilities: expected numbers from 0 to 1, found others")
+            wrong = rows[~(np.abs(rows - 0.5) <= 0.5001)]
+            raise ClipError(f"probabilities: expected numbers from 0 to 1, found {wrong.flat[0]:g}")
         if (np.diff(times) <= 0).any():
-            raise ClipError("stamps: expected every one to be later than the one before, found others")
+            row = int(np.argmax(np.diff(times) <= 0)) + 1
+            raise ClipError(
+                "stamps: expected every one to be later than the one before, found "
+                f"{times[row]} after {times[row - 1]} in row {row}"
+            )
         packed = np.ascontiguousarray(times, dtype=np.int64)
         return [_event(row) for row in self._native.run(packed, packed_floats("probabilities", rows))]
 

@@ -30,6 +30,7 @@ from adasgn_edge.wording import shown
 __all__ = ["Classifier", "ClipCost", "EngineClassifier", "FusedReplay", "Replay", "Update"]
 
 MODEL_FILE = ".adasgn"
+WEIGHTS = ".safetensors"
 
 
 class Classifier(Protocol):
@@ -125,7 +126,7 @@ class Replay:
     ) -> None:
         if config.causal is not None:
             raise ModelConfigError(
-                "replay: expected a model of clips, found a causal one, which is for streams (`adasgn-edge stream`)"
+                "expected a model of clips, found a causal one, which is for streams (`adasgn-edge stream`)"
             )
         if layout.joint_count != config.joints:
             raise ModelConfigError(
@@ -161,6 +162,11 @@ class Replay:
         if Path(path).suffix == FUSED_ENDING:
             return FusedReplay.of(path, threads, device, precision, effort)
         if Path(path).suffix != MODEL_FILE:
+            if Path(path).is_file() and Path(path).suffix != WEIGHTS:
+                raise ModelFileError(
+                    f"{path}: expected a model file ({MODEL_FILE}), fused streams ({FUSED_ENDING}), weights "
+                    f"({WEIGHTS}) or the folder of a run, found another file"
+                )
             if device != "cpu" or precision not in (None, "f32"):
                 found = ", ".join(shown(value) for value in (device, precision) if value is not None)
                 raise EngineError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import adasgn_edge
 from adasgn_edge.bench.ceilings import fma_side, sgemm_sides
+from adasgn_edge.bench.contenders import logit_error
 from adasgn_edge.bench.interleave import Side
 from adasgn_edge.bench.peers import Peers
 from adasgn_edge.bench.runtimes import installed
@@ -22,7 +23,7 @@ from adasgn_edge.model.config import FEATURE
 from bench.groups import Group
 from bench.models import MODELS, StageCost, Subject, load_subject
 
-__all__ = ["TOLERANCE", "ValidationError", "Workplace", "logit_error"]
+__all__ = ["TOLERANCE", "ValidationError", "Workplace"]
 
 TOLERANCE = 1e-5
 """Most that any side's logits may differ from the reference in float64, as a share of their norm."""
@@ -180,12 +181,6 @@ class Workplace:
                 _run_side(f"{model} run", model, engine, subject, batches, actions),
             ]
         return sides
-
-
-def logit_error(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """The largest error of a clip's logits (N, K), as a share of their norm."""
-    difference = np.linalg.norm(found.astype(np.float64) - expected, axis=-1)
-    return float((difference / np.linalg.norm(expected, axis=-1)).max())
 
 
 def _on(call: Callable[..., Any], *columns: Sequence[Any]) -> Callable[[int], Any]:

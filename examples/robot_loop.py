@@ -7,9 +7,10 @@
 
 Every cycle prints one velocity command; at the end, and on SIGUSR1, a report on deadlines goes to standard error.
 
-The rule: a command lives while its gesture is confirmed by the recogniser again and again and frames come in. What is
-older than --life (no confirmation) or --stale (no frame), a lost track and the end of the input mean zero, which is
-reached within --stop-within seconds at a constant deceleration. Zero is also what the loop begins with.
+The rule: a command lives while its gesture is confirmed by the recogniser again and again and frames come in. A gesture
+that goes on with a probability below --confirm is no confirmation. What is older than --life (no confirmation) or
+--stale (no frame), a lost track and the end of the input mean zero, which is reached within --stop-within seconds at a
+constant deceleration. Zero is also what the loop begins with.
 
 robot_loop.cpp is the same in C++ and prints the same commands. NumPy and adasgn_edge are all that is needed.
 """
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 
 import adasgn_edge
 from adasgn_edge.data.stream_frames import FrameParser, StreamFrame
+from adasgn_edge.deploy.model_file import model_called
 from adasgn_edge.errors import AdaSGNError, RecognitionError
 from adasgn_edge.recogniser import GestureEvent
 
@@ -49,12 +51,14 @@ ROUNDING = 1e-9
 
 
 class Rule(NamedTuple):
-    """Seconds: life of a confirmation, age of a frame that is stale, from full speed to zero, from zero to full."""
+    """Seconds: life of a confirmation, age of a frame that is stale, from full speed to zero, from zero to full; and
+    the least probability of a gesture that confirms it."""
 
     life: float = 0.35
     stale: float = 0.2
     stop_within: float = 0.3
     start_within: float = 0.6
+    confirm: float = 0.5
 
 
 class Command(NamedTuple):
@@ -72,6 +76,7 @@ class DeadMan:
         self._rule, self._period_ns = rule, period_ns
         self._life, self._stale = round(rule.life * SECOND), round(rule.stale * SECOND)
         self._commands = commands
+        self._confirm = rule.confirm
         self._driver, self._label = NOBODY, NOBODY
         self._confirmed_ns = self._frame_ns = 0
         self._last_ns: int | None = None
@@ -86,11 +91,13 @@ class DeadMan:
             if event.kind == "ended":
                 if event.track == self._driver and event.label == self._label:
                     self._driver = NOBODY
-            elif self._driver in (NOBODY, event.track) and event.label in self._commands:
+            elif self._driver not in (NOBODY, event.track):
+                continue  # somebody else drives
+            elif event.label in self._commands and event.confidence >= self._confirm:
                 self._driver, self._label, self._confirmed_ns = event.track, event.label, now_ns
                 self._frame_ns = now_ns
-            elif event.track == self._driver:
-                self._driver = NOBODY  # now it says something that means no command
+            elif event.label != self._label:
+                self._driver = NOBODY  # now it says something else, which means no command, or not surely
 
     def command(self, now_ns: int) -> Command:
         """The command of this cycle, to be asked for once in each."""
@@ -363,11 +370,14 @@ def main() -> int:
     """Read the options, run the loop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", default="-", help="JSON lines of a stream; - for standard input")
-    parser.add_argument("--model", help="a causal model's file (default: the shipped one)")
+    parser.add_argument("--model", help="a causal model's file, or stream or hands, which ship (default: stream)")
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="what runs the model")
     parser.add_argument("--hz", type=float, default=100.0, help="cycles a second")
     parser.add_argument("--command", type=_command, action="append", metavar="LABEL=M/S,RAD/S", help="of a gesture")
     parser.add_argument("--life", type=float, default=Rule().life, help="seconds that a confirmation is good for")
+    parser.add_argument(
+        "--confirm", type=float, default=Rule().confirm, help="least probability that confirms a gesture"
+    )
     parser.add_argument("--stale", type=float, default=Rule().stale, help="seconds after which a frame is too old")
     parser.add_argument("--stop-within", type=float, default=Rule().stop_within, help="seconds from full speed to zero")
     parser.add_argument("--start-within", type=float, default=Rule().start_within, help="seconds from zero to full")
@@ -376,13 +386,15 @@ def main() -> int:
     parser.add_argument("--fifo", type=int, default=0, metavar="PRIORITY", help="ask for SCHED_FIFO")
     parser.add_argument("--lock", action="store_true", help="ask for all memory to be locked")
     options = parser.parse_args()
-    rule = Rule(options.life, options.stale, options.stop_within, options.start_within)
+    rule = Rule(options.life, options.stale, options.stop_within, options.start_within, options.confirm)
     if not (0 < options.hz <= 10_000 and min(rule) > 0):
-        parser.error("expected positive times and a rate of up to 10000 Hz")
+        parser.error("expected positive times, a positive probability and a rate of up to 10000 Hz")
+    if rule.confirm > 1:
+        parser.error(f"--confirm: expected a probability of at most 1, found {rule.confirm:g}")
     if options.virtual and options.file == "-":
         parser.error("--virtual: expected a recording, found standard input")
     try:
-        model = options.model or adasgn_edge.shipped_model("stream")
+        model = model_called(Path(options.model or "stream"))
         recogniser = adasgn_edge.Recogniser(model, device=options.device, held_every=HELD_EVERY)
         lines = FrameParser(recogniser.description.layout)  # a stream's header says whose joints, axes and units it has
         if options.as_text:

@@ -32,9 +32,8 @@
 //                                    published
 //   int load_acquire(const int*), void store_release(int*, int)    global flags: whoever reads what was stored sees all
 //                                    that the storing thread saw and did before, its block's up to a barrier included
-//   int load_relaxed(const int*)     what a flag is, or was a little while ago; sees nothing else, and waits for
-//   nothing
-//                                    until its value is used
+//   int load_relaxed(const int*)     what a flag is, or was a little while ago; sees nothing else, and does not wait
+//                                    before its value is used
 //   int wait_until_at_least(const int* flag, int value)     until load_acquire(flag) >= value, which is returned; the
 //                                    one way to wait for another block, in a launch_resident
 //   T load_global(const T*)          for int, float, float2, float4 and uint4: read-only data, through the read-only

@@ -324,8 +324,10 @@ Status resident_blocks(void (*kernel)(Parameters), int threads, std::size_t shar
     return known.find({function, threads, shared_bytes}, blocks, [&](int& found, int device) {
         int multiprocessors = 0;
         int each = 0;
-        const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
-        if (error != cudaSuccess) return error;
+        int cooperates = 0;
+        cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+        if (error == cudaSuccess) error = cudaDeviceGetAttribute(&cooperates, cudaDevAttrCooperativeLaunch, device);
+        if (error != cudaSuccess || cooperates == 0) return error;
         const cudaError_t occupancy =
             cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes);
         found = multiprocessors * each;
@@ -333,7 +335,8 @@ Status resident_blocks(void (*kernel)(Parameters), int threads, std::size_t shar
     });
 }
 
-// As a cooperative launch, which starts all blocks at once even where other work holds a part of the device.
+// As a cooperative launch, which starts all blocks at once: where other work holds a part of the device, once there is
+// room for all.
 template <class Parameters>
 Status launch_resident(void (*kernel)(Parameters), Grid grid, int threads, std::size_t shared_bytes, Stream stream,
                        const typename Same<Parameters>::type& parameters) {

@@ -248,8 +248,8 @@ struct ClipParameters {
     int first;                    // clip of a launch
 };
 
-constexpr int kClipHeads = kFeature / kBlock;              // blocks of a clip that have the temporal module's columns
-constexpr int kClipFlags = 2 * kSplitFrames + kClipHeads;  // of a clip
+constexpr int kClipHeads = kFeature / kBlock;  // blocks of a clip that have the temporal module's columns
+constexpr int kClipFlags = kSplitFrames + kClipHeads + kWarps * kSplitFrames;  // of a clip
 
 // Thread blocks of a clip: each frame's policy and branches, or each frame; those that are first with the policy have
 // the temporal module's columns, or there are some for them.
@@ -328,6 +328,8 @@ Status run_branches(const BranchParameters& parameters, Precision precision, Til
 // Tiles of 64 and 128 rows in f16 alone: in f32, that of policies, a frame's feature is the same in every batch.
 Status pose(const PoseParameters& parameters, Precision precision, TileRows rows, Stream stream);
 Status run_frames(const FrameParameters& parameters, Precision precision, Stream stream);
+// Blocks of run_clips that the current device runs at once; 0 where it cannot let blocks wait for each other.
+Status clip_blocks_at_once(int& blocks);
 // As many samples at a time as run at once; kTooManyBlocks where not even one does.
 Status run_clips(ClipParameters parameters, Stream stream);
 Status route(const RouteParameters& parameters, Stream stream);

@@ -106,12 +106,21 @@ ADASGN_DEVICE Lanes512 pooled_values(const TemporalParameters& p, int place, con
     return values;
 }
 
+// What a class's score is made with, on its way once there is one of these.
+struct ClassWeights {
+    Lanes512 weights;
+    float bias;
+
+    ADASGN_DEVICE ClassWeights(const TemporalParameters& p, int label)
+        : weights(class_weights(p.weights.classify, label)), bias(load_global(p.weights.classify_bias + label)) {}
+};
+
 // The score of a class, a warp's work; is written if it is kept.
 ADASGN_DEVICE void classify(const TemporalParameters& p, int sample, int label, const Lanes512& values,
-                            const Lanes512& weights, bool kept = true) {
-    const float sum = values.dot(weights);
+                            const ClassWeights& of_class, bool kept = true) {
+    const float sum = values.dot(of_class.weights);
     if (kept && lane() == 0) {
-        const float score = sum / static_cast<float>(p.persons) + load_global(p.weights.classify_bias + label);
+        const float score = sum / static_cast<float>(p.persons) + of_class.bias;
         float* const to = p.logits + static_cast<size_t>(sample) * p.classes + label;
         *to = p.add ? *to + p.scale * score : p.scale * score;
     }

@@ -200,12 +200,12 @@ void widen_and_pool(const __grid_constant__ TemporalParameters p) {
 ADASGN_KERNEL(kThreads, 1)
 void classify_samples(const __grid_constant__ TemporalParameters p) {
     const int label = block_index_y() * kWarps + warp();
-    const Lanes512 weights = class_weights(p.weights.classify, minimum(label, p.classes - 1));
+    const ClassWeights of_class(p, minimum(label, p.classes - 1));
     let_next_kernel_start();
     wait_for_previous_kernel();  // widen_and_pool's results
     if (label < p.classes && block_index() * p.persons < clip_count(p)) {
         const Lanes512 pooled = pooled_values(p, block_index(), [](const float4* from) { return load_fresh(from); });
-        classify(p, sample_number(p, block_index()), label, pooled, weights);
+        classify(p, sample_number(p, block_index()), label, pooled, of_class);
     }
 }
 

@@ -129,12 +129,11 @@ ADASGN_DEVICE bool finishes_last(int* done, int blocks, int* told) {
 
 // Weights of each warp's first classes, on their way before a block knows whether it classifies.
 struct FirstClasses {
-    Lanes512 first;
-    Lanes512 second;
+    ClassWeights first;
+    ClassWeights second;
 
     ADASGN_DEVICE explicit FirstClasses(const TemporalParameters& p)
-        : first(class_weights(p.weights.classify, minimum(warp(), p.classes - 1))),
-          second(class_weights(p.weights.classify, minimum(warp() + kWarps, p.classes - 1))) {}
+        : first(p, minimum(warp(), p.classes - 1)), second(p, minimum(warp() + kWarps, p.classes - 1)) {}
 };
 
 // A sample's scores, from what all its blocks have pooled at its place of the run; or, not `there`, of zeros, and they
@@ -154,7 +153,7 @@ ADASGN_DEVICE void classify_place(const TemporalParameters& p, int place, int sa
     }
 #pragma unroll 2
     for (label += kWarps; label < p.classes; label += kWarps) {
-        classify(p, sample, label, all, class_weights(p.weights.classify, label), there);
+        classify(p, sample, label, all, ClassWeights(p, label), there);
     }
 }
 

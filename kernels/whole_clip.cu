@@ -33,21 +33,30 @@ ADASGN_DEVICE int clip_of(const ClipParameters& p) {
 // Of the clip of this block, all zero between runs.
 struct ClipFlags {
     int* action;   // [T] one more than a frame's action, once it is picked
-    int* feature;  // [T] 1 once a frame's feature is there
     int* across;   // [kHeads] 1 once a block's columns of the convolution are there
+    int* feature;  // [kWarps][T] 1 once a frame's 32 channels of a warp are there
 
     ADASGN_DEVICE explicit ClipFlags(int* of_clip)
-        : action(of_clip), feature(action + kSplitFrames), across(feature + kSplitFrames) {}
-};
-static_assert(kClipFlags == 2 * kSplitFrames + kHeads);
+        : action(of_clip), across(action + kSplitFrames), feature(across + kHeads) {}
 
-// What this block has written, others may read.
-ADASGN_DEVICE void publish(int* flag) {
-    block_barrier();  // what its warps have written
-    if (thread_index() == 0) {
-        store_release(flag, 1);
+    // Of frame t: this warp's channels, written by it, may be read. The same warp of the temporal module's blocks reads
+    // them, so that no warp waits for another.
+    ADASGN_DEVICE void publish_feature(int t) const {
+        warp_barrier();  // the channels
+        if (lane() == 0) {
+            store_release(feature + warp() * kSplitFrames + t, 1);
+        }
     }
-}
+    // Until this warp's channels of so many frames are there.
+    ADASGN_DEVICE void await_features(int frames) const {
+        if (lane() < frames) {
+            wait_until_at_least(feature + warp() * kSplitFrames + lane(), 1);
+        }
+        warp_barrier();  // the channels
+    }
+};
+static_assert(kClipFlags == kSplitFrames + kHeads + kWarps * kSplitFrames);
+static_assert(kFeature == kWarps * Part::kChannels, "a warp has the same channels in every block");
 
 // A branch on a frame that may take another one. The block looks at the frame's action while it goes on, and leaves
 // once it knows that this is not its own.
@@ -108,16 +117,15 @@ ADASGN_DEVICE void policy_block(const ClipParameters& p, const ClipFlags& flags,
     }
     if (thread_index() == 0) {
         store_release(flags.action + t, action + 1);
-        if (s.actions != nullptr) {
-            s.actions[n] = action;
-        }
     }
     if (action == 0) {
         s.features[static_cast<size_t>(n) * kFeature + thread_index()] = at[thread_index()];
-        publish(flags.feature + t);
-    } else {
-        block_barrier();  // features and logits are done with, where the temporal module's rows come
+        flags.publish_feature(t);
     }
+    if (thread_index() == 0 && s.actions != nullptr) {
+        s.actions[n] = action;  // may be memory of the host, which no flag should wait for
+    }
+    block_barrier();  // features and logits are done with, where the temporal module's rows come
 }
 
 // A branch on frame t of the clip.
@@ -135,19 +143,18 @@ ADASGN_DEVICE void branch_block(const ClipParameters& p, const ClipFlags& flags,
     }
     const Speculation doubt(adaptive ? flags.action + t : nullptr, branch);
     if (run_frame<Block>(s, n, s.branches[branch], doubt)) {
-        publish(flags.feature + t);
+        flags.publish_feature(t);
     }
 }
 
 // -- the temporal module -------------------------------------------------------------------------------------------
 
-// What follows when all of a sample's blocks have counted.
-ADASGN_DEVICE void finish_sample(const ClipParameters& p, int place, const FirstClasses& ahead) {
+// All blocks of a sample have counted.
+ADASGN_DEVICE void set_flags_back(const ClipParameters& p, int place) {
     const int flags = p.temporal.persons * kClipFlags;
     for (int i = thread_index(); i < flags; i += kThreads) {
         p.flags[place * flags + i] = 0;
     }
-    classify_place(p.temporal, place, place, ahead);
 }
 
 // Counts this block; all that it has to do is done.
@@ -177,10 +184,7 @@ ADASGN_DEVICE void head_block(const ClipParameters& p, const ClipFlags& flags) {
         const bool there = pass > 0;
         const int frames = there ? t.clip_frames : 0;
         const int count = there ? t.clip_rows : 0;
-        if (lane() < frames) {
-            wait_until_at_least(flags.feature + lane(), 1);
-        }
-        warp_barrier();  // features
+        flags.await_features(frames);
         across.run(features, frames, rows, count);
         block_barrier();  // this block's columns; sums are done with
         if (there && thread_index() == 0) {
@@ -195,10 +199,12 @@ ADASGN_DEVICE void head_block(const ClipParameters& p, const ClipFlags& flags) {
         low.pool(count, pooled);
         block_barrier();  // sums are done with
         high.pool(count, pooled);
-        if (!there) {
-            classify_place(t, place, place, ahead, false);
-        } else if (leaves_last(p, place)) {
-            finish_sample(p, place, ahead);
+        const bool last = !there || leaves_last(p, place);
+        if (last && there) {
+            set_flags_back(p, place);
+        }
+        if (last) {
+            classify_place(t, place, place, ahead, there);
         }
     }
 }
@@ -232,11 +238,16 @@ void whole_clip(const __grid_constant__ ClipParameters p) {
     }
     const int place = clip_of(p) / p.temporal.persons;
     if (leaves_last(p, place)) {
-        finish_sample(p, place, FirstClasses(p.temporal));
+        set_flags_back(p, place);
+        classify_place(p.temporal, place, place, FirstClasses(p.temporal));
     }
 }
 
 }  // namespace
+
+Status clip_blocks_at_once(int& blocks) {
+    return resident_blocks(whole_clip, kThreads, kBytes, blocks);
+}
 
 Status run_clips(ClipParameters p, Stream stream) {
     const FrameParameters& s = p.spatial;
@@ -245,9 +256,9 @@ Status run_clips(ClipParameters p, Stream stream) {
     if (t.clips == 0) {
         return {};
     }
-    const bool sound = s.frames.count == t.clips * t.clip_frames && s.frames.clip_frames == t.clip_frames &&
-                       t.clip_frames <= kSplitFrames && (t.stride == 1 || t.stride == 2) &&
-                       t.clip_rows == (t.clip_frames + t.stride - 1) / t.stride;
+    const bool sound = t.features == s.features && s.frames.count == t.clips * t.clip_frames &&
+                       s.frames.clip_frames == t.clip_frames && t.clip_frames <= kSplitFrames &&
+                       (t.stride == 1 || t.stride == 2) && t.clip_rows == (t.clip_frames + t.stride - 1) / t.stride;
     const bool has_policy_features = !adaptive || s.branches[0].plain != nullptr;
     const bool other = s.policy_features != nullptr || s.listed.frames != nullptr ||
                        t.escalation.probabilities != nullptr || t.clear != nullptr;
@@ -255,7 +266,7 @@ Status run_clips(ClipParameters p, Stream stream) {
         return {kInvalidValue};
     }
     int most = 0;
-    if (const Status failed = resident_blocks(whole_clip, kThreads, kBytes, most)) {
+    if (const Status failed = clip_blocks_at_once(most)) {
         return failed;
     }
     p.blocks = clip_blocks(t.clip_frames, s.branch_count, adaptive);

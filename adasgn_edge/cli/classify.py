@@ -78,7 +78,9 @@ def command(
 
     `adasgn-edge classify wave.csv --json`
 
-    `adasgn-edge classify --source azure-kinect-32 --axes source --not-mirrored body.csv`
+    `adasgn-edge classify --source mediapipe-hand-21 --axes optical --units m --mirrored --side left hand.csv`
+
+    `adasgn-edge classify --model my-bodies.adasgn --source azure-kinect-32 --axes source --not-mirrored body.csv`
     """
     from adasgn_edge.cli.terminal import complain, json_line
     from adasgn_edge.data.adapter import Adapter
@@ -86,17 +88,16 @@ def command(
     from adasgn_edge.data.clips import read_recording
     from adasgn_edge.data.plausibility import doubts
     from adasgn_edge.data.sources import Orientation
+    from adasgn_edge.deploy.model_file import model_called
     from adasgn_edge.errors import AdaSGNError, ClipError
     from adasgn_edge.replay import Replay
 
-    if model is None:
-        from adasgn_edge.deploy.model_file import shipped_model
-
-        model = shipped_model()
     if missing not in MISSING_CHOICES:
         raise ClipError(f"--missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
     orientation = Orientation(flip, mirror, scale)
-    replay = Replay.load(model, threads=1, device=device, precision=precision, effort=effort)
+    replay = Replay.load(
+        model_called(model or Path("clips")), threads=1, device=device, precision=precision, effort=effort
+    )
     description = description_of(replay.layout, source, axes, units, mirrored, gravity, side)
     if description is not None:
         Adapter(description, replay.layout)  # what does not fit is one error, not one for each file

@@ -10,6 +10,7 @@ from typing import Any
 
 from adasgn_edge.errors import ModelFileError
 from adasgn_edge.regular_file import read_regular_file, shown_path
+from adasgn_edge.shipped import SHIPPED
 
 __all__ = ["ALIGNMENT", "DIGEST", "MAX_FILE", "MAX_HEADER", "PREFIX", "SUFFIX", "header_length", "read_model_bytes"]
 
@@ -35,7 +36,9 @@ def read_model_bytes(path: str | bytes | os.PathLike[Any]) -> bytes:
         except ModelFileError as error:
             raise ModelFileError(f"{shown_path(path)}: {error}") from None
 
-    return read_regular_file(path, "a model file", MAX_FILE, ModelFileError, check_head)
+    name = str(path)
+    what = f"a model file (the one that ships is shipped_model({name!r}))" if name in SHIPPED else "a model file"
+    return read_regular_file(path, what, MAX_FILE, ModelFileError, check_head)
 
 
 def header_length(content: bytes) -> int:

@@ -56,7 +56,7 @@ class Bench {
         mapped_ = static_cast<int*>(mapped);
     }
 
-    void graphs(bool dependent_launches) {
+    void graphs(bool dependent_launches, int multiprocessors) {
         for (const int count : {1, 2, 3, 4, 6, 8}) {
             const std::string nodes = std::to_string(count);
             time_graph("graph/" + nodes, [&] { launch_nothing(count); });
@@ -87,14 +87,22 @@ class Bench {
             expect_ok(cudaMemsetAsync(device_, 0, 64, stream_), "a fill");
             launch_nothing(1);
         });
-        const auto launch_cooperative = [&] {
+        const auto launch_cooperative = [&](int blocks) {
             void* no_arguments[1] = {};
-            expect_ok(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(nothing), dim3(16), dim3(kThreads),
-                                                  no_arguments, 0, stream_),
-                      "a cooperative launch");
+            return cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(nothing),
+                                               dim3(static_cast<unsigned>(blocks)), dim3(kThreads), no_arguments, 0,
+                                               stream_);
         };
-        time_runs("cooperative", launch_cooperative);
-        time_graph("graph/cooperative/1", launch_cooperative);
+        time_runs("cooperative", [&] { expect_ok(launch_cooperative(16), "a cooperative launch"); });
+        // As many blocks as there are multiprocessors; where a capture takes no cooperative launch, others go on.
+        const int blocks = multiprocessors;
+        time_graph("graph/all multiprocessors/1",
+                   [&] { nothing<<<static_cast<unsigned>(blocks), kThreads, 0, stream_>>>(); });
+        if (captures([&] { return launch_cooperative(blocks); })) {
+            time_graph("graph/cooperative/1", [&] { expect_ok(launch_cooperative(blocks), "a cooperative launch"); });
+        } else {
+            std::fprintf(stderr, "constants: graph/cooperative/1: left out, a capture takes no cooperative launch\n");
+        }
     }
 
     void barriers(int multiprocessors) {
@@ -117,10 +125,12 @@ class Bench {
             print("grid barrier/" + std::to_string(blocks), all / kGridRounds, "clocks");
         }
         const double turns = clocks([&] {
-            expect_ok(cudaMemsetAsync(device_, 0, 2 * sizeof(int), stream_), "a fill");
+            constexpr std::size_t kFlags = 256;  // bytes before the rows
+            expect_ok(cudaMemsetAsync(device_, 0, kFlags + 2 * kThreads * sizeof(float), stream_), "a fill");
             int* flags = reinterpret_cast<int*>(device_);
+            float* rows = reinterpret_cast<float*>(reinterpret_cast<char*>(device_) + kFlags);
             int rounds = kGridRounds;
-            void* arguments[] = {&found_, &flags, &rounds};
+            void* arguments[] = {&found_, &flags, &rows, &rounds};
             expect_ok(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(flags_by_turns), dim3(2),
                                                   dim3(kThreads), arguments, 0, stream_),
                       "blocks that take turns");
@@ -254,6 +264,20 @@ class Bench {
         expect_ok(cudaGraphDestroy(graph), "a graph");
     }
 
+    // Whether a graph can have such a launch, which returns its error.
+    template <class Launch>
+    bool captures(const Launch& launch) {
+        cudaGraph_t graph{};
+        expect_ok(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "capture");
+        const bool launched = launch() == cudaSuccess;
+        const bool captured = cudaStreamEndCapture(stream_, &graph) == cudaSuccess && launched;
+        static_cast<void>(cudaGetLastError());
+        if (graph != nullptr) {
+            expect_ok(cudaGraphDestroy(graph), "a graph");
+        }
+        return captured;
+    }
+
     template <class Run>
     void time_runs(const std::string& name, const Run& run) {
         const auto wait = [&] { expect_ok(cudaStreamSynchronize(stream_), name.c_str()); };
@@ -369,7 +393,7 @@ int main() {
     print("driver", driver / 1000 + 0.1 * (driver % 100 / 10), "");
     print("runtime", runtime / 1000 + 0.1 * (runtime % 100 / 10), "");
     Bench bench;
-    bench.graphs(device.major >= 9);
+    bench.graphs(device.major >= 9, device.multiProcessorCount);
     bench.barriers(device.multiProcessorCount);
     bench.latencies();
     bench.rates();

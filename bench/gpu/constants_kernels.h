@@ -90,28 +90,32 @@ __global__ void grid_barriers(Found* found, unsigned* arrived, int rounds) {
     finish(found, begin, 0);
 }
 
-// Two blocks by turns: what one has stored to its flag, the other waits for. flags[2], 0 before.
-__global__ void flags_by_turns(Found* found, int* flags, int rounds) {
-    int* const own = flags + blockIdx.x;
-    const int* const other = flags + 1 - blockIdx.x;
+// Two blocks by turns, as kernels/causal.cu hands a layer over: all threads store a row, thread 0 the block's flag
+// behind a barrier; a lane of every warp of the other block waits for it, and all threads load the row. 0 before:
+// flags[2]; rows[2][threads of a block].
+__global__ void flags_by_turns(Found* found, int* flags, float* rows, int rounds) {
+    const int turn = static_cast<int>(blockIdx.x);
+    float* const own = rows + blockIdx.x * blockDim.x + threadIdx.x;
+    const float* const theirs = rows + (1 - blockIdx.x) * blockDim.x + threadIdx.x;
+    float x = 0;
     const long long begin = clock64();
-    for (int round = 1; round <= rounds; ++round) {
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            if (blockIdx.x == 0) {
-                asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(own), "r"(round) : "memory");
+    for (int round = 1; round <= 2 * rounds; ++round) {
+        if (round % 2 == 1 - turn) {  // block 0 stores in odd rounds
+            *own = x + 1;
+            __syncthreads();
+            if (threadIdx.x == 0) {
+                asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(flags + turn), "r"(round) : "memory");
             }
+        } else {
             int seen = 0;
-            while (seen < round) {
-                asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(seen) : "l"(other) : "memory");
+            while (threadIdx.x % kLanes == 0 && seen < round) {
+                asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(seen) : "l"(flags + 1 - turn) : "memory");
             }
-            if (blockIdx.x == 1) {
-                asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(own), "r"(round) : "memory");
-            }
+            __syncwarp();
+            asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(x) : "l"(theirs) : "memory");
         }
-        __syncthreads();
     }
-    finish(found, begin, 0);
+    finish(found, begin, static_cast<unsigned>(x));
 }
 
 // chain[i] is the place after place i. Second-level cache: the first level is passed by.

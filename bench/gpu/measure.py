@@ -17,7 +17,7 @@ from adasgn_edge.errors import EngineError
 from bench.gpu.measured import Batches, Measured
 from bench.gpu.peers import Peer
 
-__all__ = ["SCHEDULES", "Plan", "Schedule", "measure"]
+__all__ = ["SCHEDULES", "Plan", "Schedule", "measure", "schedule_name"]
 
 Schedule = tuple[bool, int, int, bool]
 """A block per frame; else rows of a branch's tile. Rows of the temporal module's tile. Clips in one launch."""
@@ -80,7 +80,7 @@ def _group(models: Mapping[str, Measured], plan: Plan, size: int, peers: Sequenc
             if plan.schedules:
                 engine = adasgn_edge.load(model.path, "cuda", max_batch=size, precision=precision)  # keeps the last one
                 schedules[side] = {
-                    _schedule_name(one): _of_schedule(side, one, engine, model, batches, repeats, tolerance)
+                    schedule_name(one): _of_schedule(side, one, engine, model, batches, repeats, tolerance)
                     for one in SCHEDULES[precision]
                 }
     left_out = {}
@@ -145,7 +145,7 @@ def _of_schedule(
     side: str, schedule: Schedule, engine: Engine, model: Measured, batches: Batches, repeats: int, tolerance: float
 ) -> dict[str, Any]:
     """As _on_device under one schedule, which the engine keeps; {"reason": …} where the device cannot launch it."""
-    name = f"{side}, {_schedule_name(schedule)}"
+    name = f"{side}, {schedule_name(schedule)}"
     try:
         engine._native.force_schedule(*schedule)
         return _on_device(name, engine, model, batches, repeats, False, tolerance)
@@ -153,7 +153,8 @@ def _of_schedule(
         return {"reason": str(error)}
 
 
-def _schedule_name(schedule: Schedule) -> str:
+def schedule_name(schedule: Schedule) -> str:
+    """For reports; bench.predict reads it."""
     by_frame, rows, temporal_rows, whole_clips = schedule
     way = "whole clips" if whole_clips else "a block per frame" if by_frame else f"tiles of {rows} rows"
     return f"{way}, temporal {temporal_rows}"

@@ -188,7 +188,9 @@ cudaError_t cudaGetDevice(int* device) {
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*device*/) {
-    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : attribute == cudaDevAttrMultiProcessorCount ? 1 : 0;
+    *value = attribute == cudaDevAttrComputeCapabilityMajor                                             ? 9
+             : attribute == cudaDevAttrMultiProcessorCount || attribute == cudaDevAttrCooperativeLaunch ? 1
+                                                                                                        : 0;
     return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {

@@ -66,6 +66,9 @@ MEASURED_BY = {
     "early": "likewise: each of dependent kernels",
     "fill": "`python -m bench.gpu.constants`: copies/fill+kernel less graph/1, idle",
     "empty": "`python -m bench.gpu.constants`: graph, idle: without a node",
+    "flag": "`python -m bench.gpu.constants`: flag/handed over; not measured yet",
+    "cooperative_node": "`python -m bench.gpu.constants`: graph/cooperative/1/idle less graph, idle: without a node; "
+    "not measured yet",
     "cooperative": "`python -m bench.gpu.constants`: cooperative/idle; not measured yet",
     "call": "`python -m bench.gpu.constants`: graph, wall less graph, idle",
     "copy": "`python -m bench.gpu.constants`: copies/up+kernel and kernel writes the host's memory, less graph/1",
@@ -119,7 +122,11 @@ def h100() -> Constants:
         early=known.graph("idle", dependent=True)[1],
         fill=known["copies/fill+kernel/idle"] - known["graph/1/idle"],
         empty=idle[0],
-        cooperative=idle[0] + idle[1],
+        flag=known["flag/handed over"] if "flag/handed over" in known else 3 * known["latency/second-level cache"],
+        cooperative_node=known["graph/cooperative/1/idle"] - idle[0]
+        if "graph/cooperative/1/idle" in known
+        else idle[1],
+        cooperative=known["cooperative/idle"] if "cooperative/idle" in known else idle[0] + idle[1],
         call=wall[0] - idle[0],
         copy=known["copies/up+kernel/wall"]
         + known["copies/kernel writes the host's memory/wall"]
@@ -130,8 +137,9 @@ def h100() -> Constants:
 
 def span(board: Board) -> Span:
     """The H100's constants are its own, ±10 %; an Orin's are the H100's where both architectures are alike, wider, and
-    what its documents bound elsewhere. A cooperative launch, which no GPU has timed, takes as long as a node of a graph
-    or as a graph of one node."""
+    what its documents bound elsewhere. What no GPU has timed: a cooperative launch takes as long as a node of a graph
+    or as a graph of one node, in a graph as long as one node or two; a flag as long as two loads to four: a fence, its
+    way there, and the looks until it is seen."""
     known = h100()
     if board.architecture == "sm_90":
         low, high = known, known
@@ -153,9 +161,9 @@ def span(board: Board) -> Span:
             cheap, dear = (1.1, 1 / 1.1) if name in RATES else (1 / 1.1, 1.1)
             value = getattr(known, name)
             low, high = replace(low, **{name: value * cheap}), replace(high, **{name: value * dear})
-        return Span(
-            replace(low, cooperative=low.node), replace(high, cooperative=high.empty + high.node, call=known.call + 10)
-        )
+        low = replace(low, flag=2 * low.load, cooperative=low.node, cooperative_node=low.node)
+        high = replace(high, flag=4 * high.load, cooperative=high.empty + high.node, cooperative_node=2 * high.node)
+        return Span(low, replace(high, call=known.call + 10))
     low = Constants(
         pace=0.85 * known.pace,
         exact_pace=0.85 * known.exact_pace,
@@ -172,6 +180,8 @@ def span(board: Board) -> Span:
         early=0.8,
         fill=0.8,
         empty=2,
+        flag=400,
+        cooperative_node=0.8,
         cooperative=0.8,
         call=4,
         copy=1.5,
@@ -193,6 +203,8 @@ def span(board: Board) -> Span:
         early=2,
         fill=3,
         empty=5,
+        flag=1400,
+        cooperative_node=4,
         cooperative=7,
         call=15,
         copy=4,

@@ -29,6 +29,8 @@ class Constants:
     early: float  # µs: likewise of a kernel that starts while the one before it runs
     fill: float  # µs: a node that sets memory to zero
     empty: float  # µs: a graph without a node, from the event before it to the event after it
+    flag: float  # clocks from what a block has written and stored a flag for to another block that waited for it
+    cooperative_node: float  # µs: a cooperative launch as a node of a graph
     cooperative: float  # µs: a cooperative launch without a graph, from the event before it to the event after it
     call: float  # µs: the host's launch of a graph and its wait, beside the device's time
     copy: float  # µs: a copy of a few kilobytes between the host and the device, in a graph
@@ -66,6 +68,7 @@ class Phase:
     exact: float = 0  # those of them in products of f32
     steps: float = 0  # of products, one after another
     loads: float = 0  # from the second-level cache, one waited for after another
+    flags: float = 0  # of other blocks, likewise
     tensor: float = 0
     ordinary: float = 0
     weights: float = 0  # bytes from the second-level cache
@@ -79,7 +82,7 @@ class Phase:
             raise ValueError(f"phases of {self.warps} and of {other.warps} warps")
         total = self.instructions + other.instructions
         issued = self.instructions * self.share + other.instructions * other.share
-        counted = ("exact", "steps", "loads", "tensor", "ordinary", "weights", "trips", "shared", "barriers")
+        counted = ("exact", "steps", "loads", "flags", "tensor", "ordinary", "weights", "trips", "shared", "barriers")
         sums = {name: getattr(self, name) + getattr(other, name) for name in counted}
         return Phase(self.warps, total, issued / total if total else 1, **sums)
 
@@ -90,7 +93,8 @@ class Phase:
 
     def chain(self, by: Constants) -> float:
         """Clocks of the longest warp by itself, or of its weights where they are longer under way."""
-        return max(self.paced(by) + self.steps * by.step + self.loads * by.load, self.under_way(by))
+        waited = self.steps * by.step + self.loads * by.load + self.flags * by.flag
+        return max(self.paced(by) + waited, self.under_way(by))
 
     def under_way(self, by: Constants) -> float:
         """Clocks in which the weights come: as many as are on their way at a time, in the time that one takes."""
@@ -145,6 +149,7 @@ class Block:
                 "pace of instructions": phase.paced(by),
                 "steps of products": phase.steps * by.step,
                 "loads waited for": phase.loads * by.load,
+                "flags waited for": phase.flags * by.flag,
             }
             chain = phase.chain(by)
             if phase.under_way(by) == chain > 0:

@@ -449,31 +449,31 @@ def causal_block(
 ) -> Block:
     """16 columns of every product, for a group of up to `rows` tracks (kernels/causal.cu), all blocks at once.
 
-    Of a layer a warp waits for three loads, one after another: the past's rows, the flag of the blocks that make its
-    channels, the rows that they made. What is multiplied before the flag was seen is in the chain as well, since all
+    Of a layer a warp waits for the past's rows, the flag of the blocks that make its channels, and the rows that they
+    made, one after another. What is multiplied before the flag was seen is in the chain as well, since all
     blocks are at the same layer.
     """
     name, tiles = causal_kernel(precision, rows), rows // BLOCK
     parts = instructions.causal(architecture, name)
 
-    def product(part: str, steps: int, loads: float, barriers: int, read: float) -> Phase:
-        return replace(
-            _divided_product(parts[part], precision, steps, tiles, rows, read), loads=loads, barriers=barriers
-        )
+    def product(part: str, steps: int, loads: float, flags: float, barriers: int, read: float) -> Phase:
+        phase = _divided_product(parts[part], precision, steps, tiles, rows, read)
+        return replace(phase, loads=loads, flags=flags, barriers=barriers)
 
     row = tracks * FEATURE * element(precision)
     passes = math.ceil(pose_inputs(joints) / FEATURE)
     rounds = math.ceil(tracks * classes / (WARPS * FEATURE // BLOCK))
     phases = [
         Phase(WARPS, instructions=parts["start"][0], loads=1, barriers=1),  # tracks
-        product("hidden", 2 * passes, passes * tiles, 2, _read_coordinates(tracks, joints)),
-        product("feature", 2, 2, 2, row),
-        *[product("layer", 2 * TAPS, 3, 2, TAPS * row)] * layers,
-        product("widen", 2 * TEMPORAL // FEATURE, 2, 4, row),
+        product("hidden", 2 * passes, passes * tiles, 0, 2, _read_coordinates(tracks, joints)),
+        product("feature", 2, 1, 1, 2, row),
+        *[product("layer", 2 * TAPS, 2, 1, 2, TAPS * row)] * layers,
+        product("widen", 2 * TEMPORAL // FEATURE, 1, 1, 4, row),
         Phase(
             WARPS,
             instructions=parts["classify"][0] * (1 + rounds) / 2,
-            loads=1 + 2 * rounds,  # the flags; pooled and weights, bias
+            loads=2 * rounds,  # pooled and weights, bias
+            flags=1,
             weights=rounds * WARPS * TEMPORAL * 4 * 2,
             barriers=1,
         ),

@@ -20,6 +20,7 @@ from bench.predict.schedule import Run, Schedule, launches, levels
 
 __all__ = [
     "MEASURED", "PROFILE", "Measurement", "calibrate", "chosen_times", "counted", "error", "fit", "read_measured",
+    "read_schedule",
 ]  # fmt: skip
 
 MEASURED = ROOT / "bench" / "results" / "gpu" / "h100" / "schedules.json"
@@ -57,7 +58,7 @@ def read_measured(
             for name, times in schedules.items():
                 if "median" not in times:
                     continue
-                config, schedule, batch = models[model], _schedule(name), group["batch"]
+                config, schedule, batch = models[model], read_schedule(name), group["batch"]
                 if config.escalates:
                     stay = report["action_shares"][model][config.branch_names[0]]
                     run = levels(config, board, batch, precision, 1 - stay, schedule)
@@ -87,7 +88,8 @@ def chosen_times(path: Path) -> dict[int, dict[str, float]]:
     }
 
 
-def _schedule(name: str) -> Schedule:
+def read_schedule(name: str) -> Schedule:
+    """Of its name in a report of bench.gpu; ToolError for another."""
     match = re.fullmatch(r"(?:(whole clips)|a block per frame|tiles of (\d+) rows), temporal (\d+)", name)
     if not match:
         raise ToolError(f"a schedule: expected such as 'tiles of 32 rows, temporal 32', found {name!r}")

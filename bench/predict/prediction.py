@@ -44,8 +44,8 @@ def device_microseconds(run: Run, board: Board, by: Constants, weights: float = 
 
 
 def _launched(run: Run, launch: Launch, by: Constants) -> float:
-    if run.resident:
-        return by.cooperative
+    if run.cooperative:
+        return by.cooperative_node if run.graph else by.cooperative
     return by.early if launch.early else by.node
 
 

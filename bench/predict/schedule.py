@@ -106,13 +106,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Run:
-    """The kernels of a run, and nodes of its graph that are none. resident: their blocks wait for each other, so that
-    they are cooperative launches."""
+    """The kernels of a run, and nodes of its graph that are none. cooperative: launches whose blocks wait for each
+    other."""
 
     launches: Sequence[Launch]
     fills: int
     graph: bool = True
-    resident: bool = False
+    cooperative: bool = False
 
 
 def schedules(config: ModelConfig, precision: str, multiprocessors: int) -> Iterator[Schedule]:
@@ -287,7 +287,7 @@ def launches(
         rounds = [min(at_once, batch - first) for first in range(0, batch, at_once)]
         draws = _draws(frames)
         found = [whole_clips(config, board.architecture, clips, shares, draws) for clips in rounds]
-        return Run(found, 0, resident=True)
+        return Run(found, 0, cooperative=True)
     if config.adaptive:
         first = _routed(config, board, frames, precision, shares, schedule, counts_at_once)
     elif config.branches[0].pose:
@@ -449,7 +449,7 @@ def streaming(config: ModelConfig, board: Board, tracks: int, precision: str) ->
             shape = (precision, rows, config.joints, len(config.causal.dilations), config.classes, size)
             groups += [causal_block(board.architecture, *shape)] * blocks
         found.append(Launch("causal_step", [groups], resident))
-    return Run(found, 0, graph=False, resident=True)
+    return Run(found, 0, graph=False, cooperative=True)
 
 
 def head(config: ModelConfig, board: Board, clips: int, precision: str, rows: int) -> list[Launch]:

@@ -16,9 +16,6 @@ from bench.predict.kernels import Tile, branch_tile, frame_block, split_block
 
 __all__ = ["clip_blocks", "whole_clips"]
 
-HANDED_OVER = 3
-"""Loads' time from what a block has written to another's going on: a fence, the flag, and the look that finds it."""
-
 
 def clip_blocks(config: ModelConfig) -> int:
     """Thread blocks of one clip (kernels/launch.h)."""
@@ -28,7 +25,7 @@ def clip_blocks(config: ModelConfig) -> int:
 
 def whole_clips(config: ModelConfig, architecture: str, clips: int, shares: Sequence[float], draws: int) -> Chain:
     """A launch of clips that all run at once, with so many routings drawn from the shares. What blocks do that leave
-    half way is counted in full, but nobody waits for it."""
+    half way is counted in full; they have left long before the last one counts."""
     random = np.random.default_rng(0)
     frames = clips * config.frames
     spatial = [_until_its_feature(config, action, architecture) for action in range(len(config.branches))]
@@ -55,7 +52,7 @@ def _until_its_feature(config: ModelConfig, action: int, architecture: str) -> B
         rows = FRAME_ROWS[0] if branch.joints <= FRAME_ROWS[0] else FRAME_ROWS[1]
         tile = Tile(architecture, instructions.frame_kernel("f16"), rows, "f16", SLOTS["f16", rows])
         block = branch_tile(branch, tile, 1, config.joints)
-    return block + Block((Phase(WARPS, loads=HANDED_OVER, barriers=1),))
+    return block + Block((Phase(WARPS, flags=1, barriers=1),))
 
 
 @cache
@@ -66,5 +63,5 @@ def _head(config: ModelConfig, architecture: str) -> tuple[Block, Block]:
     across = split_block("across_split", architecture, "f16", config.stride, rows)
     widen = split_block("widen_split", architecture, "f16", config.stride, rows, config.classes)
     first, *rest = widen.phases
-    written = (replace(across.phases[0], loads=1), Phase(WARPS, loads=HANDED_OVER, barriers=1))
+    written = (replace(across.phases[0], loads=1), Phase(WARPS, flags=1, barriers=1))
     return Block(written), Block((replace(first, loads=1), replace(first, loads=0, barriers=2), *rest))

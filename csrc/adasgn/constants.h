@@ -1,4 +1,4 @@
-// The constants of the architecture (BRIEF: C = 3, 64, 256, 512) and the limits of a model file.
+// The constants of the architecture (the paper's C = 3, 64, 256, 512) and the limits of a model file.
 #pragma once
 
 #include <cstddef>

@@ -63,6 +63,7 @@ struct Rule {                   // seconds
     double stale = 0.2;         // after which a frame is too old
     double stop_within = 0.3;   // from full speed to zero
     double start_within = 0.6;  // from zero to full speed
+    double confirm = 0.5;       // no time: the least probability of a gesture that confirms it
 };
 
 struct Command {
@@ -93,12 +94,14 @@ class DeadMan {
                 if (event.track == driver_ && event.label == label_) {
                     driver_ = kNobody;
                 }
-            } else if ((driver_ == kNobody || driver_ == event.track) && commands_[event.label].first) {
+            } else if (driver_ != kNobody && driver_ != event.track) {
+                continue;  // somebody else drives
+            } else if (commands_[event.label].first && event.confidence >= rule_.confirm) {
                 driver_ = event.track;
                 label_ = event.label;
                 confirmed_ = frame_ = now;
-            } else if (event.track == driver_) {
-                driver_ = kNobody;  // now it says something that means no command
+            } else if (event.label != label_) {
+                driver_ = kNobody;  // now it says something else, which means no command, or not surely
             }
         }
     }
@@ -511,6 +514,7 @@ Options read_options(int argc, char** argv) {
     std::vector<std::string> files;
     const std::vector<std::pair<std::string, double*>> numbers = {{"--hz", &options.hz},
                                                                   {"--life", &options.rule.life},
+                                                                  {"--confirm", &options.rule.confirm},
                                                                   {"--stale", &options.rule.stale},
                                                                   {"--stop-within", &options.rule.stop_within},
                                                                   {"--start-within", &options.rule.start_within}};
@@ -541,14 +545,18 @@ Options read_options(int argc, char** argv) {
     }
     if (files.empty() || files.size() > 2) {
         throw std::runtime_error(
-            "usage: robot_loop [--virtual] [--hz 100] [--command LABEL=M/S,RAD/S] [--life S] [--stale S] "
-            "[--stop-within S] [--start-within S] [--fifo PRIORITY] [--lock] [--device cpu|cuda|cuda:N] model.adasgn "
+            "usage: robot_loop [--virtual] [--hz 100] [--command LABEL=M/S,RAD/S] [--life S] [--confirm P] "
+            "[--stale S] [--stop-within S] [--start-within S] [--fifo PRIORITY] [--lock] [--device cpu|cuda|cuda:N] "
+            "model.adasgn "
             "[frames.txt]");
     }
     options.model = files[0];
     options.file = files.size() == 2 ? files[1] : "-";
     if (options.is_virtual && options.file == "-") {
         throw std::runtime_error("--virtual: expected a recording, found standard input");
+    }
+    if (options.rule.confirm > 1) {
+        throw std::runtime_error("--confirm: expected a probability of at most 1");
     }
     if (options.hz > 10'000) {
         throw std::runtime_error("--hz: expected at most 10000 cycles a second");

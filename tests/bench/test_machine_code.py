@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from bench.kernel_report import machine_code
-from bench.kernel_report.compiler import ToolError, find_toolkit
+from bench.kernel_report.compiler import ROOT, ToolError, find_toolkit
 from bench.kernel_report.machine_code import (
     Code,
     Loop,
@@ -165,3 +166,14 @@ def test_the_commands_option_reaches_it(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert report.main(["--counts", str(to), "--architectures", "87", "--folder", str(tmp_path)]) == 0
     assert asked == [[87]]
     assert read(to) == {"sm_87": {"one": code}}
+
+
+def test_the_committed_report_is_of_the_kernels_that_were_counted() -> None:
+    """Names and registers of bench/results/gpu/kernel-report.md, by architecture."""
+    text = (ROOT / "bench" / "results" / "gpu" / "kernel-report.md").read_text()
+    for architecture, kernels in read(FILE).items():
+        section = text.split(f"## {architecture}\n")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| `(.+?)` \| \d+ \| (\d+) \|", section, re.MULTILINE)
+        assert {name: int(registers) for name, registers in rows} == {
+            name: code.registers for name, code in kernels.items()
+        }

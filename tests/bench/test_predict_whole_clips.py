@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from adasgn_edge.model.config import Branch, ModelConfig
+from bench.gpu import measure
 from bench.predict.__main__ import SHREC, SHREC_MIX
 from bench.predict.boards import BOARDS, span
 from bench.predict.costs import Block, Chain, Phase
+from bench.predict.measured import read_schedule
 from bench.predict.prediction import device_microseconds
 from bench.predict.schedule import Schedule, choose, launches, schedules
 from bench.predict.whole_clips import clip_blocks
@@ -55,3 +57,11 @@ def test_a_policy_runs_beside_the_branches_of_a_whole_clip() -> None:
     assert microseconds(SHREC, True) < microseconds(DENSE, True)
     assert microseconds(SHREC, False) > microseconds(DENSE, False)
     assert microseconds(SHREC, True) < microseconds(SHREC, False)
+
+
+def test_schedules_have_one_name_in_measuring_and_predicting() -> None:
+    """What bench.gpu writes into a report, bench.predict reads."""
+    for one in {schedule for each in measure.SCHEDULES.values() for schedule in each}:
+        name = measure.schedule_name(one)
+        assert name == str(Schedule(*one))
+        assert read_schedule(name) == Schedule(*one)

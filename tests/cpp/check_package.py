@@ -255,7 +255,12 @@ def check_robot_loop(folder: Path) -> None:
 
     frames.write_text(python(recording, "--as-text"))
     model = adasgn_edge.shipped_model("stream")
-    for options in ([], ["--hz", "200", "--stale", "0.05"], ["--hz", "60", "--life", "0.12", "--stop-within", "0.1"]):
+    for options in (
+        [],
+        ["--hz", "200", "--stale", "0.05"],
+        ["--hz", "60", "--life", "0.12", "--stop-within", "0.1"],
+        ["--confirm", "0.9"],
+    ):
         expected = lines(python(recording, "--virtual", *COMMANDS, *options))
         found = lines(run(program, "--virtual", *COMMANDS, *options, model, frames))
         expect(any("driving" in line for line in expected), f"robot_loop.py {options}: expected a robot that drives")

@@ -1,7 +1,7 @@
 // What every engine must do, whatever it runs on: each case compares with the double-precision reference. A Backend
 // offers
 //   auto make(const Model& model, int max_batch) const   an engine, adasgn::Inference
-//   double tolerance() const                              relative error of features and logits (BRIEF §7)
+//   double tolerance() const                              relative error of features and logits (docs/benchmarks.md)
 #pragma once
 
 #include <doctest/doctest.h>

@@ -2,7 +2,7 @@
 
 Run: ``ADASGN_EMULATED_MODULE=build/kernels/tests/cuda/_native_emulated… python -m tests.cuda.all_clips [CLIPS]`` after
 ``make test-kernels``; about ten minutes for SHREC'17's 840 clips. Beside the engine stands PyTorch in binary16 on the
-same model and the same actions: the engine's binary16 may err at most twice as much (BRIEF §7).
+same model and the same actions: the engine's binary16 may err at most twice as much (docs/benchmarks.md).
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ namespace adasgn::testing {
 using cuda::Precision;
 using cuda::TileRows;
 
-constexpr int kManyMultiprocessors = 33;  // whose blocks, four each, are as many as the emulator runs at once
-
 // An engine that at its end has left no finding of the emulator's instruments.
 class EmulatedEngine : public cuda::Engine {
   public:
@@ -28,10 +26,10 @@ class EmulatedEngine : public cuda::Engine {
         if (schedule.whole_clips) {
             if (!on_device().has_whole_clips()) {
                 CHECK_THROWS_WITH_AS(force_schedule(schedule), doctest::Contains("expected whole clips"), Error);
-                return;
+                return;  // as it chooses itself then
             }
             cuda::DeviceTraits large = cuda::emulator::default_traits();
-            large.multiprocessors = kManyMultiprocessors;
+            large.multiprocessors = cuda::emulator::kManyMultiprocessors;
             cuda::emulator::set_traits(large);
         }
         force_schedule(schedule);

@@ -78,7 +78,7 @@ py::tuple chosen_level(const Workload& model, int level, bool half, const Device
     return plain(choose_level(model, level, half ? Precision::f16 : Precision::f32, device, frames));
 }
 
-// Of the device from now on, for engines that are made then.
+// Of the device from now on.
 void set_multiprocessors(int count) {
     DeviceTraits device = emulator::default_traits();
     device.multiprocessors = count;
@@ -91,7 +91,7 @@ void define_schedule(py::module_& module) {
         .def(py::init(&traits), arg("multiprocessors"), arg("shared_per_block"));
     py::class_<Workload>(module, "Workload")
         .def(py::init<int, bool, bool, bool, std::vector<int>, std::vector<bool>, std::vector<double>>(),
-             arg("clip_frames"), arg("adaptive"), arg("has_frame_blocks"), arg("pose"), arg("joints"), arg("big"),
+             arg("clip_frames"), arg("adaptive"), arg("may_take_frame_blocks"), arg("pose"), arg("joints"), arg("big"),
              arg("shares"));
     module.def("choose_schedule", chosen, arg("model"), arg("half"), arg("device"), arg("frames"));
     module.def("choose_level", chosen_level, arg("model"), arg("level"), arg("half"), arg("device"), arg("frames"));

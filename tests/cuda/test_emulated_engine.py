@@ -102,7 +102,8 @@ def large(emulated):
 @torch.no_grad()
 @pytest.mark.parametrize(("precision", "schedule"), [("f32", SCHEDULES[0]), *(("f16", s) for s in SCHEDULES)])
 def test_trained_model_on_recorded_clips(large, trained, recorded, precision, schedule):
-    """In binary16, the error is at most twice that of PyTorch in binary16 on the same model and clips (BRIEF §7)."""
+    """In binary16, the error is at most twice that of PyTorch in binary16 on the same model and clips
+    (docs/benchmarks.md)."""
     path, weights = trained
     reference = weights.model.double().eval()
     tensor = torch.as_tensor(recorded)

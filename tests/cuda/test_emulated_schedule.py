@@ -59,7 +59,7 @@ def workload(emulated: ModuleType, config: ModelConfig, shares: Sequence[float] 
     return emulated.Workload(
         clip_frames=config.frames,
         adaptive=config.adaptive,
-        has_frame_blocks=has_frame_blocks(config) and not config.escalates,
+        may_take_frame_blocks=has_frame_blocks(config) and not config.escalates,
         pose=branches[0].pose,
         joints=[branch.joints for branch in branches],
         big=[branch.size == "big" for branch in branches],

@@ -108,7 +108,7 @@ void run_stream(const Model& model, Precision precision) {
 std::string run(const Scenario& scenario) {
     emulator::set_schedule(scenario.order);
     cuda::DeviceTraits device = emulator::default_traits();
-    device.multiprocessors = scenario.schedule.whole_clips ? 33 : device.multiprocessors;
+    device.multiprocessors = scenario.schedule.whole_clips ? emulator::kManyMultiprocessors : device.multiprocessors;
     emulator::set_traits(device);
     const Model model = random_model(scenario.shape, 1);
     const Description& d = model.description;

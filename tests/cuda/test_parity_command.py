@@ -19,7 +19,7 @@ def run(folder, monkeypatch, *options):
 
 
 def test_both_precisions(emulated, tmp_path, monkeypatch):
-    """In binary16, errors up to twice those of PyTorch in float16 are allowed (BRIEF §7), and no more."""
+    """In binary16, errors up to twice those of PyTorch in float16 are allowed, and no more."""
     status, (exact, half) = run(tmp_path, monkeypatch)
     assert status == 0
     assert (exact["engine"], half["engine"]) == ("cuda f32", "cuda f16")

@@ -128,7 +128,7 @@ TEST_CASE("a level is chosen for as many samples as are expected there") {
 
 TEST_CASE("what a device or a model cannot do is not chosen") {
     cuda::Workload several = kAdaptive;
-    several.has_frame_blocks = false;
+    several.may_take_frame_blocks = false;
     cuda::Workload longer = kAdaptive;
     longer.clip_frames = 50;
     cuda::Workload longest = kAdaptive;

@@ -122,7 +122,7 @@ TEST_CASE("one sample that does not fit at once is a named error, and the next r
     cuda::Engine small(model, {2, Precision::f16, 0});
     small.force_schedule(kWhole);
     CHECK_THROWS_WITH_AS(small.run(input.data(), 1, 1, none.output()), doctest::Contains("the clips"), Error);
-    set_multiprocessors(kManyMultiprocessors);
+    set_multiprocessors(emulator::kManyMultiprocessors);
     Results found(model.description, 2, 1);
     engine.run(input.data(), 2, 1, found.output());
     CHECK(found == expected);
@@ -155,7 +155,7 @@ TEST_CASE("blocks leave once they know that their frame takes another branch") {
     std::mt19937 random(98);
     const std::vector<float> input = random_floats(clip_floats(model.description), random);
     emulator::set_schedule({emulator::Order::ascending, 1});  // the policy's blocks come first
-    const auto barriers_of_branches = [&](int action) {
+    const auto barrier_places = [&](int action) {
         const std::vector<std::int32_t> given(3, action);
         EmulatedEngine engine(model, {1, Precision::f16, 0}, kWhole);
         Results results(model.description, 1, 1);
@@ -168,10 +168,32 @@ TEST_CASE("blocks leave once they know that their frame takes another branch") {
         }
         return count;
     };
-    // All of moved, hidden layers, d, queries, G; of those that go on sums, x1, sums, x2, x2.
-    CHECK(barriers_of_branches(3) == 5 + 5);
-    CHECK(barriers_of_branches(0) <= 5 + 2);  // x1 and x2, behind which B-1 looks
+    // Places in the source: coordinates, moved, hidden layers, d, queries, G; of blocks that go on sums, x1, x2, and
+    // that x2 is done with.
+    CHECK(barrier_places(3) == 6 + 4);
+    CHECK(barrier_places(0) <= 6 + 1);  // x1, behind which B-1 looks for the first time
     emulator::set_schedule({});
+}
+
+TEST_CASE("a device with room for a clip's blocks takes whole clips by itself") {
+    const Shape shape{7, {1, 7}, {false}, 3, 4, true};
+    const Model model = random_model(shape, 99);
+    const Description& d = model.description;
+    std::mt19937 random(100);
+    const std::vector<float> input = random_floats(clip_floats(d), random);
+    EmulatedEngine launches(model, {1, Precision::f16, 0}, kLaunches);
+    Results expected(d, 1, 1);
+    launches.run(input.data(), 1, 1, expected.output());
+    const int blocks = cuda::clip_blocks(d.frames, 2, true);
+    for (const int multiprocessors : {blocks - 1, blocks}) {
+        set_multiprocessors(multiprocessors);
+        cuda::Engine engine(model, {1, Precision::f16, 0});
+        CHECK(engine.on_device().schedule(d.frames).whole_clips == (multiprocessors == blocks));
+        Results found(d, 1, 1);
+        engine.run(input.data(), 1, 1, found.output());
+        CHECK(found == expected);
+    }
+    set_multiprocessors(16);
 }
 
 TEST_CASE("what has no whole clips says so") {

@@ -41,6 +41,7 @@ struct Finding {
 
 void set_schedule(Schedule schedule);
 void set_traits(const DeviceTraits& traits);
+constexpr int kManyMultiprocessors = 33;   // whose blocks, four each, are as many as run at once here
 DeviceTraits default_traits();             // of an Orin: architecture 87, 16 multiprocessors
 void set_memory_limit(std::size_t bytes);  // allocate() fails beyond; 8 GB unless set
 

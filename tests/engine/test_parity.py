@@ -1,4 +1,4 @@
-"""The native engine against the reference in float64 (BRIEF §7), on every instruction set of this processor."""
+"""The native engine against the reference in float64, on every instruction set of this processor."""
 
 from __future__ import annotations
 

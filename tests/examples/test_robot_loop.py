@@ -37,8 +37,8 @@ def loop():
     del sys.modules["robot_loop"]
 
 
-def event(kind: str, label: int = 1, track: int = 7) -> GestureEvent:
-    return GestureEvent(kind, 1, track, label, 0.9, 0, 0, 0, False)
+def event(kind: str, label: int = 1, track: int = 7, confidence: float = 0.9) -> GestureEvent:
+    return GestureEvent(kind, 1, track, label, confidence, 0, 0, 0, False)
 
 
 class Driver:
@@ -88,6 +88,21 @@ def test_a_confirmation_that_does_not_come_again_stops_it(loop):
     driving = [command.state for command in commands].count("driving")
     assert driving == 35 - 9  # 0.35 s from the last confirmation, 9 cycles ago
     assert stops_after(commands[driving:]) == 29  # the 30th cycle of 0.3 s is the first with zero
+
+
+def test_a_gesture_that_goes_on_with_a_low_probability_confirms_nothing(loop):
+    """Models that ship end a gesture at 0.02: that long it is held."""
+    driver = Driver(loop)
+    driver.drive()
+    commands = [command for _ in range(8) for command in driver.cycles(10, events=[event("held", confidence=0.49)])]
+    assert [command.state for command in commands].count("driving") == 35 - 9
+    assert driver.cycles(1, events=[event("held", confidence=0.5)])[0].state == "driving"
+
+
+def test_another_gesture_that_is_not_sure_stops_it(loop):
+    driver = Driver(loop)
+    driver.drive()
+    assert driver.cycles(1, events=[event("started", label=2, confidence=0.3)])[0].state == "stopping"
 
 
 def test_frames_that_do_not_come_stop_it(loop):

@@ -33,7 +33,8 @@ def test_run_agrees_with_the_reference(pair, batch):
 @torch.no_grad()
 @pytest.mark.parametrize("repeats", [1, 16])  # a block per frame; tiles
 def test_the_trained_model_in_binary16(tmp_path, repeats):
-    """The error is at most twice that of PyTorch in binary16 on the same model and clips (BRIEF §7)."""
+    """The error is at most twice that of PyTorch in binary16 on the same model and clips
+    (docs/benchmarks.md)."""
     weights = load_weights(POLICY_WEIGHTS)
     write_model_file(tmp_path / "shrec14.adasgn", to_model_file(weights))
     clips = np.stack([make_clip(animate(gesture), weights.layout, frames=20) for gesture in GESTURES] * repeats)

@@ -26,7 +26,7 @@ def test_parameter_counts():
         return sum(p.numel() for p in build_model(config, load_layout("ntu25")).parameters())
 
     assert parameters(ModelConfig.dense(25, 60)) == 691_048
-    assert parameters(NTU) == 1_757_856  # BRIEF: 1.76 M
+    assert parameters(NTU) == 1_757_856  # the paper's 1.76 M
 
 
 def test_paper_table_1():
@@ -41,8 +41,8 @@ def test_paper_table_1():
 
 def test_full_count():
     dense = CostTable(ModelConfig.dense(25, 60))
-    assert dense.full_spatial[0] // 20 == 8_067_200  # BRIEF: 8.07 M a frame, 161 M a clip
-    assert dense.full_fixed == 6_553_600 + 512 * 60  # BRIEF: TM 6.6 M
+    assert dense.full_spatial[0] // 20 == 8_067_200  # the paper's 8.07 M a frame, 161 M a clip
+    assert dense.full_fixed == 6_553_600 + 512 * 60  # the paper's TM 6.6 M
     adaptive = CostTable(NTU)
     # Staying on S-1 costs nothing beyond the policy; any other branch is paid on top of it.
     assert adaptive.full[0] == adaptive.full_fixed

@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 START_NS = 1_577_836_800 * SECOND
 HAND_FRAME, BODY_FRAME = "hand_sensor", "camera_link"
 STATED = {
-    "model": "shipped", "input_type": "pose_array", "source": "model", "axes": "model", "units": "m",
+    "model": "stream", "input_type": "pose_array", "source": "model", "axes": "model", "units": "m",
     "mirrored": False, "gravity": "level", "side": "right",
 }  # fmt: skip
 """The parameters of the package's hand as it is made."""

@@ -55,7 +55,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
     workload_.clip_frames = description_.frames;
     workload_.adaptive = description_.adaptive;
     workload_.pose = has_pose();
-    workload_.has_frame_blocks = has_frame_blocks() && !description_.escalates;
+    workload_.may_take_frame_blocks = has_frame_blocks() && !description_.escalates;
     workload_.shares = description_.action_shares;
     policy_ = packed.policy(weights_.data());
     pose_ = packed.pose(weights_.data());
@@ -82,6 +82,7 @@ DeviceEngine::DeviceEngine(const Model& model, const EngineOptions& options, Par
     lists_ = DeviceMemory<int>(frames * branches_.size());
     fault_ = DeviceMemory<int>(2);
     if (has_whole_clips()) {
+        expect_ok(cuda::clip_blocks_at_once(workload_.clip_blocks_at_once), "how many blocks run at once");
         const std::size_t flags = static_cast<std::size_t>(options_.max_batch) * kClipFlags;
         clip_flags_ = DeviceMemory<int>(flags);
         expect_ok(zero(clip_flags_.data(), flags * sizeof(int), nullptr), "clearing memory");
@@ -112,14 +113,18 @@ void DeviceEngine::force_schedule(const Schedule& schedule) {
                     "pose branch alone, found a block per frame");
     }
     if (schedule.whole_clips && !(schedule.block_per_frame && has_whole_clips())) {
-        throw Error(ErrorKind::engine, "schedule: expected whole clips in f16, a block per frame, clips of up to " +
-                                           std::to_string(kSplitFrames) +
-                                           " frames and no pose branch, found another run");
+        throw Error(ErrorKind::engine,
+                    "schedule: expected whole clips in f16, by a block per frame, of up to " +
+                        std::to_string(kSplitFrames) + " frames, without pose branch and levels, found " +
+                        (options_.precision == Precision::f32 ? "f32, " : "f16, ") +
+                        (schedule.block_per_frame ? "a block per frame, " : "tiles, ") +
+                        std::to_string(description_.frames) + " frames" + (has_pose() ? ", a pose branch" : "") +
+                        (description_.escalates ? ", levels" : ""));
     }
     forced_ = schedule;
 }
 
-Frames DeviceEngine::whole_clips(const float* clips, int count) const {
+Frames DeviceEngine::frames_of_clips(const float* clips, int count) const {
     Frames frames{};
     frames.coordinates = clips;
     frames.previous = clips - static_cast<std::ptrdiff_t>(description_.joints) * kCoordinates;
@@ -131,7 +136,7 @@ Frames DeviceEngine::whole_clips(const float* clips, int count) const {
 }
 
 Frames DeviceEngine::single_frames(const float* coordinates, const float* previous, int count) const {
-    Frames frames = whole_clips(coordinates, 0);
+    Frames frames = frames_of_clips(coordinates, 0);
     frames.previous = previous;
     frames.count = count;
     frames.clip_frames = 0;
@@ -254,7 +259,7 @@ void DeviceEngine::run(const float* clips, const std::int32_t* given, int sample
     const int count = checked_clips(samples, persons, options_.max_batch);
     const float value = checked_threshold(description_, threshold.value);
     const OnDevice device = make_current();
-    const Frames frames = whole_clips(clips, count);
+    const Frames frames = frames_of_clips(clips, count);
     float* const features = result.features != nullptr ? result.features : features_.data();
     if (description_.escalates && given == nullptr) {
         run_levels(frames, samples, persons, result, features, {value, threshold.at}, stream);
@@ -373,7 +378,7 @@ void DeviceEngine::run_fuse(const float* clips, int samples, int persons, float*
     const OnDevice device = make_current();
     const float scale = 1.0F / static_cast<float>(branches_.size());
     for (int branch = 0; branch < static_cast<int>(branches_.size()); ++branch) {
-        run_one_branch(whole_clips(clips, count), branch, features_.data(), stream);
+        run_one_branch(frames_of_clips(clips, count), branch, features_.data(), stream);
         TemporalParameters p = head_parameters(features_.data(), samples, persons, logits);
         p.scale = scale;
         p.add = branch > 0;

@@ -1,7 +1,8 @@
 // A model on a GPU, for callers whose data is there already. Constructing uploads the weights and allocates all
 // scratch memory for a stated maximum batch; after that every function only launches kernels on the caller's stream:
 // nothing allocates, nothing waits, all can be captured in a graph. The scratch memory is the engine's own, so one
-// engine serves one stream at a time.
+// engine serves one stream at a time: two runs of one engine that are not ordered may wait for each other's flags for
+// ever (kernels/whole_clip.cu, kernels/causal.cu).
 //
 // Pointers are device pointers. Symbols as in adasgn/engine.h: V joints, T frames, A branches, K classes. Counts are
 // checked here (Error, kind clip); what the data holds is checked on the device and reported by `fault`.
@@ -99,7 +100,7 @@ class DeviceEngine {
     void force_schedule(const Schedule& schedule);
 
   private:
-    Frames whole_clips(const float* clips, int count) const;
+    Frames frames_of_clips(const float* clips, int count) const;
     BranchParameters branch_parameters(const Frames& frames, float* features) const;
     Precision precision(int branch) const { return branch_precision(description_, options_.precision, branch); }
 

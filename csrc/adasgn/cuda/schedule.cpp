@@ -110,7 +110,8 @@ TileRows temporal_rows(const Workload& model, Precision precision, const DeviceT
 }  // namespace
 
 bool has_whole_clips(const Workload& model, Precision precision) {
-    return precision == Precision::f16 && model.has_frame_blocks && !model.pose && model.clip_frames <= kSplitFrames;
+    return precision == Precision::f16 && model.may_take_frame_blocks && !model.pose &&
+           model.clip_frames <= kSplitFrames;
 }
 
 double tiles_cost(const Workload& model, TileRows rows, const DeviceTraits& device, int frames) {
@@ -173,7 +174,7 @@ Schedule choose_level(const Workload& model, int level, Precision precision, con
     alone.joints = {model.joints[level]};
     alone.big = {model.big[level]};
     alone.pose = model.pose && level == 0;
-    alone.has_frame_blocks = !alone.pose;
+    alone.may_take_frame_blocks = !alone.pose;
     const double clips = static_cast<double>(frames) / model.clip_frames * (level == 0 ? 1 : kUnsure);
     const int expected = static_cast<int>(std::ceil(clips)) * model.clip_frames;
     Schedule best = choose_schedule(alone, precision, device, expected);
@@ -200,12 +201,13 @@ Schedule choose_schedule(const Workload& model, Precision precision, const Devic
             best.branch_rows = rows;
         }
     }
-    best.block_per_frame = model.has_frame_blocks && frames_cost(model, device, frames) < least;
+    best.block_per_frame = model.may_take_frame_blocks && frames_cost(model, device, frames) < least;
     const double clips = static_cast<double>(frames) / model.clip_frames;
     const int blocks = clip_blocks(model.clip_frames, static_cast<int>(model.joints.size()), model.adaptive);
     // Without a policy nothing runs beside something else, and flags take as long as early starts.
     best.whole_clips = model.adaptive && best.block_per_frame && has_whole_clips(model, precision) &&
-                       best.temporal_rows == TileRows::r32 && clips * blocks <= device.multiprocessors;
+                       best.temporal_rows == TileRows::r32 &&
+                       clips * blocks <= std::min(device.multiprocessors, model.clip_blocks_at_once);
     return best;
 }
 

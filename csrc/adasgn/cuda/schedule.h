@@ -21,11 +21,14 @@ struct Schedule {
 struct Workload {
     int clip_frames;
     bool adaptive;
-    bool has_frame_blocks;       // whether a block can take a frame through policy and branch
-    bool pose;                   // whether branch 0 is a pose branch
-    std::vector<int> joints;     // of each branch
-    std::vector<bool> big;       // likewise
-    std::vector<double> shares;  // of frames, of each branch; empty: not known
+    // Whether a block can take a frame through policy and branch, of a run that is not one of levels: these are chosen
+    // one by one (choose_level).
+    bool may_take_frame_blocks;
+    bool pose;                          // whether branch 0 is a pose branch
+    std::vector<int> joints;            // of each branch
+    std::vector<bool> big;              // likewise
+    std::vector<double> shares;         // of frames, of each branch; empty: not known
+    int clip_blocks_at_once = 1 << 30;  // of whole clips, by the runtime; a multiprocessor has no two in any case
 };
 
 // Whether clips, policy, branches and temporal module, can run in one launch, which is there in binary16.

@@ -45,7 +45,7 @@ def _seconds(name: str, default: float, low: float, high: float, description: st
 
 
 PARAMETERS = (
-    _required("model", "string", "A causal model.", "a file (.adasgn) or 'shipped'"),
+    _required("model", "string", "A causal model.", "a file (.adasgn), or 'hands' or 'stream', which ship"),
     _required("input_type", "string", "The messages that come in.", ", ".join(INPUT_TYPES)),
     _required(
         "source", "string", "Whose joints they are, in which order.", "a source's name, its JSON file or 'model'"

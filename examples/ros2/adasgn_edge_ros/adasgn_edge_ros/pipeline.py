@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adasgn_edge import Recogniser, shipped_model
+from adasgn_edge import Recogniser
 from adasgn_edge.data.adapter import Adapter
 from adasgn_edge.data.axes import NAMED_AXES
 from adasgn_edge.data.perspective import Intrinsics, lift
 from adasgn_edge.data.sources import JointMap
+from adasgn_edge.deploy.model_file import model_called
 from adasgn_edge.errors import AdaSGNError, SourceError
 from adasgn_edge.recogniser import GestureEvent, Output, Stats
 from adasgn_edge.wording import shown
@@ -34,7 +36,6 @@ from adasgn_edge_ros.scene import Body, Gesture, Moment, Picture, Refusal, Scene
 
 __all__ = ["Pipeline", "RecogniserLike"]
 
-SHIPPED = "shipped"
 MOST_DEPTH_IMAGES = 30
 UPWARDS = {"up": 1, "down": -1}
 OPTICAL_SUFFIXES = ("_optical_frame", "_optical")
@@ -58,7 +59,7 @@ class RecogniserLike(Protocol):
 
 def load(settings: Settings) -> Recogniser:
     """The recogniser that the settings ask for; raises what :class:`adasgn_edge.Recogniser` does."""
-    model = shipped_model("stream") if settings.model == SHIPPED else settings.model
+    model = model_called(Path(settings.model))
     return Recogniser(
         model, device=settings.device, mode=settings.mode, effort=settings.effort, max_tracks=settings.max_tracks,
         gap=settings.gap,
