@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from adasgn_edge.errors import EffortError
 
 __all__ = [
-    "DEFAULT_EFFORT", "EFFORTS", "EffortPoint", "EffortTable", "Levels", "calibrate", "escalate", "threshold_of",
+    "ALWAYS", "DEFAULT_EFFORT", "EFFORTS", "EffortPoint", "EffortTable", "Levels", "calibrate", "escalate",
+    "threshold_of",
 ]  # fmt: skip
 
 EFFORTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -39,8 +39,8 @@ from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import shown
 
 __all__ = [
-    "DEVICES", "PRECISIONS", "Engine", "ModelDescription", "Result", "instruction_sets", "load", "load_content",
-    "multiply_adds", "whole_number",
+    "DEVICES", "MAX_BATCH", "MAX_THREADS", "PRECISIONS", "Engine", "ModelDescription", "Result", "device_called",
+    "expect_cuda_part", "instruction_sets", "load", "load_content", "multiply_adds", "precision_of", "whole_number",
 ]  # fmt: skip
 
 DEVICES = ("cpu", "cuda", "tensorrt")

@@ -9,24 +9,10 @@ from __future__ import annotations
 from adasgn_edge.wording import printable, shortened
 
 __all__ = [
-    "AdaSGNError",
-    "BenchError",
-    "CheckpointError",
-    "ClipError",
-    "DatasetError",
-    "EffortError",
-    "EngineError",
-    "LayoutError",
-    "MissingDependencyError",
-    "ModelConfigError",
-    "ModelFileError",
-    "OutputError",
-    "RecipeError",
-    "RecognitionError",
-    "ScoreError",
-    "SourceError",
-    "TensorRTError",
-]
+    "LONGEST_MESSAGE", "AdaSGNError", "BenchError", "CheckpointError", "ClipError", "DatasetError", "EffortError",
+    "EngineError", "LayoutError", "MissingDependencyError", "ModelConfigError", "ModelFileError", "OutputError",
+    "RecipeError", "RecognitionError", "ScoreError", "SourceError", "TensorRTError",
+]  # fmt: skip
 
 
 LONGEST_MESSAGE = 600

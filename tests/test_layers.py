@@ -219,3 +219,26 @@ def test_a_planted_upward_import_is_found(copied_tree, planted):
 def test_a_planted_module_is_missed(copied_tree):
     (copied_tree / "adasgn_edge" / "anything.py").write_text("value = 1\n")
     assert unlisted(copied_tree, PAGE.read_text()) == ["adasgn_edge/anything.py"]
+
+
+def test_what_modules_take_from_each_other_is_in_all() -> None:
+    """A name without a leading underscore that another module imports is in ``__all__``, where its module has one."""
+    absent = []
+    for module in sorted(path for tree in TREES for path in (ROOT / tree).rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if not isinstance(node, ast.ImportFrom) or node.level or node.module is None:
+                continue
+            source = ROOT.joinpath(*node.module.split(".")).with_suffix(".py")
+            names = public_names(source) if source.is_file() else None
+            if names is not None:
+                taken = {alias.name for alias in node.names if not alias.name.startswith("_")}
+                absent += [f"{source.relative_to(ROOT)}: {name}" for name in taken - names]
+    assert not sorted(set(absent))
+
+
+def public_names(module: Path) -> set[str] | None:
+    """Its ``__all__``, if it has one."""
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None

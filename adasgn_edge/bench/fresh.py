@@ -15,7 +15,7 @@ from typing import Any
 import adasgn_edge
 from adasgn_edge.errors import BenchError
 
-__all__ = ["CHILD", "Fresh", "measure_fresh"]
+__all__ = ["CHILD", "GROWTH_SECONDS", "STARTS", "Fresh", "measure_fresh"]
 
 CHILD = Path(__file__).with_name("fresh_child.py")
 STARTS = 5

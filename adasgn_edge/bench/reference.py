@@ -12,7 +12,7 @@ from adasgn_edge.deploy.folded_network import motion as folded_motion
 from adasgn_edge.effort import Levels, escalate
 from adasgn_edge.model.config import FEATURE, ModelConfig
 
-__all__ = ["MARGIN", "FoldedReference", "Reference"]
+__all__ = ["MARGIN", "Doubles", "FoldedReference", "Reference"]
 
 Doubles = NDArray[np.floating]  # float64
 

@@ -76,7 +76,7 @@ def command(
     if context.invoked_subcommand is not None:
         return
     from adasgn_edge.bench.settings import LoopSettings, Settings, parse_rate
-    from adasgn_edge.cli.train import numbers
+    from adasgn_edge.cli.option_values import numbers
     from adasgn_edge.files import check_output
 
     for option, file, ending in (("--json", json_file, ".json"), ("--html", html_file, ".html")):

@@ -11,17 +11,9 @@ if TYPE_CHECKING:
     from adasgn_edge.skeletons import SkeletonLayout
 
 __all__ = [
-    "AxesOption",
-    "FlipOption",
-    "GravityOption",
-    "MirrorOption",
-    "MirroredOption",
-    "ScaleOption",
-    "SideOption",
-    "SourceOption",
-    "UnitsOption",
-    "description_of",
-]
+    "AxesOption", "FlipOption", "GravityOption", "MirrorOption", "MirroredOption", "ScaleOption", "SideOption",
+    "SourceOption", "UnitsOption", "check_rate", "description_of",
+]  # fmt: skip
 
 SourceOption = Annotated[
     str | None,

@@ -27,7 +27,8 @@ def command(
         Path | None, typer.Option(help="Folder that holds the data sets.  [default: $ADASGN_DATA, else ./data]")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the converted data set here as well; the name ends in .skeletons.")
+        Path | None,
+        typer.Option("--out", "-o", help="Write the converted data set here as well; the name ends in .skeletons."),
     ] = None,
     on_bad_sample: Annotated[
         Literal["error", "skip"], typer.Option(help="A broken sample ends the conversion, or is named and left out.")

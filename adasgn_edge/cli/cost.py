@@ -25,7 +25,7 @@ def command(
     from rich.table import Table
 
     from adasgn_edge.cli.console import console
-    from adasgn_edge.cli.train import numbers
+    from adasgn_edge.cli.option_values import numbers
     from adasgn_edge.model.config import POSE, Branch, ModelConfig, branch_grid
     from adasgn_edge.model.cost import CostTable
     from adasgn_edge.skeletons import load_layout

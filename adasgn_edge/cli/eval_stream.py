@@ -127,7 +127,7 @@ class _Run(NamedTuple):
 def _runs(
     device: str, precision: str | None, mode: str, weights: str, effort: str | None, degrade: Sequence[str]
 ) -> list[_Run]:
-    from adasgn_edge.cli.train import numbers
+    from adasgn_edge.cli.option_values import numbers
     from adasgn_edge.data.degrade import Degradation
 
     modes = [word.strip() for word in mode.split(",")]

@@ -44,7 +44,7 @@ def command(
     seeds: Annotated[
         str | None, typer.Option(help="Only these seeds of a run folder, e.g. `1,2`.  [default: all]")
     ] = None,
-    stages: Annotated[str | None, typer.Option(help="Only these stages of a run folder, e.g. `sgn,adasgn-a4`.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only these stages of a run folder, e.g. `sgn,adasgn-a4`.")] = None,
     fuse: Annotated[
         bool,
         typer.Option(
@@ -92,7 +92,7 @@ def command(
     import json
 
     from adasgn_edge.cli.console import console
-    from adasgn_edge.cli.train import numbers
+    from adasgn_edge.cli.option_values import numbers
     from adasgn_edge.files import check_output, write_text
     from adasgn_edge.model.weights import shipped_weights
     from adasgn_edge.progress import RichProgress
@@ -106,7 +106,7 @@ def command(
         check_output(json_file, option="--json")
     route, target = _policy(policy), str(choose_device(device))
     wanted_seeds = set(numbers(seeds, int, "--seeds")) if seeds else None
-    sources = _find(models or [shipped_weights()], stages, wanted_seeds)
+    sources = _find(models or [shipped_weights()], only, wanted_seeds)
     opened = _Datasets(data, root, on_bad_sample, missing)
     if split == "test":
         sources = _with_test_clips(sources, opened)
@@ -208,7 +208,7 @@ def _find(models: Sequence[Path], stages: str | None, seeds: set[int] | None) ->
                 chosen.append(path)
         sources.append((model, chosen))
     if wanted is not None and (missing := sorted(wanted - known_stages)):
-        raise typer.BadParameter(f"--stages: expected among {', '.join(sorted(known_stages))}, found {missing[0]!r}")
+        raise typer.BadParameter(f"--only: expected among {', '.join(sorted(known_stages))}, found {missing[0]!r}")
     if seeds is not None and (lacking := sorted(seeds - known_seeds)):
         raise typer.BadParameter(f"--seeds: expected among {', '.join(map(str, known_seeds))}, found {lacking[0]}")
     for model, chosen in sources:
@@ -244,7 +244,7 @@ def _is_fold(path: Path) -> bool:
 
 def _efforts(path: Path, text: str | None) -> Sequence[float | None]:
     """The efforts that a model is measured at; None for its own, and for models that have none."""
-    from adasgn_edge.cli.train import numbers
+    from adasgn_edge.cli.option_values import numbers
     from adasgn_edge.model.weights import load_weights
 
     trained = load_weights(path)

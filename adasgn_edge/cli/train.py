@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adasgn_edge.cli.option_values import numbers
+
 if TYPE_CHECKING:
     from adasgn_edge.data.dataset import SkeletonDataset
     from adasgn_edge.data.folds import Fold
@@ -29,7 +31,7 @@ def command(
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option("--recipe", help="A variant laid over the recipe: `paper` restores the published settings."),
+        typer.Option(help="A variant laid over the recipe: `paper` restores the published settings."),
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="Data set in place of the recipe's: a name, a folder of recordings, a file.")
@@ -37,8 +39,10 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="Folder of the run; a run found there goes on.  [default: runs/NAME-STREAM, of folds "
-            "runs/NAME-STREAM-folds]"
+            "runs/NAME-STREAM-folds]",
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Random seeds, e.g. `1` or `1,2,3`.")] = "1",
@@ -119,7 +123,7 @@ def command(
     is_recipe = recipe in builtin_recipes() or (recipe.endswith(".toml") and Path(recipe).is_file())
     if is_recipe and is_online(recipe):
         others = {
-            "--recipe": variant, "--data": data, "--stream": stream, "--alpha": alpha, "--over": over,
+            "--variant": variant, "--data": data, "--stream": stream, "--alpha": alpha, "--over": over,
             "--on-bad-sample": None if on_bad_sample == "error" else on_bad_sample,
             "--missing": None if missing == "fill" else missing, "--compile": compile_step,
         }  # fmt: skip
@@ -240,7 +244,7 @@ def command(
 
         given = {
             "--seeds": None if seeds == "1" else seeds, "--only": only, "--epochs": epochs, "--stream": stream,
-            "--recipe": variant, "--out": out, "--alpha": alpha,
+            "--variant": variant, "--out": out, "--alpha": alpha,
         }  # fmt: skip
         finish_run(folder, plan, stages_of(None), chosen_seeds, str(chosen.data.dataset), given, str(target))
         return
@@ -306,18 +310,3 @@ def _absolute(data: str) -> str:
     from adasgn_edge.data.registry import DATASETS
 
     return data if data in DATASETS or not Path(data).exists() else str(Path(data).resolve())
-
-
-def numbers(text: str, kind: type, option: str, least: float = -(2**63)) -> tuple[Any, ...]:
-    """The numbers of a comma-separated option; raises RecipeError for a word that is none, NaN, or out of 64 bits."""
-    from adasgn_edge.errors import RecipeError
-    from adasgn_edge.wording import shown
-
-    try:
-        found = tuple(kind(word) for word in text.split(","))
-    except (ValueError, OverflowError):
-        found = ()
-    if not found or not all(least <= number < 2**63 for number in found):
-        from_least = f" from {least:g}" if least >= 0 else ""
-        raise RecipeError(f"{option}: expected numbers{from_least} with commas between, found {shown(text)}")
-    return found

@@ -16,17 +16,9 @@ from adasgn_edge.errors import SourceError
 from adasgn_edge.wording import listed, shown
 
 __all__ = [
-    "NAMED_AXES",
-    "UNITS",
-    "Axes",
-    "axes_text",
-    "handedness",
-    "parse_axes",
-    "parse_direction",
-    "parse_units",
-    "to_model",
-    "units_text",
-]
+    "AXES_MAY_BE", "DIRECTIONS", "NAMED_AXES", "UNITS", "UNITS_MAY_BE", "Axes", "axes_text", "handedness",
+    "parse_axes", "parse_direction", "parse_units", "to_model", "units_text",
+]  # fmt: skip
 
 Axes = tuple[str, str, str]
 """Where x, y and z point."""

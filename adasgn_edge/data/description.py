@@ -43,7 +43,7 @@ from adasgn_edge.errors import SourceError
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import listed, nearest, shown
 
-__all__ = ["MODEL", "SIDES", "StreamDescription", "described"]
+__all__ = ["LEVEL", "MODEL", "SIDES", "StreamDescription", "described"]
 
 MODEL = "model"
 """The joints of the model's layout itself."""

@@ -18,16 +18,9 @@ from adasgn_edge.skeletons import SkeletonLayout, builtin_layouts, load_layout
 from adasgn_edge.wording import shown
 
 __all__ = [
-    "AXES",
-    "JointNames",
-    "NumberedAxis",
-    "axis_splits",
-    "numbered_axis",
-    "numbered_confidence",
-    "other_quantity",
-    "split_words",
-    "word_set",
-]
+    "AXES", "CONFIDENCE", "OTHER_QUANTITIES", "JointNames", "NumberedAxis", "axis_splits", "numbered_axis",
+    "numbered_confidence", "other_quantity", "split_words", "word_set",
+]  # fmt: skip
 
 
 def word_set(text: str) -> frozenset[str]:

@@ -35,7 +35,7 @@ from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
 from adasgn_edge.wording import listed, shown, warn
 
-__all__ = ["Body", "choose_persons", "read_ntu", "read_skeleton_file"]
+__all__ = ["ENDINGS", "Body", "choose_persons", "read_ntu", "read_skeleton_file"]
 
 JOINTS = 25
 BODY_FIELDS = 10

@@ -16,7 +16,9 @@ from adasgn_edge.data.dataset import SkeletonDataset
 from adasgn_edge.data.persons import whole_body
 from adasgn_edge.skeletons import Conventions, SkeletonLayout, stated_conventions
 
-__all__ = ["BODY_CENTRED", "body_centred", "body_centring", "doubts", "doubts_of_dataset", "sides"]
+__all__ = [
+    "BODY_CENTRED", "MIRRORED", "UNITS", "body_centred", "body_centring", "doubts", "doubts_of_dataset", "sides",
+]  # fmt: skip
 
 AXES = "xyz"
 UPSIDE_DOWN = -0.3

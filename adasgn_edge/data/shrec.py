@@ -19,7 +19,7 @@ from adasgn_edge.progress import Progress
 from adasgn_edge.skeletons import load_layout
 from adasgn_edge.wording import shown
 
-__all__ = ["GESTURES", "read_shrec"]
+__all__ = ["GESTURES", "class_names", "read_shrec"]
 
 GESTURES = (
     "Grab", "Tap", "Expand", "Pinch", "Rotation Clockwise", "Rotation Counter-Clockwise", "Swipe Right", "Swipe Left",

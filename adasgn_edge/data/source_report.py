@@ -22,7 +22,7 @@ from adasgn_edge.data.plausibility import MIRRORED, UNITS, body_centred, body_ce
 from adasgn_edge.data.sources import is_hand
 from adasgn_edge.skeletons import Conventions, SkeletonLayout, stated_conventions
 
-__all__ = ["Finding", "bone_lengths", "doubts_of_bodies", "doubts_of_stamps"]
+__all__ = ["JOINT_ORDER", "Finding", "bone_lengths", "doubts_of_bodies", "doubts_of_stamps"]
 
 HAND_BONE = (0.04, 0.2)
 """Metres from the wrist to the middle finger's base: 0.051 to 0.173 in SHREC'17."""

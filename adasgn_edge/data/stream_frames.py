@@ -47,21 +47,10 @@ from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.wording import shown, warn
 
 __all__ = [
-    "LEFT_HAND",
-    "LONGEST_LINE",
-    "FrameParser",
-    "StreamFrame",
-    "frame_line",
-    "frame_of",
-    "has_header",
-    "header_line",
-    "is_frame_line",
-    "is_header",
-    "line_facts",
-    "read_stream_bodies",
-    "written_places",
+    "HEADER", "LEFT_HAND", "LONGEST_LINE", "FrameParser", "StreamFrame", "frame_line", "frame_of", "has_header",
+    "header_line", "is_frame_line", "is_header", "line_facts", "read_stream_bodies", "written_places",
     "written_positions",
-]
+]  # fmt: skip
 
 LONGEST_LINE = 1 << 20
 """Bytes of a line that are read at most: hundreds of bodies."""

@@ -35,8 +35,8 @@ from adasgn_edge.model.config import (
 from adasgn_edge.model.cost import CostTable, pose_macs
 
 __all__ = [
-    "Adjacency", "Affine", "CausalTemporal", "CoordinateEmbedding", "FoldedBranch", "FoldedModel", "FoldedPose",
-    "FoldedPrediction", "GraphLayer", "Temporal", "causal_motion", "folded_cost", "motion", "softmax",
+    "Adjacency", "Affine", "Array", "CausalTemporal", "CoordinateEmbedding", "FoldedBranch", "FoldedModel",
+    "FoldedPose", "FoldedPrediction", "GraphLayer", "Temporal", "causal_motion", "folded_cost", "motion", "softmax",
 ]  # fmt: skip
 
 Array = NDArray[np.floating]

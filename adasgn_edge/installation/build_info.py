@@ -13,7 +13,7 @@ from adasgn_edge.text_file import read_json
 PACKAGE = Path(__file__).parents[1]
 """The folder of the package, with the compiled modules and `_build.json`."""
 
-__all__ = ["REBUILD", "BuildInfo", "Part", "fits_gpu", "read_build", "same_torch"]
+__all__ = ["PACKAGE", "REBUILD", "BuildInfo", "Part", "fits_gpu", "read_build", "same_torch"]
 
 VERSION = 1
 

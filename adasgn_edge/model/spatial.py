@@ -33,7 +33,10 @@ from adasgn_edge.model.config import (
     CausalShape,
 )  # fmt: skip
 
-__all__ = ["PoseBranch", "SpatialBranch", "SpatialModule", "build_branch", "causal_motion", "motion"]
+__all__ = [
+    "PoseBranch", "SpatialBranch", "SpatialModule", "at_least_float32", "build_branch", "causal_motion", "motion",
+    "normalised_rows",
+]  # fmt: skip
 
 
 def motion(clip: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from adasgn_edge.installation.build_info import PACKAGE, Part
 from adasgn_edge.tensorrt.runtime import Missing, Version, expect_supported, look_for_tensorrt
 
 __all__ = [
-    "LIBRARY", "NAME", "NAMESPACE", "VERSION", "expect_library", "fields", "find_creator", "library_digest", "probe",
-    "trtexec_lines",
+    "BITS", "LIBRARY", "NAME", "NAMESPACE", "VERSION", "expect_library", "fields", "find_creator", "library_digest",
+    "probe", "trtexec_lines",
 ]  # fmt: skip
 
 LIBRARY = PACKAGE / "libadasgn_tensorrt.so"

@@ -18,7 +18,7 @@ from adasgn_edge.model.spatial import motion
 from adasgn_edge.train.devices import products_in
 from adasgn_edge.train.sampler import ClipSampler
 
-__all__ = ["Evaluation", "evaluate", "policy_shares"]
+__all__ = ["POLICIES", "Evaluation", "branch_levels", "evaluate", "policy_shares"]
 
 POLICIES = ("argmax", "random", "fuse")
 

@@ -85,7 +85,7 @@ def fuse(sources: Sequence[tuple[Path, Sequence[Measurement]]]) -> list[FusionSu
             who, other = (path, sources[0][0]) if different[0] in table else (sources[0][0], path)
             raise ModelConfigError(
                 f"fusion: expected the same stages and seeds in each, found {stage}{seed and f' of seed {seed}'}"
-                f"{fold and f', {fold},'} in {who} but not in {other}; choose with --stages and --seeds"
+                f"{fold and f', {fold},'} in {who} but not in {other}; choose with --only and --seeds"
             )
     if any(len({table[place].data for table in tables}) > 1 for place in tables[0]):
         raise ModelConfigError("fusion: expected models measured on the same data, found different data sets")

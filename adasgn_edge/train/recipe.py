@@ -1,7 +1,7 @@
 """Recipes: everything that decides a training run, in one TOML file.
 
 A recipe names its data set and stream and may change any default below; ``adasgn-edge train --list`` prints the
-built-in ones. A *variant* is a second TOML file laid over the recipe: ``--recipe paper`` is the built-in one that
+built-in ones. A *variant* is a second TOML file laid over the recipe: ``--variant paper`` is the built-in one that
 restores the published settings. The recipe ``own`` names no data set: it is for recordings of one's own and fits itself
 to how many there are (``min_steps``).
 """
@@ -36,8 +36,9 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "AdaptiveSchedule", "Count", "Degrees", "Positive", "Precision", "Recipe", "RunName", "Schedule", "Section",
-    "SharedSchedule", "builtin_recipes", "builtin_variants", "load_recipe", "problems_of", "read_recipe",
+    "AdaptiveSchedule", "AugmentSection", "Count", "Degrees", "Positive", "Precision", "Recipe", "RunName",
+    "Schedule", "Section", "SharedSchedule", "builtin_recipes", "builtin_variants", "load_recipe", "problems_of",
+    "read_recipe",
 ]  # fmt: skip
 
 

@@ -27,7 +27,10 @@ from adasgn_edge.train.sampler import ClipSampler
 from adasgn_edge.train.stages import settings_of
 from adasgn_edge.train.statistics import Interval, accuracy_interval, seed_interval
 
-__all__ = ["Measurement", "Model", "Summary", "find_weights", "fold_of", "measure", "models_of", "plain", "summarise"]
+__all__ = [
+    "Measurement", "Model", "Summary", "find_weights", "fold_of", "measure", "models_of", "plain", "spread",
+    "summarise",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from adasgn_edge.model.config import POSE, SIZES, Branch, ModelConfig, branch_gr
 from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.train.recipe import AugmentSection, Recipe, Schedule, SharedSchedule
 
-__all__ = ["Stage", "fingerprint", "plan_stages", "settings_of"]
+__all__ = ["Stage", "fingerprint", "plan_stages", "settings_of", "stage_folder"]
 
 
 @dataclass(frozen=True)

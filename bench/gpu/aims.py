@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["find_aims", "floor"]
+__all__ = ["WAYS", "find_aims", "floor"]
 
 H100_CLASS = (90, 114)
 """Architecture, and the fewest multiprocessors of the boards so called."""

@@ -19,7 +19,7 @@ from adasgn_edge.bench.peers import write_graph
 from adasgn_edge.model.adasgn import SGN
 from bench.gpu.measured import HALF_TOLERANCE
 
-__all__ = ["NAMES", "OnDevice", "Peer", "Peers"]
+__all__ = ["NAMES", "UNTIMED", "OnDevice", "Peer", "Peers"]
 
 OnDevice = Callable[[NDArray[np.float32], int, bool], list[float]]
 """Batches (batches, B, T, V, 3), repeats, wait → microseconds of every repeat, as the engine's time_graph."""

@@ -11,7 +11,7 @@ from bench.gpu import constants as measured
 from bench.kernel_report.__main__ import MULTIPROCESSORS
 from bench.predict.costs import Constants, Span
 
-__all__ = ["BOARDS", "MEASURED_BY", "Board", "calibrated", "keep_calibration", "span"]
+__all__ = ["BOARDS", "MEASURED_BY", "ROOT", "Board", "calibrated", "keep_calibration", "span"]
 
 ROOT = Path(__file__).resolve().parents[2]
 H100 = ROOT / "bench" / "results" / "gpu" / "h100" / "constants.json"

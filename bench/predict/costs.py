@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-__all__ = ["Block", "Constants", "Launch", "Phase", "Span"]
+__all__ = ["Block", "Chain", "Constants", "Launch", "Phase", "Span"]
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,9 @@ from bench.predict.geometry import (
 )
 
 __all__ = [
-    "Tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "frame_block", "listed_block",
-    "policy_block", "pose_inputs", "pose_split_block", "pose_tile", "route_block", "settle_block", "split_block",
-    "split_kernel", "surplus_block", "temporal_block", "tiles_of",
+    "Tile", "branch_kernel_tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "find_tile",
+    "frame_block", "listed_block", "policy_block", "pose_inputs", "pose_split_block", "pose_tile", "route_block",
+    "settle_block", "split_block", "split_kernel", "surplus_block", "temporal_block", "tiles_of",
 ]  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from bench.predict.prediction import device_microseconds
 from bench.predict.schedule import Run, Schedule, launches, levels
 
 __all__ = [
-    "MEASURED", "PROFILE", "Measurement", "calibrate", "chosen_times", "counted", "error", "fit", "read_measured",
-    "read_schedule",
+    "CALIBRATED_UP_TO", "MEASURED", "PROFILE", "Measurement", "calibrate", "chosen_times", "counted", "error", "fit",
+    "read_measured", "read_schedule",
 ]  # fmt: skip
 
 MEASURED = ROOT / "bench" / "results" / "gpu" / "h100" / "schedules.json"

@@ -12,7 +12,9 @@ from bench.predict.geometry import element
 from bench.predict.kernels import branch_kernel_tile, branch_tile, pose_inputs
 from bench.predict.schedule import Run, Schedule, choose, chosen_levels, launches, levels, streaming
 
-__all__ = ["COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity"]
+__all__ = [
+    "COPIES", "STREAM_COPIES", "Prediction", "device_microseconds", "predict", "predict_streaming", "sensitivity",
+]  # fmt: skip
 
 COPIES = 1
 """Clips up; actions and scores are written to the host's memory (csrc/adasgn/cuda/engine.cpp)."""

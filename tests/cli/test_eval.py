@@ -204,8 +204,8 @@ def test_fusions_that_make_no_sense_are_refused(make, refused):
     make("joint", "joint", (1,), ("sgn", "S-1")), make("bone", "bone", (1,), ("S-1",)), make("bone2", "bone", (2,))
     make("both/joint", "joint"), make("both/bone", "bone", (2,)), make("twice/a", "bone"), make("twice/b", "bone")
     assert "at least two runs or files" in refused("--fuse", "joint")
-    assert "found sgn of seed 1 in joint but not in bone; choose with --stages" in refused("--fuse", "joint", "bone")
-    assert "found S-1 of seed 1 in joint but not in bone2" in refused("--fuse", "joint", "bone2", "--stages", "S-1")
+    assert "found sgn of seed 1 in joint but not in bone; choose with --only" in refused("--fuse", "joint", "bone")
+    assert "found S-1 of seed 1 in joint but not in bone2" in refused("--fuse", "joint", "bone2", "--only", "S-1")
     assert "different stream in each, found: bone is bone, bone2 is bone" in refused("--fuse", "bone", "bone2")
     assert "models of one stream in both, found bone, joint" in refused("--fuse", "both", "bone")
     assert "expected one S-1 of seed 1 in twice" in refused("--fuse", "twice", "joint")
@@ -258,7 +258,7 @@ def test_fused_branches_have_no_shares_per_class(make, evaluate):
     ("arguments", "message"),
     [
         (("a", "--split", "tset"), "--split: expected train or test, found 'tset'"),
-        (("a", "--stages", "S-1,S-9"), "--stages: expected among S-1, found 'S-9'"),
+        (("a", "--only", "S-1,S-9"), "--only: expected among S-1, found 'S-9'"),
         (("a", "--seeds", "1,4"), "--seeds: expected among 1, found 4"),
         (("a", "--policy", "best"), "expected a branch such as S-1"),
         (("a", "--policy", "fuse"), "model.safetensors: policy fuse: expected a model of several branches"),

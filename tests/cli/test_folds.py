@@ -96,7 +96,7 @@ def test_folds_over_all_clips_lie_beside(recordings, trained, run, tmp_path):
     assert sum(load_weights(file).provenance["clips"].values()) == 72
     result, _ = results(run, tmp_path, out)
     assert {row["name"] for row in result["models"]} == {"S-1, 2 folds", "S-1, 1+3 of 4 folds over all", "S-3"}
-    result, printed = results(run, tmp_path, out, "--against", "S-3", "--stages", "S-3")
+    result, printed = results(run, tmp_path, out, "--against", "S-3", "--only", "S-3")
     assert result["comparisons"] == []
     status, printed = run("eval", out, "--against", "S-3")
     assert status == 2
@@ -104,7 +104,7 @@ def test_folds_over_all_clips_lie_beside(recordings, trained, run, tmp_path):
 
 
 def test_fold_tables_name_the_fold(trained, run):
-    status, printed = run("eval", trained / "fold-1-of-2", "--stages", "S-1", "--per-class")
+    status, printed = run("eval", trained / "fold-1-of-2", "--only", "S-1", "--per-class")
     assert status == 0
     assert "S-1, seed 1, fold 1 of 2: per class" in printed
 

@@ -79,7 +79,7 @@ def test_eval_aggregates_seeds(trained, monkeypatch, capsys):
 
 
 def test_eval_of_one_branch_and_fused(trained, monkeypatch, capsys):
-    chosen = ("eval", trained / "run", "--stages", "adasgn-a1", "--seeds", "1", "--json", trained / "one.json")
+    chosen = ("eval", trained / "run", "--only", "adasgn-a1", "--seeds", "1", "--json", trained / "one.json")
     assert run(monkeypatch, *chosen, "--policy", "S-3") == 0
     (row,) = json.loads((trained / "one.json").read_text())["models"]
     assert row["shares"] == [0, 0, 1, 0]

@@ -311,7 +311,7 @@ def test_folds_that_are_not_whole(folds: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--recipe=paper", "--stream=bone", "--alpha=1", "--over=all", "--missing=error", "--no-compile"]
+    "option", ["--variant=paper", "--stream=bone", "--alpha=1", "--over=all", "--missing=error", "--no-compile"]
 )
 def test_options_of_recipes_of_clips_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("train", "shrec21", option) != 0

@@ -21,7 +21,10 @@ from adasgn_edge.skeletons import SkeletonLayout
 from adasgn_edge.train.recipe import Count, Degrees, Positive, Precision, RunName, Section, problems_of, read_recipe
 from adasgn_edge.wording import shown
 
-__all__ = ["KIND", "OnlineRecipe", "OnlineStage", "is_online", "load_online_recipe", "plan_online_stages"]
+__all__ = [
+    "KIND", "NONE", "LabelSection", "OnlineAugmentSection", "OnlineRecipe", "OnlineStage", "is_online",
+    "load_online_recipe", "plan_online_stages",
+]  # fmt: skip
 
 KIND = "online"
 NONE = "none"
