@@ -428,6 +428,18 @@ def test_whole_c_plus_plus_programs_compile(tmp_path: Path) -> None:
         assert ended.returncode == 0, f"{block}: {ended.stderr}"
 
 
+def test_prose_has_lines_of_at_most_120() -> None:
+    """As code has; tables, code and headings are as wide as they are."""
+    found = []
+    for page in PAGES:
+        code = False
+        for number, line in enumerate(page.read_text().splitlines(), 1):
+            code ^= line.lstrip().startswith("```")
+            if not code and len(line) > 120 and not line.startswith(("|", "#")):
+                found.append(f"{page.relative_to(ROOT)}:{number}: {len(line)}")
+    assert not found
+
+
 def test_links_lead_somewhere() -> None:
     for page in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", ROOT / "bench" / "results" / "README.md"]:
         prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
