@@ -1,7 +1,7 @@
 // The classifier, a warp a class: of the 512 values before it, and of their weights, each lane has 16.
 #pragma once
 
-#include "device.h"
+#include "lanes.h"
 #include "launch.h"
 
 namespace adasgn::cuda {
@@ -36,11 +36,7 @@ struct Lanes512 {
             const float4& w = weights.values[i];
             sum += values[i].x * w.x + values[i].y * w.y + values[i].z * w.z + values[i].w * w.w;
         }
-#pragma unroll
-        for (int mask = 16; mask > 0; mask /= 2) {
-            sum += shuffle_xor(sum, mask);
-        }
-        return sum;
+        return sum_over_lanes(sum);
     }
 };
 

@@ -30,6 +30,7 @@
 //   void fence()                     global writes before it are seen by other blocks before those after it. A fence
 //                                    before an atomic publishes what the thread knows; one after it sees what others so
 //                                    published
+//   int atomic_add_ordered(int* address, int value)    global: as fence(), atomic_add, fence(), for less
 //   int load_acquire(const int*), void store_release(int*, int)    global flags: whoever reads what was stored sees all
 //                                    that the storing thread saw and did before, its block's up to a barrier included
 //   int load_relaxed(const int*)     what a flag is, or was a little while ago; sees nothing else, and does not wait

@@ -90,6 +90,15 @@ ADASGN_DEVICE void fence() {
     __threadfence();
 }
 
+ADASGN_DEVICE int atomic_add_ordered(int* address, int value) {
+    int before;
+    asm volatile("atom.acq_rel.gpu.global.add.s32 %0, [%1], %2;"
+                 : "=r"(before)
+                 : "l"(__cvta_generic_to_global(address)), "r"(value)
+                 : "memory");
+    return before;
+}
+
 ADASGN_DEVICE int load_acquire(const int* address) {
     int value;
     asm volatile("ld.acquire.gpu.global.s32 %0, [%1];"

@@ -1,7 +1,7 @@
 // The policy's temporal convolution, a warp per frame; features lie in shared or in device memory.
 #pragma once
 
-#include "device.h"
+#include "lanes.h"
 #include "launch.h"
 
 namespace adasgn::cuda {
@@ -31,11 +31,7 @@ class ActionWeights {
 
     // The logit, from the sums of all lanes.
     ADASGN_DEVICE float logit(float sum) const {
-#pragma unroll
-        for (int mask = 16; mask > 0; mask /= 2) {
-            sum += shuffle_xor(sum, mask);
-        }
-        return sum + bias_;
+        return sum_over_lanes(sum) + bias_;
     }
 
   private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "classifier.h"
+#include "lanes.h"
 #include "launch.h"
 
 namespace adasgn::cuda {
@@ -35,15 +36,6 @@ ADASGN_DEVICE void clear_counts(const TemporalParameters& p) {
     }
 }
 
-template <class Combine>
-ADASGN_DEVICE float over_lanes(float value, const Combine& combine) {
-#pragma unroll
-    for (int mask = 16; mask > 0; mask /= 2) {
-        value = combine(value, shuffle_xor(value, mask));
-    }
-    return value;
-}
-
 ADASGN_DEVICE float threshold_of(const Escalation& e) {
     return e.threshold_at == nullptr ? e.threshold : load_global(e.threshold_at);
 }
@@ -53,19 +45,18 @@ ADASGN_DEVICE void settle(const TemporalParameters& p, int sample, float thresho
     constexpr float kInfinity = __builtin_huge_valf();
     constexpr float kSmallest = 1.17549435e-38F;  // so that a probability of 0 has a finite logarithm
     const Escalation& e = p.escalation;
-    const auto higher = [](float a, float b) { return maximum(a, b); };
     const size_t at = static_cast<size_t>(sample) * p.classes;
     const float* const scores = p.logits + at;
     float most = -kInfinity;
     for (int k = lane(); k < p.classes; k += 32) {
         most = maximum(most, scores[k]);
     }
-    most = over_lanes(most, higher);
+    most = maximum_over_lanes(most);
     float sum = 0;
     for (int k = lane(); k < p.classes; k += 32) {
         sum += exponential(scores[k] - most);
     }
-    sum = over_lanes(sum, [](float a, float b) { return a + b; });
+    sum = sum_over_lanes(sum);
     float surest = 0;
     for (int k = lane(); k < p.classes; k += 32) {
         float mean = exponential(scores[k] - most) / sum;
@@ -76,7 +67,7 @@ ADASGN_DEVICE void settle(const TemporalParameters& p, int sample, float thresho
         e.result[at + k] = logarithm(maximum(mean, kSmallest));  // of the last level that writes them
         surest = maximum(surest, mean);
     }
-    surest = over_lanes(surest, higher);
+    surest = maximum_over_lanes(surest);
     const int frames = p.persons * p.clip_frames;
     const int first = sample * frames;
     if (e.next_frames != nullptr && surest < threshold) {

@@ -28,7 +28,8 @@ struct Split {
     static constexpr int kRowBytes = (kRows + kTaps - 1) * kStride * static_cast<int>(sizeof(Element));
     static constexpr int kSumStride = kBlock + 2;  // lanes that read rows one after another then use all banks
     static constexpr int kSums = kWarps * kRowBytes;
-    static constexpr int kBytes = kSums + kWarps * kRows * kSumStride * static_cast<int>(sizeof(float));
+    static constexpr int kSumBytes = kWarps * kRows * kSumStride * static_cast<int>(sizeof(float));
+    static constexpr int kBytes = kSums + kSumBytes;
     static constexpr int kCopies = kChannels * static_cast<int>(sizeof(Element)) / 16;  // 16 bytes each, of a row
 
     ADASGN_DEVICE static Element* rows() { return reinterpret_cast<Element*>(shared_memory() + warp() * kRowBytes); }
@@ -103,19 +104,20 @@ struct Split {
         }
     }
 
-    // This warp's sums to shared memory.
+    // This warp's sums to shared memory, among those of all warps from `all` on.
     template <int Tiles>
-    ADASGN_DEVICE static void put(Accumulators<Tiles, 1>& results) {
-        results.pairs([](int row, int column, float& x, float& y) {
-            *reinterpret_cast<float2*>(sums(warp()) + row * kSumStride + column) = {x, y};
+    ADASGN_DEVICE static void put(Accumulators<Tiles, 1>& results, float* all = sums(0)) {
+        float* const own = all + warp() * kRows * kSumStride;
+        results.pairs([=](int row, int column, float& x, float& y) {
+            *reinterpret_cast<float2*>(own + row * kSumStride + column) = {x, y};
         });
     }
     // All warps' together.
-    ADASGN_DEVICE static float2 sum(int row, int column) {
+    ADASGN_DEVICE static float2 sum(int row, int column, const float* all = sums(0)) {
         float2 total{0, 0};
 #pragma unroll
         for (int of_warp = 0; of_warp < kWarps; ++of_warp) {
-            const float2 part = *reinterpret_cast<const float2*>(sums(of_warp) + row * kSumStride + column);
+            const float2 part = *reinterpret_cast<const float2*>(all + (of_warp * kRows + row) * kSumStride + column);
             total = {total.x + part.x, total.y + part.y};
         }
         return total;

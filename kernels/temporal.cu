@@ -254,10 +254,13 @@ void widen_split(const __grid_constant__ TemporalParameters p) {
         return;
     }
     Columns::fetch(rows, p.clip_rows);
-    columns.pool(p.clip_rows, p.pooled + static_cast<size_t>(clip) * kTemporal);
+    float* const sums = Columns::Part::sums(0);
+    columns.multiply_rows(sums);
+    block_barrier();  // sums
+    columns.pool(sums, p.clip_rows, p.pooled + static_cast<size_t>(clip) * kTemporal);
     const FirstClasses ahead(p);
     const int place = clip / p.persons;
-    int* const told = reinterpret_cast<int*>(Columns::Part::sums(0));
+    int* const told = reinterpret_cast<int*>(sums);
     if (!finishes_last(p.done + place, p.persons * (kTemporal / kBlock), told)) {
         return;
     }

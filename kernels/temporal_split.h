@@ -3,6 +3,7 @@
 // in one (whole_clip.cu).
 #pragma once
 
+#include "lanes.h"
 #include "relu.h"
 #include "samples.h"
 #include "split.h"
@@ -72,29 +73,29 @@ class WidenColumns {
         bias_ = load_global(reinterpret_cast<const float2*>(p.weights.widen_bias + first_));
     }
 
-    // This warp's channels of a clip's rows, for pool(). For the warp.
+    // This warp's channels of a clip's rows. For the warp.
     ADASGN_DEVICE static void fetch(const Element* rows, int count) {
         Part::template fetch<Tiles * kBlock>(rows, count);
         warp_barrier();  // rows
     }
 
-    // max over r of relu(y[r]·W + bias), of as many rows as were fetched, to its places in `pooled`, (512,).
-    ADASGN_DEVICE void pool(int rows, float* pooled) {
+    // What they add to y[r]·W, to `sums` (kernels/split.h).
+    ADASGN_DEVICE void multiply_rows(float* sums) {
         Accumulators<Tiles, 1> results;
         results.clear();
         multiply<Part::kChannels, 0>(results, static_cast<const Element*>(Part::rows()), Part::kStride, weights_);
-        Part::put(results);
-        block_barrier();  // sums
+        Part::put(results, sums);
+    }
+
+    // max over r of relu(y[r]·W + bias), of as many rows as were fetched, to its places in `pooled`, (512,). After a
+    // block_barrier() behind multiply_rows().
+    ADASGN_DEVICE void pool(const float* sums, int rows, float* pooled) const {
         float2 most{0, 0};
         if (lane() < rows) {  // a lane per row
-            const float2 sum = Part::sum(lane(), 2 * warp());
+            const float2 sum = Part::sum(lane(), 2 * warp(), sums);
             most = {relu(sum.x + bias_.x), relu(sum.y + bias_.y)};
         }
-#pragma unroll
-        for (int mask = 16; mask > 0; mask /= 2) {
-            most.x = maximum(most.x, shuffle_xor(most.x, mask));
-            most.y = maximum(most.y, shuffle_xor(most.y, mask));
-        }
+        most = {maximum_over_lanes(most.x), maximum_over_lanes(most.y)};
         if (lane() == 0 && rows > 0) {
             *reinterpret_cast<float2*>(pooled + first_) = most;
         }
@@ -113,9 +114,8 @@ class WidenColumns {
 ADASGN_DEVICE bool finishes_last(int* done, int blocks, int* told) {
     block_barrier();  // what each warp has written; what lay at `told` is done with
     if (thread_index() == 0) {
-        fence();  // what this block has written is seen before it counts as done
-        *told = atomic_add(done, 1) == blocks - 1 ? 1 : 0;
-        fence();  // what the other blocks wrote before they counted is read after this
+        // What this block has written is seen before it counts as done; what others wrote before, by the last.
+        *told = atomic_add_ordered(done, 1) == blocks - 1 ? 1 : 0;
     }
     block_barrier();  // told
     if (*told == 0) {

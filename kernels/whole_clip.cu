@@ -21,7 +21,8 @@ constexpr int kHeads = kClipHeads;
 static_assert(kTemporal == 2 * kHeads * kBlock);
 
 // Shared memory. What is told to all threads lies beyond all that blocks compute with.
-constexpr int kAskedAt = greatest(Block::kBytes, Part::kBytes);
+constexpr int kSecondSumsAt = Part::kBytes;
+constexpr int kAskedAt = greatest(Block::kBytes, kSecondSumsAt + Part::kSumBytes);
 constexpr int kToldAt = kAskedAt + Wanted::kLooks * static_cast<int>(sizeof(int));
 constexpr int kBytes = kToldAt + static_cast<int>(sizeof(int));
 static_assert(kBytes <= 99 * 1024);
@@ -149,6 +150,10 @@ ADASGN_DEVICE void branch_block(const ClipParameters& p, const ClipFlags& flags,
 
 // -- the temporal module -------------------------------------------------------------------------------------------
 
+ADASGN_DEVICE float* second_sums() {
+    return reinterpret_cast<float*>(shared_memory() + kSecondSumsAt);
+}
+
 // All blocks of a sample have counted.
 ADASGN_DEVICE void set_flags_back(const ClipParameters& p, int place) {
     const int flags = p.temporal.persons * kClipFlags;
@@ -196,9 +201,11 @@ ADASGN_DEVICE void head_block(const ClipParameters& p, const ClipFlags& flags) {
         }
         warp_barrier();  // rows
         WidenColumns<Binary16, Tiles>::fetch(rows, count);
-        low.pool(count, pooled);
-        block_barrier();  // sums are done with
-        high.pool(count, pooled);
+        low.multiply_rows(Part::sums(0));
+        high.multiply_rows(second_sums());
+        block_barrier();  // sums
+        low.pool(Part::sums(0), count, pooled);
+        high.pool(second_sums(), count, pooled);
         const bool last = !there || leaves_last(p, place);
         if (last && there) {
             set_flags_back(p, place);

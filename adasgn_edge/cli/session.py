@@ -58,7 +58,7 @@ class Session:
 
     seconds: of the newest pushes; ended, started: gestures by label; steps: results by branch, of those that took one;
     macs: of all steps; left: names of left hands, which were mirrored; frames: pushed; first_ns,
-    newest_ns: the first and the newest stamp.
+    newest_ns: the first and the newest stamp. model: what it is called, for people.
     """
 
     recogniser: Recogniser
@@ -72,6 +72,7 @@ class Session:
     frames: int = 0
     first_ns: int = 0
     newest_ns: int = 0
+    model: str = ""
 
     def push(self, frame: StreamFrame) -> Output:
         """A frame through the recogniser."""
@@ -119,6 +120,8 @@ class Session:
         """What came of it, for people: a subject and what is to be said of it."""
         stats = self.recogniser.stats()
         span = 1e-9 * (self.newest_ns - self.first_ns)
+        if self.model:
+            yield "model", f"{self.model}: {len(self.recogniser.labels)} labels"
         yield "frames", f"{self.frames} in {span:.1f} s by the source's clock"
         yield (
             "steps",

@@ -227,7 +227,8 @@ def command(
     description = None if camera else description_of(layout, source, axes, units, mirrored, gravity, side)
     parser = FrameParser(layout, description, Orientation(flip, mirror, scale))
     with_view = live and not as_json and sys.stdout.isatty()
-    session, stopped = Session(recogniser), threading.Event()
+    called = default if model is None else str(model)
+    session, stopped = Session(recogniser, model=called), threading.Event()
     problems: deque[str] = deque(maxlen=1)
     name = camera_name(camera) if camera else "standard input" if from_standard_input else file.name
     sink = _sink(session, with_view, as_json, steps, name)

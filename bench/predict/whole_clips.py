@@ -64,4 +64,4 @@ def _head(config: ModelConfig, architecture: str) -> tuple[Block, Block]:
     widen = split_block("widen_split", architecture, "f16", config.stride, rows, config.classes)
     first, *rest = widen.phases
     written = (replace(across.phases[0], loads=1), Phase(WARPS, flags=1, barriers=1))
-    return Block(written), Block((replace(first, loads=1), replace(first, loads=0, barriers=2), *rest))
+    return Block(written), Block((replace(first, loads=1, barriers=0), replace(first, loads=0), *rest))

@@ -94,7 +94,7 @@ def test_exact(pair, schedule):
 @pytest.fixture
 def large(emulated):
     """A device that has as many blocks at once as the emulator runs."""
-    emulated.set_multiprocessors(33)
+    emulated.set_multiprocessors(66)
     yield
     emulated.set_multiprocessors(16)
 

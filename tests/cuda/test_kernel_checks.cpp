@@ -162,7 +162,7 @@ TEST_CASE("every access is in bounds, initialised and ordered; each barrier and 
             calls.try_emplace(place, Call{call, {}}).first->second.reached_by.push_back(scenario);
         }
     }
-    CHECK(calls.size() >= 15);
+    CHECK(calls.size() >= 80);
     for (const auto& [place, of_place] : calls) {
         emulator::omit(&of_place.call);
         std::string found;

@@ -104,7 +104,7 @@ TEST_CASE("the same numbers as by a block per frame and the temporal module's la
 }
 
 TEST_CASE("more samples than run at once are launched one after another") {
-    // 16 + 3·3 blocks a clip; four a multiprocessor
+    // 16 + 3·3 blocks a clip, of 132
     const Shape shape{5, {1, 5}, {false, true}, 3, 4, true};
     check_equal(shape, {{12, 1}, {3, 4}, {1, 5}}, 89);
 }
@@ -117,7 +117,7 @@ TEST_CASE("one sample that does not fit at once is a named error, and the next r
     EmulatedEngine engine(model, {2, Precision::f16, 0}, kWhole);
     Results expected(model.description, 2, 1);
     engine.run(input.data(), 2, 1, expected.output());
-    set_multiprocessors(6);  // 24 blocks
+    set_multiprocessors(12);  // 24 blocks
     Results none(model.description, 1, 1);
     cuda::Engine small(model, {2, Precision::f16, 0});
     small.force_schedule(kWhole);

@@ -312,6 +312,14 @@ void fence(const char* file, int line) {
     if (observer != nullptr) observer->fence(current->thread);
 }
 
+int atomic_add_ordered(int* address, int value, const char* file, int line) {
+    const bool ordered = observer != nullptr && !omits("atomic_add_ordered", file, line);
+    if (ordered) observer->fence(current->thread);
+    const int before = atomic_add(address, value, file, line);
+    if (ordered) observer->fence(current->thread);
+    return before;
+}
+
 // Kernels that may start early.
 
 void wait_for_previous_kernel(const char* file, int line) {

@@ -127,6 +127,7 @@ inline int count_bits(unsigned bits) {
 int atomic_add(int* address, int value, ADASGN_CALL_SITE);
 int atomic_max(int* address, int value, ADASGN_CALL_SITE);
 void fence(ADASGN_CALL_SITE);
+int atomic_add_ordered(int* address, int value, ADASGN_CALL_SITE);
 int load_acquire(const int* address, ADASGN_CALL_SITE);
 void store_release(int* address, int value, ADASGN_CALL_SITE);
 int load_relaxed(const int* address, ADASGN_CALL_SITE);

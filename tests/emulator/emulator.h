@@ -41,8 +41,9 @@ struct Finding {
 
 void set_schedule(Schedule schedule);
 void set_traits(const DeviceTraits& traits);
-constexpr int kManyMultiprocessors = 33;   // whose blocks, four each, are as many as run at once here
-DeviceTraits default_traits();             // of an Orin: architecture 87, 16 multiprocessors
+constexpr int kManyMultiprocessors =
+    66;                         // of whose blocks of whole clips, two each, as many as the emulator has run at once
+DeviceTraits default_traits();  // of an Orin: architecture 87, 16 multiprocessors
 void set_memory_limit(std::size_t bytes);  // allocate() fails beyond; 8 GB unless set
 
 // Everything found since the last clear. A launch ends with its first finding and returns a Status that is not 0 and
