@@ -231,7 +231,7 @@ def _of_board(
         names += f" ({going_on:.0%} of the clips go on)"
     for batch in batches:
         prediction = predict(config, board, batch, options.precision, mix, going_on)
-        ways = ", then ".join(map(str, prediction.chosen))
+        ways = ",\nthen ".join(map(str, prediction.chosen))
         title = f"{options.board}, {batch} clips, {options.precision}, {names}; {ways}"
         yield from _titled(title, prediction, board, options.settle)
 

@@ -469,7 +469,7 @@ def test_prints_the_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["--model", str(shipped_model("clips")), "--board", "orin-nano", "--batch", "1"]
     assert main(command) == 0
     nobody = capsys.readouterr().out
-    assert "P-22, S-11 (0% of the clips go on); tiles of 32 rows, temporal 32, then" in nobody
+    assert "P-22, S-11 (0% of the clips go on); tiles of 32 rows, temporal 32,\nthen" in nobody
     assert main([*command, "--going-on", "own"]) == 0
     own = capsys.readouterr().out
     assert "P-22, S-11 (10% of the clips go on)" in own
