@@ -394,7 +394,7 @@ def main() -> int:
     if options.virtual and options.file == "-":
         parser.error("--virtual: expected a recording, found standard input")
     try:
-        model = model_called(Path(options.model or "stream"))
+        model = model_called(options.model, "stream")
         recogniser = adasgn_edge.Recogniser(model, device=options.device, held_every=HELD_EVERY)
         lines = FrameParser(recogniser.description.layout)  # a stream's header says whose joints, axes and units it has
         if options.as_text:

@@ -109,7 +109,8 @@ def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """This package's warnings are for the user, on one line; those of others are for developers."""
-    from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
+    from adasgn_edge.cli.terminal import printable
+    from adasgn_edge.errors import LONGEST_MESSAGE
 
     said = printable(message, LONGEST_MESSAGE)
     if Path(filename).is_relative_to(Path(__file__).parents[1]) and issubclass(category, UserWarning):

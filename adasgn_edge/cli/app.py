@@ -27,7 +27,8 @@ from adasgn_edge.cli import (
     tensorrt,
     train,
 )
-from adasgn_edge.cli.terminal import LONGEST_MESSAGE, printable
+from adasgn_edge.cli.terminal import printable
+from adasgn_edge.errors import LONGEST_MESSAGE
 
 __all__ = ["app"]
 

@@ -95,9 +95,8 @@ def command(
     if missing not in MISSING_CHOICES:
         raise ClipError(f"--missing: expected one of {', '.join(MISSING_CHOICES)}, found {missing!r}")
     orientation = Orientation(flip, mirror, scale)
-    replay = Replay.load(
-        model_called(model or Path("clips")), threads=1, device=device, precision=precision, effort=effort
-    )
+    path = model_called(model)
+    replay = Replay.load(path, threads=1, device=device, precision=precision, effort=effort)
     description = description_of(replay.layout, source, axes, units, mirrored, gravity, side)
     if description is not None:
         Adapter(description, replay.layout)  # what does not fit is one error, not one for each file

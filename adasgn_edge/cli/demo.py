@@ -97,7 +97,7 @@ def command(
     from adasgn_edge.cli.console import SafeConsole
     from adasgn_edge.cli.demo_clips import DEFAULT_COUNT, chosen_gestures, clips_to_play
     from adasgn_edge.cli.playback import Tally, play_live
-    from adasgn_edge.deploy.model_file import model_called, shipped_model
+    from adasgn_edge.deploy.model_file import model_called
     from adasgn_edge.hands import GESTURES
     from adasgn_edge.replay import Replay
 
@@ -108,7 +108,7 @@ def command(
         chosen = chosen_gestures(gestures, GESTURES)
         emit_stream(chosen, count or DEFAULT_COUNT["made"], seed, every=every, speed=speed)
         return
-    path = shipped_model("hands" if data is None else "clips") if model is None else model_called(model)
+    path = model_called(model, "hands" if data is None else "clips")
     if _is_causal(path):
         from adasgn_edge.cli.demo_stream import play_stream, the_performance
 

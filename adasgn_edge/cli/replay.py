@@ -76,12 +76,12 @@ def command(
     from adasgn_edge.data.plausibility import doubts
     from adasgn_edge.data.playing import recorded_rate
     from adasgn_edge.data.sources import Orientation
-    from adasgn_edge.deploy.model_file import model_called, shipped_model
+    from adasgn_edge.deploy.model_file import model_called
     from adasgn_edge.replay import Replay
 
     check_rate(speed, "--speed")
     check_rate(fps, "--fps")
-    path = shipped_model() if model is None else model_called(model)
+    path = model_called(model)
     replay = Replay.load(path, threads=1, device=device, precision=precision, effort=effort)
     description = description_of(replay.layout, source, axes, units, mirrored, gravity, side)
     with warnings.catch_warnings(record=True) as caught:

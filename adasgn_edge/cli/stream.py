@@ -227,8 +227,7 @@ def command(
     description = None if camera else description_of(layout, source, axes, units, mirrored, gravity, side)
     parser = FrameParser(layout, description, Orientation(flip, mirror, scale))
     with_view = live and not as_json and sys.stdout.isatty()
-    called = default if model is None else str(model)
-    session, stopped = Session(recogniser, model=called), threading.Event()
+    session, stopped = Session(recogniser, model=str(model or default)), threading.Event()
     problems: deque[str] = deque(maxlen=1)
     name = camera_name(camera) if camera else "standard input" if from_standard_input else file.name
     sink = _sink(session, with_view, as_json, steps, name)
@@ -319,11 +318,10 @@ def _finish(session: Session, shown: Sink) -> None:
 
 
 def _make(model: Path | None, default: str, **options: Any) -> Recogniser:
-    from adasgn_edge.deploy.model_file import model_called, shipped_model
+    from adasgn_edge.deploy.model_file import model_called
     from adasgn_edge.recogniser import Recogniser
 
-    path = shipped_model(default) if model is None else model_called(model)
-    return Recogniser(path, **options)
+    return Recogniser(model_called(model, default), **options)
 
 
 def _recorded(

@@ -16,7 +16,7 @@ from typing import Any
 from adasgn_edge.errors import LONGEST_MESSAGE
 from adasgn_edge.wording import acts, printable, spelt
 
-__all__ = ["LONGEST_MESSAGE", "complain", "finish_streams", "json_line", "prepare_streams", "printable"]
+__all__ = ["complain", "finish_streams", "json_line", "prepare_streams", "printable"]
 
 _PLAIN = {
     "α": "alpha",

@@ -282,9 +282,15 @@ def shipped_model(kind: str = "clips") -> Path:
     return path
 
 
-def model_called(name: Path) -> Path:
-    """The path that a user gave for a model; of a name in SHIPPED that is no file, :func:`shipped_model`'s."""
-    return shipped_model(str(name)) if str(name) in SHIPPED and not name.exists() else name
+def model_called(name: str | Path | None, default: str = "clips") -> Path:
+    """The path that a user gave for a model; of a name in SHIPPED that is no file, :func:`shipped_model`'s.
+
+    None: the shipped one for `default`, whatever lies in the folder by that name.
+    """
+    if name is None:
+        return shipped_model(default)
+    path = Path(name)
+    return shipped_model(str(name)) if str(name) in SHIPPED and not path.exists() else path
 
 
 def _expect(ok: bool, expected: str, found: object) -> None:

@@ -94,12 +94,13 @@ class Bench {
                                                stream_);
         };
         time_runs("cooperative", [&] { expect_ok(launch_cooperative(16), "a cooperative launch"); });
-        // As many blocks as there are multiprocessors; where a capture takes no cooperative launch, others go on.
-        const int blocks = multiprocessors;
+        // As a node with a block for each multiprocessor, beside a plain one; where a capture takes no cooperative
+        // launch, the other measurements go on.
         time_graph("graph/all multiprocessors/1",
-                   [&] { nothing<<<static_cast<unsigned>(blocks), kThreads, 0, stream_>>>(); });
-        if (captures([&] { return launch_cooperative(blocks); })) {
-            time_graph("graph/cooperative/1", [&] { expect_ok(launch_cooperative(blocks), "a cooperative launch"); });
+                   [&] { nothing<<<static_cast<unsigned>(multiprocessors), kThreads, 0, stream_>>>(); });
+        if (captures([&] { return launch_cooperative(multiprocessors); })) {
+            time_graph("graph/cooperative/1",
+                       [&] { expect_ok(launch_cooperative(multiprocessors), "a cooperative launch"); });
         } else {
             std::fprintf(stderr, "constants: graph/cooperative/1: left out, a capture takes no cooperative launch\n");
         }

@@ -40,6 +40,11 @@ class Constants:
     def __getitem__(self, name: str) -> float:
         return self.values[name][0]
 
+    def get(self, name: str, otherwise: float) -> float:
+        """A value that reports of earlier versions lack."""
+        value, _ = self.values.get(name, (otherwise, ""))
+        return value
+
     def graph(self, way: str, dependent: bool = False) -> tuple[float, float]:
         """Microseconds (of an empty graph, of each node), the line through the graphs of empty kernels that lies
         closest. way: idle, steady or wall; dependent: with programmatic dependent launch."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from bench.gpu import constants as measured
+from bench.gpu import constants as gpu_constants
 from bench.kernel_report.__main__ import MULTIPROCESSORS
 from bench.predict.costs import Constants, Span
 
@@ -102,7 +102,7 @@ def keep_calibration(pace: float, exact_pace: float, code: float, how: str, path
 @cache
 def h100() -> Constants:
     """As measured."""
-    known = measured.read(H100)
+    known = gpu_constants.read(H100)
     pace, exact_pace, code = calibrated()
     idle, wall = known.graph("idle"), known.graph("wall")
 
@@ -122,11 +122,9 @@ def h100() -> Constants:
         early=known.graph("idle", dependent=True)[1],
         fill=known["copies/fill+kernel/idle"] - known["graph/1/idle"],
         empty=idle[0],
-        flag=known["flag/handed over"] if "flag/handed over" in known else 3 * known["latency/second-level cache"],
-        cooperative_node=known["graph/cooperative/1/idle"] - idle[0]
-        if "graph/cooperative/1/idle" in known
-        else idle[1],
-        cooperative=known["cooperative/idle"] if "cooperative/idle" in known else idle[0] + idle[1],
+        flag=known.get("flag/handed over", 3 * known["latency/second-level cache"]),
+        cooperative_node=known.get("graph/cooperative/1/idle", idle[0] + idle[1]) - idle[0],
+        cooperative=known.get("cooperative/idle", idle[0] + idle[1]),
         call=wall[0] - idle[0],
         copy=known["copies/up+kernel/wall"]
         + known["copies/kernel writes the host's memory/wall"]

@@ -16,8 +16,6 @@ ROUTED = whole(LAUNCH, "kRoutedFrames")
 SPLIT_ROWS = whole(LAUNCH, "kSplitFrames")
 """A block of kernels/split.h has up to so many frames, in the temporal module of a clip, and 16 columns."""
 POSE_INPUTS = whole(LAUNCH, "kPoseInputs")
-CLIP_HEADS = 256 // BLOCK
-"""Blocks of a clip of kernels/whole_clip.cu that have the temporal module's columns: 16 of 256."""
 CAUSAL_ROWS = whole(LAUNCH, "kCausalRows")
 """Tracks of the smallest group of kernels/causal.cu."""
 STAGED = whole("kernels/frame_coordinates.h", "kStaged")

@@ -40,9 +40,9 @@ from bench.predict.geometry import (
 )
 
 __all__ = [
-    "Tile", "branch_kernel_tile", "branch_tile", "causal_block", "causal_kernel", "classify_block", "find_tile",
-    "frame_block", "listed_block", "policy_block", "pose_inputs", "pose_split_block", "pose_tile", "route_block",
-    "settle_block", "split_block", "split_kernel", "surplus_block", "temporal_block", "tiles_of",
+    "Tile", "branch_kernel_tile", "branch_of_frame", "branch_tile", "causal_block", "causal_kernel", "classify_block",
+    "find_tile", "frame_block", "listed_block", "policy_block", "pose_inputs", "pose_split_block", "pose_tile",
+    "route_block", "settle_block", "split_block", "split_kernel", "surplus_block", "temporal_block", "tiles_of",
 ]  # fmt: skip
 
 
@@ -340,10 +340,14 @@ def frame_block(config: ModelConfig, action: int | None, neighbours: int, archit
         work = Block((*phases, logits), ((f"{kernel} policy", 16 * static),))
         if action == 0:
             return work
-    branch = config.branches[action or 0]
+    return work + branch_of_frame(config.branches[action or 0], config.joints, architecture, precision)
+
+
+def branch_of_frame(branch: Branch, input_joints: int, architecture: str, precision: str) -> Block:
+    """One frame through a branch (kernels/frame_block.h)."""
     rows = FRAME_ROWS[0] if branch.joints <= FRAME_ROWS[0] else FRAME_ROWS[1]
-    tile = Tile(architecture, kernel, rows, precision, SLOTS[precision, rows])
-    return work + branch_tile(branch, tile, 1, config.joints)
+    tile = Tile(architecture, instructions.frame_kernel(precision), rows, precision, SLOTS[precision, rows])
+    return branch_tile(branch, tile, 1, input_joints)
 
 
 @cache

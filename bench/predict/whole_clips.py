@@ -8,13 +8,15 @@ from functools import cache
 
 import numpy as np
 
-from adasgn_edge.model.config import ModelConfig
-from bench.predict import instructions
+from adasgn_edge.model.config import FEATURE, ModelConfig
 from bench.predict.costs import Block, Chain, Phase
-from bench.predict.geometry import CLIP_HEADS, FRAME_ROWS, NEIGHBOURS, SLOTS, WARPS
-from bench.predict.kernels import Tile, branch_tile, frame_block, split_block
+from bench.predict.geometry import BLOCK, NEIGHBOURS, WARPS
+from bench.predict.kernels import branch_of_frame, frame_block, split_block
 
 __all__ = ["clip_blocks", "whole_clips"]
+
+CLIP_HEADS = FEATURE // BLOCK
+"""Blocks of a clip that have the temporal module's columns, 16 each."""
 
 
 def clip_blocks(config: ModelConfig) -> int:
@@ -48,10 +50,7 @@ def _until_its_feature(config: ModelConfig, action: int, architecture: str) -> B
     if config.adaptive and action == 0:
         block = frame_block(config, 0, NEIGHBOURS, architecture, "f16")
     else:
-        branch = config.branches[action]
-        rows = FRAME_ROWS[0] if branch.joints <= FRAME_ROWS[0] else FRAME_ROWS[1]
-        tile = Tile(architecture, instructions.frame_kernel("f16"), rows, "f16", SLOTS["f16", rows])
-        block = branch_tile(branch, tile, 1, config.joints)
+        block = branch_of_frame(config.branches[action], config.joints, architecture, "f16")
     return block + Block((Phase(WARPS, flags=1, barriers=1),))
 
 

@@ -86,3 +86,13 @@ def test_shipped_models_by_name(tmp_path, monkeypatch):
     assert model_called(Path("hand")) == Path("hand")
     Path("hands").touch()
     assert model_called(Path("hands")) == Path("hands"), "a file is what is meant"
+
+
+def test_a_default_is_the_shipped_model_whatever_lies_in_the_folder(tmp_path, monkeypatch):
+    """A folder of clips may well be called clips; a name that was given is looked for there first."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    assert model_called(None, "clips") == shipped_model("clips")
+    assert model_called("clips", "clips") == Path("clips")
+    assert model_called(Path("hands"), "clips") == shipped_model("hands")
+    assert model_called("own.adasgn", "clips") == Path("own.adasgn")

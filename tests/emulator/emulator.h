@@ -39,11 +39,12 @@ struct Finding {
     std::string text;  // "racecheck: kernel …, block (0, 0), thread 5 …"
 };
 
+// Of a device whose multiprocessors take two blocks of a launch each: as many blocks as the emulator has at once.
+constexpr int kManyMultiprocessors = 66;
+
 void set_schedule(Schedule schedule);
 void set_traits(const DeviceTraits& traits);
-constexpr int kManyMultiprocessors =
-    66;                         // of whose blocks of whole clips, two each, as many as the emulator has run at once
-DeviceTraits default_traits();  // of an Orin: architecture 87, 16 multiprocessors
+DeviceTraits default_traits();             // of an Orin: architecture 87, 16 multiprocessors
 void set_memory_limit(std::size_t bytes);  // allocate() fails beyond; 8 GB unless set
 
 // Everything found since the last clear. A launch ends with its first finding and returns a Status that is not 0 and

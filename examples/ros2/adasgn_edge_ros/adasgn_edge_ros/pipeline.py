@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,7 +58,7 @@ class RecogniserLike(Protocol):
 
 def load(settings: Settings) -> Recogniser:
     """The recogniser that the settings ask for; raises what :class:`adasgn_edge.Recogniser` does."""
-    model = model_called(Path(settings.model))
+    model = model_called(settings.model)
     return Recogniser(
         model, device=settings.device, mode=settings.mode, effort=settings.effort, max_tracks=settings.max_tracks,
         gap=settings.gap,
